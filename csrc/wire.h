@@ -1,0 +1,316 @@
+/* Floor 0: the alphabet of STOMP on the wire.
+ *
+ *   scan_line      one header line: where it ends, where its first colon is, what it holds
+ *   command_of     "SEND" -> COMMAND_SEND
+ *   known_of       "destination" -> KNOWN_DESTINATION
+ *   parse_number   digits -> unsigned integer
+ *   put_number     unsigned integer -> digits
+ *   escapes_valid, unescape, escape   header encoding of each version (STOMP 1.2, "Value Encoding")
+ *   utf8_valid     strict UTF-8 (RFC 3629: no surrogates, no overlong forms)
+ *
+ * Every scanning function may read up to SCAN_SLACK bytes behind the end it was given; whoever owns
+ * the buffer allocates that much more than it fills.
+ */
+#ifndef FASTBROKER_WIRE_H
+#define FASTBROKER_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#define SCAN_SLACK 32
+
+/* What a header line holds beyond plain printable ASCII; or'ed together over a frame. */
+enum {
+    SEEN_BACKSLASH = 1,
+    SEEN_CR = 2,      /* not counting the CR of a CR LF that ends the line */
+    SEEN_HIGH = 4,    /* a byte above 0x7f: UTF-8 must be checked */
+    SEEN_COLON = 8,   /* a second colon, hence one in the value */
+    SEEN_TRIMMED = 16 /* blanks around a name or value were cut off (STOMP 1.0) */
+};
+
+enum { LINE_MORE = 0, LINE_END = 1, LINE_NUL = 2 };
+
+typedef struct Line {
+    const char *end;   /* the LF or NUL that ends the line */
+    const char *colon; /* first colon, or NULL */
+    unsigned seen;
+} Line;
+
+enum {
+    COMMAND_UNKNOWN, COMMAND_CONNECT, COMMAND_STOMP, COMMAND_SEND, COMMAND_SUBSCRIBE, COMMAND_UNSUBSCRIBE,
+    COMMAND_ACK, COMMAND_NACK, COMMAND_BEGIN, COMMAND_COMMIT, COMMAND_ABORT, COMMAND_DISCONNECT,
+    COMMAND_CONNECTED, COMMAND_MESSAGE, COMMAND_RECEIPT, COMMAND_ERROR
+};
+
+/* Header names with a meaning for the broker. */
+enum {
+    KNOWN_NONE, KNOWN_ACCEPT_VERSION, KNOWN_ACK, KNOWN_BROWSER, KNOWN_CONTENT_LENGTH, KNOWN_CREDIT,
+    KNOWN_DESTINATION, KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID, KNOWN_PASSCODE,
+    KNOWN_PREFETCH_COUNT, KNOWN_PREFETCH_SIZE, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_REPLY_TO,
+    KNOWN_REQUEST_ID, KNOWN_REQUEUE, KNOWN_SELECTOR, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, KNOWN_COUNT
+};
+
+#if defined(__SSE2__)
+
+static inline unsigned block_mask(__m128i block, char byte) {
+    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(byte)));
+}
+
+/* Sixteen bytes a step; the masks beyond the line's end are cut off before they count. */
+static inline int scan_line(const char *start, const char *limit, Line *line) {
+    const char *p = start;
+    unsigned seen = 0;
+    line->colon = NULL;
+    for (; p < limit; p += 16) {
+        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)p);
+        unsigned stop = block_mask(block, '\n') | block_mask(block, '\0');
+        unsigned colon = block_mask(block, ':');
+        unsigned backslash = block_mask(block, '\\');
+        unsigned cr = block_mask(block, '\r');
+        unsigned high = (unsigned)_mm_movemask_epi8(block);
+        unsigned within = 0xffff;
+        if (limit - p < 16)
+            stop &= (1u << (limit - p)) - 1;
+        if (stop)
+            within = (stop & (0u - stop)) - 1; /* the bits below the first end of line */
+        else if (limit - p < 16)
+            within = (1u << (limit - p)) - 1;
+        if (line->colon == NULL && (colon & within)) {
+            line->colon = p + __builtin_ctz(colon & within);
+            colon &= (colon & within) - 1; /* all but the first */
+        }
+        if (colon & within)
+            seen |= SEEN_COLON;
+        if (backslash & within)
+            seen |= SEEN_BACKSLASH;
+        if (cr & within)
+            seen |= SEEN_CR;
+        if (high & within)
+            seen |= SEEN_HIGH;
+        if (stop) {
+            line->end = p + __builtin_ctz(stop);
+            line->seen = seen;
+            return *line->end == '\0' ? LINE_NUL : LINE_END;
+        }
+    }
+    line->end = limit;
+    line->seen = seen;
+    return LINE_MORE;
+}
+
+#else
+
+static inline int scan_line(const char *start, const char *limit, Line *line) {
+    const char *p;
+    unsigned seen = 0;
+    line->colon = NULL;
+    for (p = start; p < limit && *p != '\n' && *p != '\0'; p++) {
+        unsigned char byte = (unsigned char)*p;
+        if (byte == ':') {
+            if (line->colon == NULL)
+                line->colon = p;
+            else
+                seen |= SEEN_COLON;
+        } else if (byte == '\\') {
+            seen |= SEEN_BACKSLASH;
+        } else if (byte == '\r') {
+            seen |= SEEN_CR;
+        } else if (byte > 0x7f) {
+            seen |= SEEN_HIGH;
+        }
+    }
+    line->end = p;
+    line->seen = seen;
+    if (p == limit)
+        return LINE_MORE;
+    return *p == '\0' ? LINE_NUL : LINE_END;
+}
+
+#endif
+
+#define IS(word) (memcmp(text, word, sizeof(word) - 1) == 0)
+
+static inline int command_of(const char *text, size_t length) {
+    switch (length) {
+    case 3:
+        return IS("ACK") ? COMMAND_ACK : IS("SUB") ? COMMAND_SUBSCRIBE : COMMAND_UNKNOWN;
+    case 4:
+        return IS("SEND") ? COMMAND_SEND : IS("NACK") ? COMMAND_NACK : COMMAND_UNKNOWN;
+    case 5:
+        return IS("BEGIN") ? COMMAND_BEGIN : IS("ABORT") ? COMMAND_ABORT : IS("STOMP") ? COMMAND_STOMP
+             : IS("UNSUB") ? COMMAND_UNSUBSCRIBE : IS("ERROR") ? COMMAND_ERROR : COMMAND_UNKNOWN;
+    case 6:
+        return IS("COMMIT") ? COMMAND_COMMIT : COMMAND_UNKNOWN;
+    case 7:
+        return IS("CONNECT") ? COMMAND_CONNECT : IS("MESSAGE") ? COMMAND_MESSAGE
+             : IS("RECEIPT") ? COMMAND_RECEIPT : COMMAND_UNKNOWN;
+    case 9:
+        return IS("SUBSCRIBE") ? COMMAND_SUBSCRIBE : IS("CONNECTED") ? COMMAND_CONNECTED : COMMAND_UNKNOWN;
+    case 10:
+        return IS("DISCONNECT") ? COMMAND_DISCONNECT : COMMAND_UNKNOWN;
+    case 11:
+        return IS("UNSUBSCRIBE") ? COMMAND_UNSUBSCRIBE : COMMAND_UNKNOWN;
+    default:
+        return COMMAND_UNKNOWN;
+    }
+}
+
+static inline int known_of(const char *text, size_t length) {
+    switch (length) {
+    case 2:
+        return IS("id") ? KNOWN_ID : KNOWN_NONE;
+    case 3:
+        return IS("ack") ? KNOWN_ACK : KNOWN_NONE;
+    case 5:
+        return IS("login") ? KNOWN_LOGIN : KNOWN_NONE;
+    case 6:
+        return IS("credit") ? KNOWN_CREDIT : KNOWN_NONE;
+    case 7:
+        return IS("receipt") ? KNOWN_RECEIPT : IS("requeue") ? KNOWN_REQUEUE : IS("browser") ? KNOWN_BROWSER : KNOWN_NONE;
+    case 8:
+        return IS("passcode") ? KNOWN_PASSCODE : IS("reply-to") ? KNOWN_REPLY_TO : IS("selector") ? KNOWN_SELECTOR : KNOWN_NONE;
+    case 10:
+        return IS("message-id") ? KNOWN_MESSAGE_ID : IS("heart-beat") ? KNOWN_HEART_BEAT
+             : IS("request-id") ? KNOWN_REQUEST_ID : KNOWN_NONE;
+    case 11:
+        return IS("destination") ? KNOWN_DESTINATION : IS("transaction") ? KNOWN_TRANSACTION
+             : IS("redelivered") ? KNOWN_REDELIVERED : KNOWN_NONE;
+    case 12:
+        return IS("subscription") ? KNOWN_SUBSCRIPTION : KNOWN_NONE;
+    case 14:
+        return IS("content-length") ? KNOWN_CONTENT_LENGTH : IS("accept-version") ? KNOWN_ACCEPT_VERSION
+             : IS("prefetch-count") ? KNOWN_PREFETCH_COUNT : KNOWN_NONE;
+    case 21:
+        return IS("activemq.prefetchSize") ? KNOWN_PREFETCH_SIZE : KNOWN_NONE;
+    default:
+        return KNOWN_NONE;
+    }
+}
+
+#undef IS
+
+/* 1 and *value, or 0 when the text is anything but 1 to `most` (at most 19) decimal digits. */
+static inline int parse_number(const char *text, size_t length, size_t most, uint64_t *value) {
+    uint64_t number = 0;
+    size_t i;
+    if (length == 0 || length > most)
+        return 0;
+    for (i = 0; i < length; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return 0;
+        number = number * 10 + (uint64_t)(text[i] - '0');
+    }
+    *value = number;
+    return 1;
+}
+
+#define NUMBER_SPACE 20
+
+/* Writes the digits to `out` (NUMBER_SPACE bytes must be free) and returns how many. */
+static inline size_t put_number(char *out, uint64_t value) {
+    char digits[NUMBER_SPACE];
+    size_t length = 0, i;
+    do {
+        digits[length++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    for (i = 0; i < length; i++)
+        out[i] = digits[length - 1 - i];
+    return length;
+}
+
+static inline int is_continuation(const char *p, const char *end) {
+    return p < end && ((unsigned char)*p & 0xc0) == 0x80;
+}
+
+static inline int utf8_valid(const char *p, size_t length) {
+    const char *end = p + length;
+    while (p < end) {
+        unsigned char lead = (unsigned char)*p++;
+        unsigned char next = p < end ? (unsigned char)*p : 0;
+        int more;
+        if (lead < 0x80)
+            continue;
+        if (lead < 0xc2 || lead > 0xf4)
+            return 0;
+        if ((lead == 0xe0 && next < 0xa0) || (lead == 0xed && next > 0x9f) || (lead == 0xf0 && next < 0x90)
+            || (lead == 0xf4 && next > 0x8f))
+            return 0;
+        for (more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3; more > 0; more--, p++)
+            if (!is_continuation(p, end))
+                return 0;
+    }
+    return 1;
+}
+
+/* Header encoding: 1.0 has none; 1.1 knows \n \c \\; 1.2 knows \r as well. */
+
+static inline int escapes_valid(const char *text, size_t length, int version) {
+    size_t i;
+    for (i = 0; i < length; i++) {
+        if (text[i] != '\\')
+            continue;
+        if (++i == length)
+            return 0;
+        if (text[i] != 'n' && text[i] != 'c' && text[i] != '\\' && !(text[i] == 'r' && version == 12))
+            return 0;
+    }
+    return 1;
+}
+
+/* Decodes valid escapes into `out` (at most `length` bytes) and returns the new length. */
+static inline size_t unescape(char *out, const char *text, size_t length, int version) {
+    size_t i, n = 0;
+    if (version < 11) {
+        memcpy(out, text, length);
+        return length;
+    }
+    for (i = 0; i < length; i++) {
+        char byte = text[i];
+        if (byte == '\\' && i + 1 < length) {
+            byte = text[++i];
+            byte = byte == 'n' ? '\n' : byte == 'c' ? ':' : byte == 'r' ? '\r' : byte;
+        }
+        out[n++] = byte;
+    }
+    return n;
+}
+
+static inline char escape_letter(char byte, int version) {
+    switch (byte) {
+    case '\n':
+        return 'n';
+    case ':':
+        return 'c';
+    case '\\':
+        return '\\';
+    case '\r':
+        return version == 12 ? 'r' : '\0';
+    default:
+        return '\0';
+    }
+}
+
+/* Encodes into `out` (at most twice `length` bytes). What 1.0 cannot say becomes a blank, so that no text can smuggle
+ * in a line of its own. */
+static inline size_t escape(char *out, const char *text, size_t length, int version) {
+    size_t i, n = 0;
+    for (i = 0; i < length; i++) {
+        char byte = text[i];
+        char letter = version < 11 ? '\0' : escape_letter(byte, version);
+        if (letter != '\0') {
+            out[n++] = '\\';
+            byte = letter;
+        } else if (version < 11 && (byte == '\n' || byte == '\r')) {
+            byte = ' ';
+        }
+        out[n++] = byte;
+    }
+    return n;
+}
+
+#endif

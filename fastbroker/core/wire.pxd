@@ -1,0 +1,168 @@
+"""Floor 0 as Cython sees it: scanning, lists, growing text, output buffers, timers, counts."""
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+cdef extern from "csrc/wire.h" nogil:
+    enum:
+        SCAN_SLACK
+        SEEN_BACKSLASH
+        SEEN_CR
+        SEEN_HIGH
+        SEEN_COLON
+        SEEN_TRIMMED
+        LINE_MORE
+        LINE_END
+        LINE_NUL
+        NUMBER_SPACE
+    enum:
+        COMMAND_UNKNOWN
+        COMMAND_CONNECT
+        COMMAND_STOMP
+        COMMAND_SEND
+        COMMAND_SUBSCRIBE
+        COMMAND_UNSUBSCRIBE
+        COMMAND_ACK
+        COMMAND_NACK
+        COMMAND_BEGIN
+        COMMAND_COMMIT
+        COMMAND_ABORT
+        COMMAND_DISCONNECT
+    enum:
+        KNOWN_NONE
+        KNOWN_ACCEPT_VERSION
+        KNOWN_ACK
+        KNOWN_BROWSER
+        KNOWN_CONTENT_LENGTH
+        KNOWN_CREDIT
+        KNOWN_DESTINATION
+        KNOWN_HEART_BEAT
+        KNOWN_ID
+        KNOWN_LOGIN
+        KNOWN_MESSAGE_ID
+        KNOWN_PASSCODE
+        KNOWN_PREFETCH_COUNT
+        KNOWN_PREFETCH_SIZE
+        KNOWN_RECEIPT
+        KNOWN_REDELIVERED
+        KNOWN_REPLY_TO
+        KNOWN_REQUEST_ID
+        KNOWN_REQUEUE
+        KNOWN_SELECTOR
+        KNOWN_SUBSCRIPTION
+        KNOWN_TRANSACTION
+        KNOWN_COUNT
+    struct Line:
+        const char *end
+        const char *colon
+        unsigned seen
+    int scan_line(const char *start, const char *limit, Line *line)
+    int command_of(const char *text, size_t length)
+    int known_of(const char *text, size_t length)
+    int parse_number(const char *text, size_t length, size_t most, uint64_t *value)
+    size_t put_number(char *out, uint64_t value)
+    int utf8_valid(const char *text, size_t length)
+    int escapes_valid(const char *text, size_t length, int version)
+    size_t unescape(char *out, const char *text, size_t length, int version)
+    size_t escape(char *out, const char *text, size_t length, int version)
+
+cdef extern from "csrc/ring.h" nogil:
+    struct Link:
+        Link *next
+        Link *previous
+        void *owner
+    void ring_init(Link *head)
+    int ring_empty(const Link *head)
+    void link_init(Link *link, void *owner)
+    int link_joined(const Link *link)
+    void link_leave(Link *link)
+    void link_join(Link *head, Link *link)
+    void *ring_take(Link *head)
+    void ring_splice(Link *to, Link *source)
+
+cdef extern from "csrc/census.h" nogil:
+    struct Census:
+        int64_t connections
+        int64_t sessions
+        int64_t subscriptions
+        int64_t queues
+        int64_t routes
+        int64_t messages
+        int64_t deliveries
+        int64_t transactions
+        int64_t memory
+        int64_t messages_in
+        int64_t messages_out
+        int64_t bytes_out
+        int64_t dropped
+        int64_t dead_lettered
+
+cdef extern from "csrc/text.h" nogil:
+    struct Text:
+        char *bytes
+        size_t start
+        size_t end
+        size_t capacity
+        Census *census
+    size_t text_length(const Text *text)
+    void text_free(Text *text)
+    char *text_reserve(Text *text, size_t needed)
+    int text_put(Text *text, const char *bytes, size_t length)
+    void text_use(Text *text, size_t length)
+
+cdef extern from "csrc/outbuf.h":
+    enum:
+        DOOM_NONE
+        DOOM_OVERFLOW
+        DOOM_SLOW
+        DOOM_MEMORY
+    struct Shared:
+        uint32_t references
+        void (*release)(Shared *shared) noexcept
+    void shared_drop(Shared *shared)
+    struct Outlets:
+        Link dirty
+        Link bulk
+        size_t soft
+        size_t low
+        size_t hard
+        Census *census
+    struct OutBuf:
+        char *data
+        size_t start
+        size_t end
+        size_t backlog
+        uint8_t doom
+        uint8_t overdue
+        uint8_t policy
+        uint64_t slow_since
+        Link link
+        Link waiters
+        Outlets *outlets
+    void outbuf_init(OutBuf *out, Outlets *outlets, void *owner)
+    void outbuf_free(OutBuf *out)
+    size_t outbuf_pending(const OutBuf *out)
+    size_t outbuf_pressure(const OutBuf *out)
+    void outbuf_touch(OutBuf *out)
+    void outbuf_touch_bulk(OutBuf *out)
+    void outbuf_doom(OutBuf *out, int why)
+    char *outbuf_reserve(OutBuf *out, size_t needed)
+    void outbuf_commit(OutBuf *out, const char *end)
+    void outbuf_put(OutBuf *out, const char *data, size_t length)
+    void outbuf_put_shared(OutBuf *out, const char *data, size_t length, Shared *owner)
+    ssize_t outbuf_send(OutBuf *out, int fd)
+    size_t outbuf_peek(const OutBuf *out, const char **data, size_t most)
+    void outbuf_consume(OutBuf *out, size_t length)
+    void pool_free(Outlets *outlets)
+
+cdef extern from "csrc/wheel.h":
+    enum:
+        TICK
+    struct Timer:
+        Link link
+        uint64_t due
+    struct Wheel:
+        uint64_t tick
+    void wheel_init(Wheel *wheel, uint64_t now)
+    void wheel_advance(Wheel *wheel, uint64_t now)
+    void timer_init(Timer *timer, void (*fire)(void *owner) noexcept, void *owner)
+    void timer_arm(Wheel *wheel, Timer *timer, uint64_t due)
+    void timer_cancel(Timer *timer)
