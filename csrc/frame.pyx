@@ -1,0 +1,217 @@
+"""Frames on the way out, and the part of a SEND that travels on.
+
+    COMMAND LF
+    name ":" value LF        zero or more, escaped as the receiver's version wants
+    LF
+    body NUL LF              the LF behind the NUL belongs to no frame, but several clients wait for it
+
+Header lines that go to subscribers are kept in one form, that of STOMP 1.2, and put into the form of an older receiver
+only when they hold something that the two versions write differently.
+"""
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memchr, memcpy
+
+from fastbroker.core.wire cimport (
+    KNOWN_ACK, KNOWN_CONTENT_LENGTH, KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_REPLY_TO,
+    KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, NUMBER_SPACE, SEEN_BACKSLASH, SEEN_COLON, SEEN_CR, SEEN_TRIMMED, OutBuf,
+    Text, escape, known_of, outbuf_commit, outbuf_put, outbuf_reserve, outbuf_touch, put_number, text_put,
+    text_reserve, unescape,
+)
+
+
+cdef int frame_init(Frame *frame, uint32_t header_capacity) except -1:
+    frame.headers = <Header *>calloc(header_capacity, sizeof(Header))
+    if frame.headers == NULL:
+        raise MemoryError()
+    frame.header_capacity = header_capacity
+    return 0
+
+
+cdef void frame_free(Frame *frame) noexcept:
+    free(frame.headers)
+    frame.headers = NULL
+
+
+cdef bytes decoded(const char *text, size_t length, int version):
+    """The text behind escapes that the parser found valid (STOMP 1.2, "Value Encoding")."""
+    cdef bytes plain = PyBytes_FromStringAndSize(NULL, length)
+    cdef size_t size = unescape(<char *>plain, text, length, version)
+    return plain[:size]
+
+
+cdef bytes encoded(bytes text, int version):
+    cdef bytes form = PyBytes_FromStringAndSize(NULL, 2 * len(text))
+    cdef size_t size = escape(<char *>form, text, len(text), version)
+    return form[:size]
+
+
+cdef bytes frame_text(const Frame *frame, int known):
+    """The decoded value of the first header of that name, or None."""
+    cdef Slice value = frame_value(frame, known)
+    if value.bytes == NULL:
+        return None
+    return decoded(value.bytes, value.length, frame.version)
+
+
+# ---- what of a SEND reaches subscribers ----
+
+cdef inline bint is_private(int known) noexcept:
+    """Headers between a client and the broker, or that only the broker may write (clients could forge them)."""
+    return (known == KNOWN_RECEIPT or known == KNOWN_TRANSACTION or known == KNOWN_MESSAGE_ID
+            or known == KNOWN_SUBSCRIPTION or known == KNOWN_ACK or known == KNOWN_REDELIVERED)
+
+
+cdef int content_of(const Frame *frame, Text *scratch, const char *reply_to, size_t reply_to_length,
+                    Content *content) except -1:
+    """Fills `content` with views: into the frame as it stands where possible, else into `scratch`."""
+    content.body = frame.base + frame.body_start
+    content.body_length = frame.body_length
+    content.seen = frame.seen & (SEEN_BACKSLASH | SEEN_CR)
+    if frame.version == 12 and frame.seen & SEEN_BACKSLASH:
+        content.seen |= SEEN_CR     # there may be a \r among the escapes
+    if (not frame.stripped and reply_to == NULL and not frame.seen & (SEEN_TRIMMED | SEEN_COLON | SEEN_CR)
+            and (frame.version >= 11 or not frame.seen & SEEN_BACKSLASH)):
+        content.head = frame.base + frame.head_start
+        content.head_length = frame.head_end - frame.head_start
+        return 0
+    scratch.start = scratch.end = 0
+    relay_headers(frame, scratch, reply_to != NULL, content)
+    if reply_to != NULL:
+        put_line(scratch, b"reply-to", 8, reply_to, reply_to_length, 12)
+    if not frame.counted and memchr(content.body, 0, content.body_length) != NULL:
+        relay_length(scratch, content.body_length)
+    content.head = scratch.bytes
+    content.head_length = scratch.end
+    return 0
+
+
+cdef int relay_headers(const Frame *frame, Text *scratch, bint without_reply_to, Content *content) except -1:
+    cdef bint as_is = (not frame.seen & (SEEN_TRIMMED | SEEN_COLON | SEEN_CR)
+                       and (frame.version >= 11 or not frame.seen & SEEN_BACKSLASH))
+    cdef bint length_seen = not frame.counted
+    cdef const Header *header
+    cdef int known
+    cdef uint32_t i
+    for i in range(frame.header_count):
+        header = &frame.headers[i]
+        known = known_of(frame.base + header.name, header.name_length)
+        if is_private(known) or (known == KNOWN_REPLY_TO and without_reply_to):
+            continue
+        if known == KNOWN_CONTENT_LENGTH:
+            if length_seen:
+                continue
+            length_seen = True
+        put_line(scratch, frame.base + header.name, header.name_length, frame.base + header.value,
+                 header.value_length, 0 if as_is else frame.version)
+    if not as_is:
+        content.seen |= SEEN_BACKSLASH
+    return 0
+
+
+cdef int put_line(Text *scratch, const char *name, size_t name_length, const char *value, size_t value_length,
+                  int version) except -1:
+    """Appends a header line in 1.2 encoding; version 0 says that it is in that encoding already."""
+    cdef bytes decoded_name, decoded_value
+    cdef char *room = text_reserve(scratch, 2 * (name_length + value_length) + 2)
+    if room == NULL:
+        raise MemoryError()
+    cdef char *end = room
+    if version == 0:
+        memcpy(end, name, name_length)
+        end += name_length
+    else:
+        decoded_name = decoded(name, name_length, version)
+        end += escape(end, decoded_name, len(decoded_name), 12)
+    end[0] = c':'
+    end += 1
+    if version == 0:
+        memcpy(end, value, value_length)
+        end += value_length
+    else:
+        decoded_value = decoded(value, value_length, version)
+        end += escape(end, decoded_value, len(decoded_value), 12)
+    end[0] = c'\n'
+    scratch.end += end + 1 - room
+    return 0
+
+
+cdef int relay_length(Text *scratch, size_t length) except -1:
+    cdef char digits[NUMBER_SPACE]
+    return put_line(scratch, b"content-length", 14, digits, put_number(digits, length), 0)
+
+
+# ---- frames to a client ----
+
+cdef int put_head(OutBuf *out, const char *head, size_t length, int version) except -1:
+    """Header lines kept in 1.2 encoding, to a receiver of another version.
+
+    A name with a colon in it cannot be told to a 1.0 receiver at all; that header is left out.
+    """
+    cdef bytes name, value
+    cdef bytes lines = head[:length]
+    for line in lines.splitlines():
+        name, _, value = line.partition(b":")
+        name = decoded(name, len(name), 12)
+        if version >= 11 or b":" not in name:
+            put_header(out, name, decoded(value, len(value), 12), version)
+    return 0
+
+
+cdef int put_header(OutBuf *out, bytes name, bytes value, int version) except -1:
+    cdef bytes line = b"%b:%b\n" % (encoded(name, version), encoded(value, version))
+    outbuf_put(out, line, len(line))
+    return 0
+
+
+cdef int put_raw_header(OutBuf *out, const char *name, size_t name_length, Slice value, int version) except -1:
+    """A header whose value a client of the same version wrote: its escapes are right as they stand."""
+    cdef char *room
+    if version >= 11 and (memchr(value.bytes, c':', value.length) != NULL
+                          or memchr(value.bytes, c'\r', value.length) != NULL):
+        return put_header(out, name[:name_length], decoded(value.bytes, value.length, version), version)
+    room = outbuf_reserve(out, name_length + value.length + 2)
+    if room == NULL:
+        return 0
+    memcpy(room, name, name_length)
+    room[name_length] = c':'
+    memcpy(room + name_length + 1, value.bytes, value.length)
+    room[name_length + 1 + value.length] = c'\n'
+    outbuf_commit(out, room + name_length + value.length + 2)
+    return 0
+
+
+cdef int put_receipt(OutBuf *out, Slice receipt, int version) except -1:
+    outbuf_put(out, b"RECEIPT\n", 8)
+    put_raw_header(out, b"receipt-id", 10, receipt, version)
+    outbuf_put(out, b"\n\0\n", 3)
+    outbuf_touch(out)
+    return 0
+
+
+cdef int put_connected(OutBuf *out, list headers) except -1:
+    """CONNECTED is not escaped (STOMP 1.2, "Value Encoding"); a CR or LF cannot get in, its values are the broker's."""
+    outbuf_put(out, b"CONNECTED\n", 10)
+    for name, value in headers:
+        put_header(out, name, value, 10)
+    outbuf_put(out, b"\n\0\n", 3)
+    outbuf_touch(out)
+    return 0
+
+
+cdef int put_error(OutBuf *out, bytes message, bytes body, bytes receipt, bint versions, int version) except -1:
+    """ERROR (STOMP 1.2, "ERROR"): short stable `message`, the receipt it answers, and a body for a person."""
+    outbuf_put(out, b"ERROR\n", 6)
+    if versions:
+        outbuf_put(out, b"version:1.0,1.1,1.2\n", 20)
+    put_header(out, b"message", message, version)
+    if receipt is not None:
+        put_header(out, b"receipt-id", receipt, version)
+    put_header(out, b"content-type", b"text/plain", version)
+    put_header(out, b"content-length", b"%d" % len(body), version)
+    outbuf_put(out, b"\n", 1)
+    outbuf_put(out, body, len(body))
+    outbuf_put(out, b"\0\n", 2)
+    outbuf_touch(out)
+    return 0

@@ -1,0 +1,367 @@
+"""The frame parser.
+
+    EOL*  COMMAND EOL  (name ":" value EOL)*  EOL  body NUL
+
+EOL is LF; in 1.2, and before a version is agreed, CR LF too. A frame is found in one pass over its header lines; a body
+with a content-length is jumped over. Nothing is copied and nothing is decoded: a header is an offset and a length.
+What is lenient here and why is in docs/protocol.md ("What we accept").
+"""
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memchr, memcmp, memcpy, memset
+
+from fastbroker.core.frame cimport Frame, Header, decoded, frame_free, frame_init, frame_value
+from fastbroker.core.wire cimport (
+    COMMAND_CONNECT, COMMAND_SEND, COMMAND_STOMP, COMMAND_UNKNOWN, KNOWN_ACK, KNOWN_CONTENT_LENGTH, KNOWN_COUNT,
+    KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, LINE_MORE, LINE_NUL,
+    SCAN_SLACK, SEEN_BACKSLASH, SEEN_CR, SEEN_HIGH, SEEN_TRIMMED, Line, Text, command_of, escapes_valid, known_of,
+    parse_number, scan_line, text_free, text_length, text_put, text_use, utf8_valid,
+)
+
+cdef enum:
+    LONGEST_COMMAND = 32    # generous: bytes that are no command are noticed this early
+    LENGTH_DIGITS = 10
+
+
+cdef uint32_t stripped_names():
+    return (1 << KNOWN_RECEIPT | 1 << KNOWN_TRANSACTION | 1 << KNOWN_MESSAGE_ID | 1 << KNOWN_SUBSCRIPTION
+            | 1 << KNOWN_ACK | 1 << KNOWN_REDELIVERED)
+
+
+cdef uint32_t STRIPPED = stripped_names()
+
+PARSE_ERRORS = {
+    PARSE_MALFORMED: (b"malformed frame", b"A header line has no colon, or nothing in front of it."),
+    PARSE_BAD_COMMAND: (b"unknown command", b"The frame does not begin with a STOMP command in capital letters."),
+    PARSE_BAD_ESCAPE: (b"malformed frame", b"A header holds a backslash that begins no escape of this STOMP version."),
+    PARSE_BAD_UTF8: (b"malformed frame", b"The header lines are not valid UTF-8."),
+    PARSE_BAD_LENGTH: (b"malformed frame", b"content-length is not a decimal number of octets."),
+    PARSE_LENGTH_LIES: (b"malformed frame", b"No NUL where content-length says that the body ends; it counts octets, not characters."),
+    PARSE_FRAME_TOO_LARGE: (b"frame too large", b"The frame is larger than limits.max_frame (before login: limits.max_frame_before_login)."),
+    PARSE_TOO_MANY_HEADERS: (b"too many headers", b"The frame has more header lines than limits.max_headers."),
+    PARSE_LINE_TOO_LONG: (b"header line too long", b"A header line is longer than limits.max_header_line."),
+    PARSE_HEAD_TOO_LARGE: (b"headers too large", b"The header lines together are larger than limits.max_header_block."),
+}
+
+
+cdef tuple parse_error(int status):
+    """(message, explanation) of a negative status, for the ERROR frame."""
+    return PARSE_ERRORS[status]
+
+
+cdef inline bint is_blank(char byte) noexcept:
+    return byte == c' ' or byte == c'\t'
+
+
+cdef void trim(const char *base, Frame *frame, uint32_t *start, uint32_t *length) noexcept:
+    while length[0] and is_blank(base[start[0]]):
+        start[0] += 1
+        length[0] -= 1
+        frame.seen |= SEEN_TRIMMED
+    while length[0] and is_blank(base[start[0] + length[0] - 1]):
+        length[0] -= 1
+        frame.seen |= SEEN_TRIMMED
+
+
+cdef class Parser:
+    """One per connection: it remembers the agreed version and how far an unfinished frame was looked at."""
+
+    cdef void begin(self) noexcept:
+        """A new batch of bytes: what was seen of the last one may be gone."""
+        self.template = NULL
+        self.template_length = 0
+
+    cdef int next(self, const char *bytes, size_t length, Frame *frame) noexcept:
+        """The first frame of `bytes`: PARSE_FRAME, PARSE_MORE or a negative PARSE_* error.
+
+        `frame.skipped` bytes in front belong to no frame, also with PARSE_MORE. SCAN_SLACK bytes behind `length` must
+        be readable.
+        """
+        cdef const char *limit = bytes + length
+        cdef int status
+        frame.base = self._skip_eols(bytes, limit)
+        frame.skipped = frame.base - bytes
+        if <size_t>(limit - frame.base) < self.awaited or frame.base == limit:
+            return PARSE_MORE
+        if (self.template_length and <size_t>(limit - frame.base) > self.template_length
+                and memcmp(frame.base, self.template, self.template_length) == 0):
+            frame.repeated = True
+        else:
+            status = self._head(limit, frame)
+            if status != PARSE_FRAME:
+                return status
+        status = self._body(limit, frame)
+        if status == PARSE_FRAME:
+            self.awaited = self.searched = 0
+            if frame.command == COMMAND_SEND and not frame.repeated and not frame.bodyless:
+                self.template = frame.base
+                self.template_length = frame.body_start
+        return status
+
+    cdef const char *_skip_eols(self, const char *p, const char *limit) noexcept:
+        """Any run of LF, CR LF and stray NUL between frames (items 4 and 12 of the lists in docs/protocol.md)."""
+        while p < limit:
+            if p[0] == c'\n' or (p[0] == 0 and not self.limits.strict):
+                p += 1
+            elif p[0] == c'\r' and p + 1 < limit and p[1] == c'\n' and self._crlf():
+                p += 2
+            else:
+                break
+        return p
+
+    cdef bint _crlf(self) noexcept:
+        return self.version == 12 or self.version == 0 or not self.limits.strict
+
+    cdef size_t _max_frame(self) noexcept:
+        return self.limits.max_frame if self.version else self.limits.max_frame_before_login
+
+    cdef int _head(self, const char *limit, Frame *frame) noexcept:
+        """The command and the header lines: offsets, known names, and what needs care later."""
+        cdef Line line
+        cdef const char *p = frame.base
+        cdef int kind = scan_line(p, limit, &line)
+        cdef size_t length = line.end - p
+        frame.repeated = False
+        if length > LONGEST_COMMAND:
+            return PARSE_BAD_COMMAND
+        if kind == LINE_MORE:
+            return self._unfinished_command(p, length)
+        if length and (line.end - 1)[0] == c'\r' and (self.version == 12 or self.version == 0):
+            length -= 1
+        frame.command = command_of(p, length)
+        if frame.command == COMMAND_UNKNOWN and self.version == 0:
+            return PARSE_BAD_COMMAND    # not STOMP at all: say so before its "headers" are judged
+        frame.version = self.version if self.version else 10
+        frame.head_start = <uint32_t>(line.end + 1 - frame.base)
+        frame.header_count = 0
+        frame.seen = 0
+        frame.counted = frame.stripped = frame.bodyless = False
+        memset(frame.known, 0, sizeof(uint16_t) * KNOWN_COUNT)
+        if kind == LINE_NUL:
+            return self._end_head(line.end, line.end + 1, True, frame)
+        return self._lines(line.end + 1, limit, frame)
+
+    cdef int _unfinished_command(self, const char *p, size_t length) noexcept:
+        """Bytes that cannot become a command are refused before more of them come."""
+        cdef size_t i
+        for i in range(length):
+            if not (c'A' <= p[i] <= c'Z') and not (p[i] == c'\r' and i + 1 == length):
+                return PARSE_BAD_COMMAND
+        return PARSE_MORE
+
+    cdef int _lines(self, const char *p, const char *limit, Frame *frame) noexcept:
+        cdef Line line
+        cdef const char *end
+        cdef int kind, status
+        while True:
+            kind = scan_line(p, limit, &line)
+            end = line.end
+            if <size_t>(end - p) > self.limits.max_line:
+                return PARSE_LINE_TOO_LONG
+            if <size_t>(end - frame.base) > self.limits.max_head:
+                return PARSE_HEAD_TOO_LARGE
+            if kind == LINE_MORE:
+                return PARSE_FRAME_TOO_LARGE if <size_t>(limit - frame.base) > self._max_frame() else PARSE_MORE
+            if line.seen & SEEN_CR and (end - 1)[0] == c'\r' and (self.version == 12 or self.version == 0):
+                end -= 1
+                if memchr(p, c'\r', end - p) == NULL:
+                    line.seen &= ~<unsigned>SEEN_CR
+            if end == p:
+                return self._end_head(p, line.end + 1, kind == LINE_NUL, frame)
+            status = self._header(p, end, &line, frame)
+            if status != PARSE_FRAME:
+                return status
+            if kind == LINE_NUL:
+                return self._end_head(line.end, line.end + 1, True, frame)
+            p = line.end + 1
+
+    cdef int _header(self, const char *p, const char *end, const Line *line, Frame *frame) noexcept:
+        cdef Header *header
+        cdef int known
+        if line.colon == NULL or line.colon == p:
+            return PARSE_MALFORMED
+        if frame.header_count == self.limits.max_headers:
+            return PARSE_TOO_MANY_HEADERS
+        header = &frame.headers[frame.header_count]
+        header.name = <uint32_t>(p - frame.base)
+        header.name_length = <uint32_t>(line.colon - p)
+        header.value = header.name + header.name_length + 1
+        header.value_length = <uint32_t>(end - line.colon) - 1
+        frame.seen |= line.seen
+        if frame.version < 11:
+            trim(frame.base, frame, &header.name, &header.name_length)
+            trim(frame.base, frame, &header.value, &header.value_length)
+            if header.name_length == 0:
+                return PARSE_MALFORMED
+        frame.header_count += 1
+        known = known_of(frame.base + header.name, header.name_length)
+        if known:
+            self._note(known, frame)
+        return PARSE_FRAME
+
+    cdef void _note(self, int known, Frame *frame) noexcept:
+        """Only the first header of a name counts (STOMP 1.2, "Repeated Header Entries")."""
+        if not frame.known[known]:
+            frame.known[known] = <uint16_t>frame.header_count
+        elif known == KNOWN_CONTENT_LENGTH:
+            frame.stripped = True
+        if STRIPPED & (<uint32_t>1 << known):
+            frame.stripped = True
+
+    cdef int _end_head(self, const char *end, const char *body, bint bodyless, Frame *frame) noexcept:
+        """All header lines are there: check them as a whole."""
+        cdef bint literal = frame.command == COMMAND_CONNECT or frame.command == COMMAND_STOMP
+        cdef size_t length
+        frame.bodyless = bodyless
+        if bodyless and self.limits.strict:
+            return PARSE_MALFORMED
+        frame.head_end = <uint32_t>(end - frame.base)
+        if frame.head_end < frame.head_start:   # a NUL right behind the command
+            frame.head_end = frame.head_start
+        frame.body_start = <uint32_t>(body - frame.base)
+        length = frame.head_end - frame.head_start
+        if frame.seen & SEEN_HIGH and not utf8_valid(frame.base + frame.head_start, length):
+            return PARSE_BAD_UTF8
+        if frame.seen & SEEN_BACKSLASH and frame.version >= 11 and not literal and not self._escapes_valid(frame):
+            return PARSE_BAD_ESCAPE
+        return self._length(frame)
+
+    cdef bint _escapes_valid(self, const Frame *frame) noexcept:
+        cdef const Header *header
+        cdef uint32_t i
+        for i in range(frame.header_count):
+            header = &frame.headers[i]
+            if not (escapes_valid(frame.base + header.name, header.name_length, frame.version)
+                    and escapes_valid(frame.base + header.value, header.value_length, frame.version)):
+                return False
+        return True
+
+    cdef int _length(self, Frame *frame) noexcept:
+        """content-length: digits only; an empty one counts as absent."""
+        cdef uint64_t number = 0
+        cdef uint16_t index = frame.known[KNOWN_CONTENT_LENGTH]
+        cdef const Header *header
+        if not index:
+            return PARSE_FRAME
+        header = &frame.headers[index - 1]
+        if header.value_length == 0:
+            frame.stripped = True
+            return PARSE_FRAME
+        if not parse_number(frame.base + header.value, header.value_length, LENGTH_DIGITS, &number):
+            return PARSE_BAD_LENGTH
+        if frame.command != COMMAND_SEND and not self.limits.strict:
+            return PARSE_FRAME  # it often lies there; such a frame ends at the first NUL
+        if frame.body_start + number >= self._max_frame():
+            return PARSE_FRAME_TOO_LARGE
+        frame.counted = True
+        frame.body_length = number
+        return PARSE_FRAME
+
+    cdef int _body(self, const char *limit, Frame *frame) noexcept:
+        cdef const char *body = frame.base + frame.body_start
+        if frame.bodyless:
+            frame.body_start -= 1
+            frame.body_length = 0
+        elif frame.counted:
+            if <size_t>(limit - body) <= frame.body_length:
+                self.awaited = frame.body_start + frame.body_length + 1
+                return PARSE_MORE
+            if body[frame.body_length] != 0:
+                return self._count_lies(body, limit, frame)
+        else:
+            return self._until_nul(body, body, limit, frame)
+        frame.size = frame.body_start + frame.body_length + 1
+        return PARSE_FRAME
+
+    cdef int _count_lies(self, const char *body, const char *limit, Frame *frame) noexcept:
+        if not self.limits.lenient_length:
+            return PARSE_LENGTH_LIES
+        frame.counted = False
+        frame.stripped = True
+        return self._until_nul(body, body + frame.body_length, limit, frame)
+
+    cdef int _until_nul(self, const char *body, const char *search, const char *limit, Frame *frame) noexcept:
+        cdef const char *nul
+        if frame.base + self.searched > search:
+            search = frame.base + self.searched
+        nul = <const char *>memchr(search, 0, limit - search)
+        if nul == NULL:
+            if <size_t>(limit - frame.base) >= self._max_frame():
+                return PARSE_FRAME_TOO_LARGE
+            self.searched = limit - frame.base
+            return PARSE_MORE
+        frame.body_length = nul - body
+        frame.size = nul + 1 - frame.base
+        return PARSE_FRAME if frame.size <= self._max_frame() else PARSE_FRAME_TOO_LARGE
+
+
+cdef class FrameReader:
+    """The parser for Python: bytes in, whole frames out. Clients and tests use it; the broker does not.
+
+    FrameReader(version=12, strict=False, lenient_content_length=False, ...).feed(data) returns a list of
+    (command: str, headers: list[tuple[bytes, bytes]], body: bytes), headers decoded and in order; ValueError with the
+    short message of the ERROR frame when the stream is broken.
+    """
+    cdef ParserLimits limits
+    cdef Parser parser
+    cdef Frame frame
+    cdef Text kept
+
+    def __cinit__(self, int version=12, *, bint strict=False, bint lenient_content_length=False,
+                  size_t max_frame=4 << 20, size_t max_header_line=8192, size_t max_header_block=65536,
+                  uint32_t max_headers=100):
+        self.limits.max_frame = self.limits.max_frame_before_login = max_frame
+        self.limits.max_line = max_header_line
+        self.limits.max_head = max_header_block
+        self.limits.max_headers = max_headers
+        self.limits.strict = strict
+        self.limits.lenient_length = lenient_content_length
+        frame_init(&self.frame, max_headers)
+        self.parser = Parser()
+        self.parser.limits = &self.limits
+        self.parser.version = version
+
+    def __dealloc__(self):
+        frame_free(&self.frame)
+        text_free(&self.kept)
+
+    @property
+    def version(self) -> int:
+        return self.parser.version
+
+    @version.setter
+    def version(self, int version) -> None:
+        self.parser.version = version
+
+    def feed(self, bytes data not None) -> list:
+        cdef int status
+        cdef list frames = []
+        if text_put(&self.kept, data, len(data)) < 0:
+            raise MemoryError()
+        self.parser.begin()
+        while True:
+            status = self.parser.next(self.kept.bytes + self.kept.start, text_length(&self.kept), &self.frame)
+            if status == PARSE_FRAME:
+                frames.append(self._parsed())
+            self.kept.start += self.frame.skipped + (self.frame.size if status == PARSE_FRAME else 0)
+            if status != PARSE_FRAME:
+                break
+        text_use(&self.kept, 0)
+        if status < 0:
+            raise ValueError(parse_error(status)[0].decode())
+        return frames
+
+    cdef tuple _parsed(self):
+        cdef const Frame *frame = &self.frame
+        cdef int version = frame.version
+        cdef const Header *header
+        cdef list headers = []
+        cdef uint32_t i
+        if frame.command == COMMAND_CONNECT or frame.command == COMMAND_STOMP:
+            version = 10
+        for i in range(frame.header_count):
+            header = &frame.headers[i]
+            headers.append((decoded(frame.base + header.name, header.name_length, version),
+                            decoded(frame.base + header.value, header.value_length, version)))
+        command = frame.base[:frame.head_start].rstrip(b"\r\n\0").decode("ascii", "replace")
+        return command, headers, frame.base[frame.body_start:frame.body_start + frame.body_length]

@@ -1,0 +1,76 @@
+"""A client frame as a view into the bytes it was read from, and what of it travels on to subscribers."""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from fastbroker.core.wire cimport OutBuf, Text
+
+
+cdef struct Header:
+    # offsets from the frame's first byte, escapes still in
+    uint32_t name
+    uint32_t name_length
+    uint32_t value
+    uint32_t value_length
+
+
+cdef struct Frame:
+    # valid until the bytes behind `base` go away, that is inside the call that was given the frame
+    const char *base
+    size_t skipped          # end-of-line bytes in front of `base`
+    size_t size             # from `base` to behind the closing NUL
+    int command
+    int version             # whose rules it was read by
+    unsigned seen           # SEEN_* over all header lines
+    bint repeated           # its header lines are, byte for byte, those of the frame before
+    bint counted            # a content-length decides where the body ends
+    bint bodyless           # a NUL among the header lines ended it
+    bint stripped           # holds header lines that no subscriber may see
+    uint32_t head_start     # the header lines, each with its LF ...
+    uint32_t head_end       # ... up to the blank line
+    uint32_t body_start
+    size_t body_length
+    uint32_t header_count
+    uint32_t header_capacity
+    Header *headers
+    uint16_t known[32]      # 1 + index of the first header of each KNOWN_* name, 0: not there
+
+
+cdef struct Slice:
+    const char *bytes
+    size_t length
+
+
+cdef struct Content:
+    # what subscribers get: `head` is whole header lines in 1.2 encoding
+    const char *head
+    size_t head_length
+    const char *body
+    size_t body_length
+    unsigned seen
+
+
+cdef int frame_init(Frame *frame, uint32_t header_capacity) except -1
+cdef void frame_free(Frame *frame) noexcept
+
+cdef inline Slice frame_value(const Frame *frame, int known) noexcept:
+    """The raw value of the first header of that name; bytes is NULL when there is none."""
+    cdef Slice value
+    cdef const Header *header
+    value.bytes = NULL
+    value.length = 0
+    if frame.known[known]:
+        header = &frame.headers[frame.known[known] - 1]
+        value.bytes = frame.base + header.value
+        value.length = header.value_length
+    return value
+
+cdef bytes frame_text(const Frame *frame, int known)
+cdef bytes decoded(const char *text, size_t length, int version)
+
+cdef int content_of(const Frame *frame, Text *scratch, const char *reply_to, size_t reply_to_length,
+                    Content *content) except -1
+cdef int put_head(OutBuf *out, const char *head, size_t length, int version) except -1
+cdef int put_header(OutBuf *out, bytes name, bytes value, int version) except -1
+cdef int put_raw_header(OutBuf *out, const char *name, size_t name_length, Slice value, int version) except -1
+cdef int put_connected(OutBuf *out, list headers) except -1
+cdef int put_receipt(OutBuf *out, Slice receipt, int version) except -1
+cdef int put_error(OutBuf *out, bytes message, bytes body, bytes receipt, bint versions, int version) except -1

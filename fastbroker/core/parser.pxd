@@ -1,0 +1,63 @@
+"""Bytes to frames, in place. The parser knows versions and limits, and no session."""
+cimport cython
+from libc.stdint cimport uint32_t
+
+from fastbroker.core.frame cimport Frame
+from fastbroker.core.wire cimport Line
+
+cdef enum:
+    PARSE_FRAME = 1
+    PARSE_MORE = 0
+    PARSE_MALFORMED = -1
+    PARSE_BAD_COMMAND = -2
+    PARSE_BAD_ESCAPE = -3
+    PARSE_BAD_UTF8 = -4
+    PARSE_BAD_LENGTH = -5
+    PARSE_LENGTH_LIES = -6
+    PARSE_FRAME_TOO_LARGE = -7
+    PARSE_TOO_MANY_HEADERS = -8
+    PARSE_LINE_TOO_LONG = -9
+    PARSE_HEAD_TOO_LARGE = -10
+
+
+cdef struct ParserLimits:
+    size_t max_frame
+    size_t max_frame_before_login
+    size_t max_line
+    size_t max_head
+    uint32_t max_headers
+    bint strict
+    bint lenient_length
+
+
+@cython.final
+@cython.no_gc
+cdef class Parser:
+    cdef const ParserLimits *limits
+    cdef public int version         # 0: not agreed yet, else 10, 11 or 12
+    cdef size_t awaited             # a frame is under way that is at least this large
+    cdef size_t searched            # of it so much has no NUL
+    cdef const char *template       # a SEND of the same batch whose header lines may come again, or NULL
+    cdef size_t template_length
+
+    cdef void begin(self) noexcept
+    cdef int next(self, const char *bytes, size_t length, Frame *frame) noexcept
+
+    # inside
+    cdef const char *_skip_eols(self, const char *p, const char *limit) noexcept
+    cdef bint _crlf(self) noexcept
+    cdef size_t _max_frame(self) noexcept
+    cdef int _head(self, const char *limit, Frame *frame) noexcept
+    cdef int _unfinished_command(self, const char *p, size_t length) noexcept
+    cdef int _lines(self, const char *p, const char *limit, Frame *frame) noexcept
+    cdef int _header(self, const char *p, const char *end, const Line *line, Frame *frame) noexcept
+    cdef void _note(self, int known, Frame *frame) noexcept
+    cdef int _end_head(self, const char *end, const char *body, bint bodyless, Frame *frame) noexcept
+    cdef bint _escapes_valid(self, const Frame *frame) noexcept
+    cdef int _length(self, Frame *frame) noexcept
+    cdef int _body(self, const char *limit, Frame *frame) noexcept
+    cdef int _count_lies(self, const char *body, const char *limit, Frame *frame) noexcept
+    cdef int _until_nul(self, const char *body, const char *search, const char *limit, Frame *frame) noexcept
+
+
+cdef tuple parse_error(int status)
