@@ -1,0 +1,55 @@
+"""Messages: one allocation each, header lines and body behind the struct; freed with the last reference."""
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from fastbroker.core.frame cimport Content, put_head
+from fastbroker.core.wire cimport Census, OutBuf, Shared, outbuf_put, outbuf_put_shared
+
+
+cdef void message_free(Shared *shared) noexcept:
+    cdef Message *message = <Message *>shared
+    message.census.messages -= 1
+    message.census.memory -= <Py_ssize_t>message.size
+    free(message)
+
+
+cdef Message *message_new(Census *census, const Content *content, uint64_t id) except NULL:
+    """A copy of `content`, with one reference, which is the caller's."""
+    cdef size_t size = sizeof(Message) + content.head_length + content.body_length
+    cdef Message *message = <Message *>malloc(size)
+    cdef char *bytes
+    if message == NULL:
+        raise MemoryError()
+    message.shared.references = 1
+    message.shared.release = message_free
+    message.census = census
+    message.id = id
+    message.size = size
+    message.head_length = <uint32_t>content.head_length
+    message.body_length = content.body_length
+    message.seen = content.seen
+    bytes = <char *>(message + 1)
+    memcpy(bytes, content.head, content.head_length)
+    memcpy(bytes + content.head_length, content.body, content.body_length)
+    census.messages += 1
+    census.memory += <Py_ssize_t>size
+    return message
+
+
+cdef int put_message_slowly(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,
+                            size_t middle_length, int version, const Content *content, Message *owner) except -1:
+    """A frame whose body goes by reference, or whose header lines need another form."""
+    outbuf_put(out, prefix, prefix_length)
+    outbuf_put(out, middle, middle_length)
+    if needs_other_form(content, version):
+        put_head(out, content.head, content.head_length, version)
+    else:
+        outbuf_put(out, content.head, content.head_length)
+    outbuf_put(out, b"\n", 1)
+    if owner != NULL and content.body_length >= SHARED_BODY:
+        outbuf_put_shared(out, content.body, content.body_length, &owner.shared)
+    else:
+        outbuf_put(out, content.body, content.body_length)
+    outbuf_put(out, b"\0\n", 2)
+    return 0

@@ -1,0 +1,112 @@
+"""Subscriptions: writing a queued message to the client, and the list of what it has not settled."""
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport uint32_t
+from libc.string cimport memcpy
+
+from fastbroker.core.frame cimport Content, decoded
+from fastbroker.core.ledger cimport NO_SLOT, Delivery, Ledger, put_ack
+from fastbroker.core.message cimport (
+    MIDDLE_SPACE, Entry, message_content, message_drop, put_message, put_middle,
+)
+from fastbroker.core.wire cimport Link, OutBuf, escape, link_init, outbuf_touch
+
+
+cdef bytes prefix_of(bytes id, bytes boot, int version):
+    """Everything of a MESSAGE in front of the number in its message-id (STOMP 1.2, "MESSAGE")."""
+    cdef bytes text, form
+    if id is None:
+        return b"MESSAGE\nmessage-id:%b-" % boot
+    text = decoded(id, len(id), version)
+    form = bytes(2 * len(text))
+    return b"MESSAGE\nsubscription:%b\nmessage-id:%b-" % (form[:escape(form, text, len(text), version)], boot)
+
+
+cdef Subscription subscription_new(bytes id, bytes destination, bytes boot, int version, int ack_mode,
+                                   uint32_t prefetch, size_t prefetch_bytes, OutBuf *out, Ledger ledger, Link *starved):
+    cdef Subscription new = Subscription()
+    new.id = id
+    new.destination = destination
+    new.prefix_owner = prefix_of(id, boot, version)
+    new.prefix = PyBytes_AS_STRING(new.prefix_owner)
+    new.prefix_length = PyBytes_GET_SIZE(new.prefix_owner)
+    new.version = version
+    new.ack_mode = ack_mode
+    new.prefetch = prefetch
+    new.prefetch_bytes = prefetch_bytes
+    new.out = out
+    new.ledger = ledger
+    new.starved = starved
+    new.census = ledger.census
+    new.census.subscriptions += 1
+    new.entry.value = <void *>new
+    link_init(&new.ready, <void *>new)
+    return new
+
+
+cdef class Subscription:
+
+    def __cinit__(self):
+        self.first = self.last = NO_SLOT
+
+    def __dealloc__(self):
+        if self.census != NULL:
+            self.census.subscriptions -= 1
+
+    cdef int hand_over(self, Entry *entry) except -1:
+        """Writes one MESSAGE; takes over the entry's reference, until the client settles it unless it is `auto`."""
+        cdef char middle[MIDDLE_SPACE]
+        cdef size_t length = put_middle(middle, entry.message.id)
+        cdef Content content
+        cdef uint32_t slot
+        message_content(entry.message, &content)
+        if self.ack_mode != ACK_AUTO:
+            slot = remember(self, entry)
+            if self.version == 12:
+                memcpy(middle + length, b"ack:", 4)
+                length += 4 + put_ack(middle + length + 4, slot, self.ledger.slots[slot].generation)
+                middle[length] = c'\n'
+                length += 1
+        if entry.redelivered:
+            memcpy(middle + length, b"redelivered:true\n", 17)
+            length += 17
+        put_message(self.out, self.prefix, self.prefix_length, middle, length, self.version, &content, entry.message)
+        outbuf_touch(self.out)
+        self.census.messages_out += 1
+        self.census.bytes_out += <Py_ssize_t>entry.message.size
+        if self.ack_mode == ACK_AUTO:
+            message_drop(entry.message)
+        return 0
+
+    cdef void settle(self, uint32_t slot, Entry *entry) noexcept:
+        """Takes a delivery out of the ledger; its message reference goes to the caller with `entry`."""
+        cdef Delivery *slots = self.ledger.slots
+        cdef Delivery *delivery = &slots[slot]
+        entry[0] = delivery.entry
+        if delivery.previous == NO_SLOT:
+            self.first = delivery.next
+        else:
+            slots[delivery.previous].next = delivery.next
+        if delivery.next == NO_SLOT:
+            self.last = delivery.previous
+        else:
+            slots[delivery.next].previous = delivery.previous
+        self.outstanding -= 1
+        self.outstanding_bytes -= delivery.entry.message.size
+        self.ledger.give_back(slot)
+
+
+cdef uint32_t remember(Subscription self, const Entry *entry) except? 0xffffffff:
+    cdef uint32_t slot = self.ledger.take()
+    cdef Delivery *delivery = &self.ledger.slots[slot]
+    delivery.entry = entry[0]
+    delivery.subscription = <void *>self
+    delivery.next = NO_SLOT
+    delivery.previous = self.last
+    if self.last == NO_SLOT:
+        self.first = slot
+    else:
+        self.ledger.slots[self.last].next = slot
+    self.last = slot
+    self.outstanding += 1
+    self.outstanding_bytes += entry.message.size
+    return slot

@@ -1,0 +1,42 @@
+"""The deliveries of a session that are not settled yet."""
+cimport cython
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from fastbroker.core.message cimport Entry
+from fastbroker.core.wire cimport Census
+
+cdef extern from *:
+    """
+    #define NO_SLOT ((uint32_t)0xffffffffu)
+    """
+    const uint32_t NO_SLOT
+
+cdef enum:
+    DELIVERY_FREE
+    DELIVERY_OUT            # with the client
+    DELIVERY_IN_TRANSACTION # acknowledged in a transaction that is still open
+
+
+cdef struct Delivery:
+    Entry entry
+    void *subscription      # Subscription, alive as long as this is not free
+    uint32_t generation     # of the slot, so that an old ack id names nothing
+    uint32_t next           # in the subscription's list, in the order of delivery; or in the free list
+    uint32_t previous
+    uint8_t state
+
+
+@cython.final
+@cython.no_gc
+cdef class Ledger:
+    cdef Census *census
+    cdef Delivery *slots
+    cdef uint32_t capacity
+    cdef uint32_t free_slot
+
+    cdef uint32_t take(self) except? 0xffffffff
+    cdef uint32_t find(self, const char *ack, size_t length) noexcept
+    cdef void give_back(self, uint32_t slot) noexcept
+
+
+cdef size_t put_ack(char *out, uint32_t slot, uint32_t generation) noexcept

@@ -1,0 +1,95 @@
+"""A message: what a SEND leaves behind, counted and never changed; and how a MESSAGE frame is written.
+
+    MESSAGE LF
+    subscription:<id> LF                     the subscription's prefix, ready-made, up to "message-id:<boot>-"
+    message-id:<boot>-<number> LF            the rest of this line and the next two are the `middle`
+    [ack:<slot>-<generation> LF]
+    [redelivered:true LF]
+    the sender's header lines                destination among them
+    LF
+    body NUL LF
+"""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from fastbroker.core.frame cimport Content, put_head
+from fastbroker.core.wire cimport (
+    NUMBER_SPACE, SEEN_CR, Census, OutBuf, Shared, outbuf_commit, outbuf_put, outbuf_put_shared, outbuf_reserve,
+    put_number, shared_drop,
+)
+
+cdef enum:
+    SHARED_BODY = 8192      # bodies from this size on are written by reference
+    MIDDLE_SPACE = 96
+
+
+cdef struct Message:
+    Shared shared           # first: outputs hold references to it
+    Census *census
+    uint64_t id
+    size_t size             # bytes of memory, with this struct
+    size_t body_length
+    uint32_t head_length
+    uint32_t seen
+    # `head_length` bytes of header lines and `body_length` bytes of body follow
+
+
+cdef struct Entry:
+    # a message's place in one queue
+    Message *message
+    uint64_t number         # its original position
+    uint32_t failures       # how often it was given back by NACK
+    bint redelivered
+
+
+cdef Message *message_new(Census *census, const Content *content, uint64_t id) except NULL
+
+cdef inline void message_keep(Message *message) noexcept:
+    message.shared.references += 1
+
+cdef inline void message_drop(Message *message) noexcept:
+    shared_drop(&message.shared)
+
+cdef inline void message_content(const Message *message, Content *content) noexcept:
+    content.head = <const char *>(message + 1)
+    content.head_length = message.head_length
+    content.body = content.head + message.head_length
+    content.body_length = message.body_length
+    content.seen = message.seen
+
+cdef inline bint needs_other_form(const Content *content, int version) noexcept:
+    """Whether header lines kept in 1.2 encoding must be rewritten for a receiver of that version."""
+    return content.seen != 0 and (version < 11 or (version == 11 and content.seen & SEEN_CR))
+
+cdef inline size_t put_middle(char *middle, uint64_t id) noexcept:
+    cdef size_t length = put_number(middle, id)
+    middle[length] = c'\n'
+    return length + 1
+
+cdef int put_message_slowly(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,
+                            size_t middle_length, int version, const Content *content, Message *owner) except -1
+
+cdef inline int put_message(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,
+                            size_t middle_length, int version, const Content *content, Message *owner) except -1:
+    """One MESSAGE frame. `owner` keeps the content's bytes alive, or is NULL when they must be copied."""
+    cdef size_t size
+    cdef char *room
+    if (owner != NULL and content.body_length >= SHARED_BODY) or needs_other_form(content, version):
+        return put_message_slowly(out, prefix, prefix_length, middle, middle_length, version, content, owner)
+    size = prefix_length + middle_length + content.head_length + content.body_length + 3
+    room = outbuf_reserve(out, size)
+    if room == NULL:
+        return 0
+    memcpy(room, prefix, prefix_length)
+    room += prefix_length
+    memcpy(room, middle, middle_length)
+    room += middle_length
+    memcpy(room, content.head, content.head_length)
+    room += content.head_length
+    room[0] = c'\n'
+    memcpy(room + 1, content.body, content.body_length)
+    room += content.body_length + 1
+    room[0] = 0
+    room[1] = c'\n'
+    outbuf_commit(out, room + 2)
+    return 0

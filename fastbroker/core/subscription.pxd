@@ -1,0 +1,56 @@
+"""One SUBSCRIBE of one session: where its messages go and what it has not settled yet."""
+cimport cython
+from libc.stdint cimport uint32_t, uint64_t
+
+from fastbroker.core.ledger cimport Ledger
+from fastbroker.core.message cimport Entry
+from fastbroker.core.trie cimport TrieEntry
+from fastbroker.core.wire cimport Census, Link, OutBuf, Timer, outbuf_pending
+
+cdef enum:
+    ACK_AUTO
+    ACK_CLIENT              # cumulative
+    ACK_CLIENT_INDIVIDUAL
+
+
+@cython.final
+@cython.no_gc
+cdef class Subscription:
+    cdef TrieEntry entry        # its place in the trie of topics
+    cdef OutBuf *out            # its connection's; outlives it
+    cdef Census *census
+    cdef Link *starved          # ring of its session: waits for the output to drain
+    cdef Link ready             # in its queue's ring of consumers, in `starved`, or nowhere
+    cdef Timer rest             # after a NACK it is given nothing for a while
+    cdef readonly bytes id      # as the client wrote it; None if it gave none (STOMP 1.0)
+    cdef readonly bytes destination     # decoded
+    cdef bytes prefix_owner
+    cdef const char *prefix     # "MESSAGE LF ... message-id:<boot>-"
+    cdef size_t prefix_length
+    cdef int version
+    cdef int ack_mode
+    cdef bint resting
+    cdef bint closed            # unsubscribed; an open transaction may still hold deliveries of it
+    cdef bint implicit          # made by a reply-to:/temp-queue/..., not by a SUBSCRIBE
+    cdef uint32_t prefetch      # credit: so many messages ...
+    cdef size_t prefetch_bytes  # ... and bytes may be unsettled
+    cdef uint32_t outstanding
+    cdef size_t outstanding_bytes
+    cdef uint32_t first         # unsettled deliveries, slots of the ledger in the order of delivery
+    cdef uint32_t last
+    cdef Ledger ledger
+    cdef object source          # the Queue it consumes; None: topic messages come directly
+
+    cdef int hand_over(self, Entry *entry) except -1
+    cdef void settle(self, uint32_t slot, Entry *entry) noexcept
+
+    cdef inline bint has_credit(self) noexcept:
+        return self.ack_mode == ACK_AUTO or self.outstanding == 0 or (
+            self.outstanding < self.prefetch and self.outstanding_bytes < self.prefetch_bytes)
+
+    cdef inline bint has_outlet(self) noexcept:
+        return self.out.doom == 0 and outbuf_pending(self.out) < self.out.outlets.soft
+
+
+cdef Subscription subscription_new(bytes id, bytes destination, bytes boot, int version, int ack_mode,
+                                   uint32_t prefetch, size_t prefetch_bytes, OutBuf *out, Ledger ledger, Link *starved)
