@@ -1,0 +1,171 @@
+"""The hub: connections, the turn, the clock.
+
+The turn runs after all ready sockets were read and before the loop sleeps, when there is anything to do:
+
+    1. sessions whose frames waited for memory, and connections that were held, go on
+    2. queues with new credit dispatch
+    3. every dirty connection is flushed once, and a slice of those that large fan-outs have written to
+    4. the clock; timers fire in a tick of their own, and a turn follows
+
+Nobody is closed inside its own call stack: a connection that must end is aborted when it is flushed.
+
+The clock is monotonic and counts only time in which the process ran: after a stop, or a stalled loop, nobody is taken for
+dead before its input was read.
+"""
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from cpython.buffer cimport PyBUF_WRITE
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport free, malloc
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+
+from fastbroker.core.broker cimport Broker
+from fastbroker.core.connection cimport Connection, connection_new
+from fastbroker.core.session cimport Session
+from fastbroker.core.wire cimport (
+    SCAN_SLACK, Link, link_join, ring_empty, ring_init, ring_splice, ring_take, wheel_advance,
+)
+
+cdef enum:
+    TICK_EVERY = 20         # milliseconds
+    LONGEST_STEP = 200      # of the clock; more means that the process stood still
+    BULK_SLICE = 128        # connections of large fan-outs flushed in one turn
+
+
+cdef uint64_t monotonic() noexcept:
+    cdef timespec time
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return <uint64_t>time.tv_sec * 1000 + time.tv_nsec // 1000000
+
+
+cdef class Hub:
+
+    def __cinit__(self):
+        ring_init(&self.connections)
+        self.input = <char *>malloc(INPUT_FRONT + INPUT_SPACE + SCAN_SLACK)
+        if self.input == NULL:
+            raise MemoryError()
+
+    def __init__(self, loop, *, settings, topic_policies=(), authenticate=None, authorize=None, log, server):
+        self.loop = loop
+        self.broker = Broker(settings, topic_policies, authenticate, authorize, log, server)
+        self.input_view = PyMemoryView_FromMemory(self.input + INPUT_FRONT, INPUT_SPACE, PyBUF_WRITE)
+        self.run_turn = self._turn
+        self.run_tick = self._tick
+        self.real = monotonic()
+        self.most_connections = settings["max_connections"]
+
+    def __dealloc__(self):
+        free(self.input)
+
+    # ---- for the server ----
+
+    def connection(self):
+        return connection_new(self)
+
+    @property
+    def connection_count(self):
+        return self.broker.census.connections
+
+    def drain(self):
+        cdef Link *link = self.connections.next
+        cdef Link *next
+        self.draining = True
+        while link != &self.connections:
+            next = link.next
+            (<Connection>link.owner).drain()
+            link = next
+
+    def abort(self):
+        cdef Link *link = self.connections.next
+        while link != &self.connections:
+            (<Connection>link.owner).abort("server stopped")
+            link = link.next
+
+    def stats(self):
+        return dict(self.broker.census)
+
+    # ---- the turn ----
+
+    cdef int schedule(self) except -1:
+        if not self.turn_due:
+            self.turn_due = True
+            self.loop.call_soon(self.run_turn)
+        return 0
+
+    def _turn(self):
+        self.turn_due = False
+        try:
+            self._set_clock()
+            self._unpark()
+            self._go_on()
+            self.broker.dispatch_due()
+            self._flush()
+        finally:
+            if not (ring_empty(&self.broker.released) and ring_empty(&self.broker.outlets.dirty)
+                    and ring_empty(&self.broker.outlets.bulk) and ring_empty(&self.broker.due)):
+                self.schedule()
+
+    cdef int _unpark(self) except -1:
+        """Frames that waited for memory, once there is some: not at the first byte, or it would be gone with the first frame."""
+        cdef Broker broker = self.broker
+        cdef Session session
+        cdef Link waiting
+        cdef void *owner
+        if ring_empty(&broker.parking) or broker.census.memory > broker.limits.memory - broker.limits.memory // 16:
+            return 0
+        ring_init(&waiting)
+        ring_splice(&waiting, &broker.parking)
+        owner = ring_take(&waiting)
+        while owner != NULL:
+            session = <Session>owner
+            session.unpark(False)
+            link_join(&broker.released, &session.go_on)
+            owner = ring_take(&waiting)
+        return 0
+
+    cdef int _go_on(self) except -1:
+        cdef Link released
+        cdef void *owner
+        ring_init(&released)
+        ring_splice(&released, &self.broker.released)
+        owner = ring_take(&released)
+        while owner != NULL:
+            (<Connection>owner).go_on()
+            owner = ring_take(&released)
+        return 0
+
+    cdef int _flush(self) except -1:
+        cdef int slice = BULK_SLICE
+        cdef Link dirty
+        cdef void *owner
+        ring_init(&dirty)
+        ring_splice(&dirty, &self.broker.outlets.dirty)
+        owner = ring_take(&dirty)
+        while owner != NULL:
+            (<Connection>owner).flush()
+            owner = ring_take(&dirty)
+        while slice > 0 and not ring_empty(&self.broker.outlets.bulk):
+            slice -= 1
+            (<Connection>ring_take(&self.broker.outlets.bulk)).flush()
+        return 0
+
+    # ---- the clock ----
+
+    cdef void _set_clock(self) noexcept:
+        cdef uint64_t real = monotonic()
+        self.broker.now += min(real - self.real, <uint64_t>LONGEST_STEP)
+        self.real = real
+
+    cdef int tick_on(self) except -1:
+        if not self.ticking:
+            self.ticking = True
+            self.loop.call_later(TICK_EVERY / 1000, self.run_tick)
+        return 0
+
+    def _tick(self):
+        self.ticking = False
+        self._set_clock()
+        wheel_advance(&self.broker.wheel, self.broker.now)
+        if self.broker.census.connections or self.broker.queues.count:
+            self.tick_on()
+        self.schedule()

@@ -1,0 +1,59 @@
+"""The socket of a client and its buffers."""
+cimport cython
+from libc.stdint cimport uint64_t
+
+from fastbroker.core.hub cimport Hub
+from fastbroker.core.parser cimport Parser
+from fastbroker.core.session cimport Session
+from fastbroker.core.wire cimport Link, OutBuf, Text, Timer
+
+
+@cython.final
+cdef class Connection:
+    cdef Hub hub
+    cdef object transport
+    cdef Session session
+    cdef Parser parser
+    cdef OutBuf out
+    cdef Text kept              # input not handled yet: a frame that a read cut off, or all while the session holds
+    cdef Link link              # in the hub's ring
+    cdef Timer timer            # the earliest of all deadlines
+    cdef int fd                 # -1: only the transport can write (TLS)
+    cdef uint64_t made
+    cdef uint64_t last_read
+    cdef uint64_t last_write
+    cdef uint64_t last_progress # when the kernel last took bytes, or had none to take
+    cdef uint64_t closing       # since when; 0: open
+    cdef bint paused            # reading, by us
+    cdef bint blocked           # the transport still has bytes of ours
+    cdef bint unauthenticated
+    cdef bint eof               # the peer has said all
+    cdef bint half_closed       # and so have we
+    cdef bint lost
+
+    cdef int go_on(self) except -1
+    cdef int flush(self) except -1
+    cdef int drain(self) except -1
+    cdef int abort(self, str reason) except -1
+
+    # inside
+    cdef int _take(self, size_t length) except -1
+    cdef int _take_kept(self) except -1
+    cdef size_t _frames(self, const char *bytes, size_t length) except? 0
+    cdef int _after_input(self) except -1
+    cdef int _finish_input(self) except -1
+    cdef int _hint(self, const char *bytes, size_t length) except -1
+    cdef int _pause(self) except -1
+    cdef int _close(self) except -1
+    cdef int _write(self) except -1
+    cdef int _written(self) except -1
+    cdef void _release_waiters(self) noexcept
+    cdef uint64_t _deadline(self) noexcept
+    cdef uint64_t _patience(self) noexcept
+    cdef void _arm(self) noexcept
+    cdef int _on_timer(self) except -1
+    cdef int _check_peer(self, uint64_t now) except -1
+    cdef int _check_output(self, uint64_t now) except -1
+
+
+cdef Connection connection_new(Hub hub)

@@ -1,0 +1,36 @@
+"""One event loop's worth of broker: its connections, its turn, its clock."""
+cimport cython
+from libc.stdint cimport int64_t, uint64_t
+
+from fastbroker.core.broker cimport Broker
+from fastbroker.core.wire cimport Link
+
+cdef enum:
+    INPUT_SPACE = 262144    # of the read buffer that all connections share
+    INPUT_FRONT = 65536     # room in front of it, for the start of a frame that the last read cut off
+
+
+@cython.final
+cdef class Hub:
+    cdef Broker broker
+    cdef readonly object loop
+    cdef object run_turn        # bound method, so that none is made per turn
+    cdef object run_tick
+    cdef char *input            # INPUT_FRONT + INPUT_SPACE + slack
+    cdef object input_view      # of the INPUT_SPACE bytes
+    cdef Link connections       # ring of all of them
+    cdef uint64_t real          # monotonic milliseconds when the clock was last set
+    cdef readonly int64_t unauthenticated
+    cdef int64_t most_connections
+    cdef bint turn_due
+    cdef bint ticking
+    cdef readonly bint draining
+
+    cdef int schedule(self) except -1
+    cdef int tick_on(self) except -1
+
+    # inside
+    cdef void _set_clock(self) noexcept
+    cdef int _unpark(self) except -1
+    cdef int _go_on(self) except -1
+    cdef int _flush(self) except -1
