@@ -87,13 +87,15 @@ cdef class Parser:
                 and memcmp(frame.base, self.template, self.template_length) == 0):
             frame.repeated = True
         else:
+            self.template_length = 0    # `frame` is about to describe other header lines
             status = self._head(limit, frame)
             if status != PARSE_FRAME:
                 return status
         status = self._body(limit, frame)
         if status == PARSE_FRAME:
             self.awaited = self.searched = 0
-            if frame.command == COMMAND_SEND and not frame.repeated and not frame.bodyless:
+            if (frame.command == COMMAND_SEND and not frame.repeated and not frame.bodyless
+                    and (frame.counted or not frame.known[KNOWN_CONTENT_LENGTH])):
                 self.template = frame.base
                 self.template_length = frame.body_start
         return status
@@ -278,6 +280,7 @@ cdef class Parser:
             return PARSE_LENGTH_LIES
         frame.counted = False
         frame.stripped = True
+        self.template_length = 0    # the next one's count may be right
         return self._until_nul(body, body + frame.body_length, limit, frame)
 
     cdef int _until_nul(self, const char *body, const char *search, const char *limit, Frame *frame) noexcept:

@@ -736,7 +736,9 @@ cdef class Session:
     # ---- frames that wait for memory ----
 
     cdef bint _must_park(self, const Frame *frame) noexcept:
-        """Not what frees memory, unless it belongs to a transaction, whose BEGIN may be parked."""
+        """A SEND; and behind a parked one all but what frees memory, unless it belongs to a transaction, whose BEGIN may be parked."""
+        if not self.parked.end:
+            return frame.command == COMMAND_SEND
         if frame.command == COMMAND_ACK or frame.command == COMMAND_NACK:
             return frame.known[KNOWN_TRANSACTION] != 0
         return frame.command != COMMAND_UNSUBSCRIBE and frame.command != COMMAND_DISCONNECT
