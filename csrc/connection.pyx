@@ -108,6 +108,8 @@ cdef class Connection:
     def eof_received(self):
         """The peer has shut its side: it still gets what it asked for, as in `printf ... | nc`."""
         self.eof = True
+        if self.half_closed:
+            return False    # both sides are shut
         if not self.closing and self.session.hold == 0 and self.session.parked.end == 0 and not self.paused:
             self._close_for("closed by client")
         self._after_input()

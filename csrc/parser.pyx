@@ -37,6 +37,7 @@ PARSE_ERRORS = {
     PARSE_BAD_UTF8: (b"malformed frame", b"The header lines are not valid UTF-8."),
     PARSE_BAD_LENGTH: (b"malformed frame", b"content-length is not a decimal number of octets."),
     PARSE_LENGTH_LIES: (b"malformed frame", b"No NUL where content-length says that the body ends; it counts octets, not characters."),
+    PARSE_UNWANTED_BODY: (b"malformed frame", b"Only SEND may have a body."),
     PARSE_FRAME_TOO_LARGE: (b"frame too large", b"The frame is larger than limits.max_frame (before login: limits.max_frame_before_login)."),
     PARSE_TOO_MANY_HEADERS: (b"too many headers", b"The frame has more header lines than limits.max_headers."),
     PARSE_LINE_TOO_LONG: (b"header line too long", b"A header line is longer than limits.max_header_line."),
@@ -94,6 +95,8 @@ cdef class Parser:
         status = self._body(limit, frame)
         if status == PARSE_FRAME:
             self.awaited = self.searched = 0
+            if self.limits.strict and frame.command != COMMAND_SEND and frame.body_length:
+                return PARSE_UNWANTED_BODY
             if (frame.command == COMMAND_SEND and not frame.repeated and not frame.bodyless
                     and (frame.counted or not frame.known[KNOWN_CONTENT_LENGTH])):
                 self.template = frame.base
@@ -166,6 +169,7 @@ cdef class Parser:
                 return PARSE_FRAME_TOO_LARGE if <size_t>(limit - frame.base) > self._max_frame() else PARSE_MORE
             if line.seen & SEEN_CR and (end - 1)[0] == c'\r' and (self.version == 12 or self.version == 0):
                 end -= 1
+                frame.stripped = True   # relayed with LF alone
                 if memchr(p, c'\r', end - p) == NULL:
                     line.seen &= ~<unsigned>SEEN_CR
             if end == p:

@@ -366,7 +366,7 @@ cdef class Session:
         refuse_unsupported(frame)
         if self.broker.authorize is not None:
             self._ask("subscribe", destination)
-        subscription = self._new_subscription(raw_id(frame), destination, ack_mode(frame))
+        subscription = self._new_subscription(frame_text(frame, KNOWN_ID), destination, ack_mode(frame))
         subscription.prefetch = self._prefetch(frame)
         self._attach(subscription)
         self.subscriptions[key] = subscription
@@ -374,7 +374,7 @@ cdef class Session:
 
     cdef bytes _subscription_key(self, const Frame *frame, bytes destination):
         """What UNSUBSCRIBE and a 1.1 ACK will call it; a 1.0 client may leave ids out, even twice for a destination."""
-        cdef bytes id = raw_id(frame)
+        cdef bytes id = frame_text(frame, KNOWN_ID)
         cdef bytes key
         cdef int number = 0
         if id is not None:
@@ -435,7 +435,7 @@ cdef class Session:
         return 0
 
     cdef int _on_unsubscribe(self, const Frame *frame) except -1:
-        cdef bytes key = raw_id(frame)
+        cdef bytes key = frame_text(frame, KNOWN_ID)
         cdef bytes destination
         cdef Subscription subscription
         if key is None and self.version >= 11:
@@ -497,16 +497,14 @@ cdef class Session:
     cdef uint32_t _find_delivery(self, const Frame *frame) except? 0xffffffff:
         """The slot that an ACK names: by `id` in 1.2, before by `message-id` and, from 1.1 on, `subscription`."""
         cdef Slice value = frame_value(frame, KNOWN_ID if self.version == 12 else KNOWN_MESSAGE_ID)
-        cdef Slice name
         cdef Subscription subscription
         cdef uint32_t slot = NO_SLOT
         if value.bytes == NULL:
             raise Refused(b"missing header", b"ACK and NACK need id in STOMP 1.2, message-id before.")
         if self.version == 12:
             return self.ledger.find(value.bytes, value.length)
-        name = frame_value(frame, KNOWN_SUBSCRIPTION)
-        if name.bytes != NULL:
-            subscription = self.subscriptions.get(name.bytes[:name.length])
+        if frame.known[KNOWN_SUBSCRIPTION]:
+            subscription = self.subscriptions.get(frame_text(frame, KNOWN_SUBSCRIPTION))
             return NO_SLOT if subscription is None else self._find_message(subscription, value)
         if self.version == 11:
             raise Refused(b"missing header", b"ACK and NACK need a subscription header in STOMP 1.1.")
@@ -806,12 +804,6 @@ cdef class Session:
 
 
 # ---- reading headers ----
-
-cdef bytes raw_id(const Frame *frame):
-    """The `id` as the client writes it, so that it is found again and echoed byte for byte; None when absent."""
-    cdef Slice id = frame_value(frame, KNOWN_ID)
-    return None if id.bytes == NULL else id.bytes[:id.length]
-
 
 cdef int ack_mode(const Frame *frame) except -1:
     cdef bytes text = frame_text(frame, KNOWN_ACK)

@@ -3,22 +3,19 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
-from fastbroker.core.frame cimport Content, decoded
+from fastbroker.core.frame cimport Content, encoded
 from fastbroker.core.ledger cimport NO_SLOT, Delivery, Ledger, put_ack
 from fastbroker.core.message cimport (
     MIDDLE_SPACE, Entry, message_content, message_drop, put_message, put_middle,
 )
-from fastbroker.core.wire cimport Link, OutBuf, escape, link_init, outbuf_touch
+from fastbroker.core.wire cimport Link, OutBuf, link_init, outbuf_touch
 
 
 cdef bytes prefix_of(bytes id, bytes boot, int version):
     """Everything of a MESSAGE in front of the number in its message-id (STOMP 1.2, "MESSAGE")."""
-    cdef bytes text, form
     if id is None:
         return b"MESSAGE\nmessage-id:%b-" % boot
-    text = decoded(id, len(id), version)
-    form = bytes(2 * len(text))
-    return b"MESSAGE\nsubscription:%b\nmessage-id:%b-" % (form[:escape(form, text, len(text), version)], boot)
+    return b"MESSAGE\nsubscription:%b\nmessage-id:%b-" % (encoded(id, version), boot)
 
 
 cdef Subscription subscription_new(bytes id, bytes destination, bytes boot, int version, int ack_mode,

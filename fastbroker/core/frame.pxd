@@ -65,6 +65,7 @@ cdef inline Slice frame_value(const Frame *frame, int known) noexcept:
 
 cdef bytes frame_text(const Frame *frame, int known)
 cdef bytes decoded(const char *text, size_t length, int version)
+cdef bytes encoded(bytes text, int version)
 
 cdef int content_of(const Frame *frame, Text *scratch, const char *reply_to, size_t reply_to_length,
                     Content *content) except -1

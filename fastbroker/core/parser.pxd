@@ -18,6 +18,7 @@ cdef enum:
     PARSE_TOO_MANY_HEADERS = -8
     PARSE_LINE_TOO_LONG = -9
     PARSE_HEAD_TOO_LARGE = -10
+    PARSE_UNWANTED_BODY = -11
 
 
 cdef struct ParserLimits:
