@@ -221,7 +221,7 @@ cdef class Broker:
                 continue
             memcpy(room, subscription.prefix, subscription.prefix_length)
             memcpy(room + subscription.prefix_length, self.tail.bytes, size)
-            outbuf_commit(out, room + subscription.prefix_length + size)
+            outbuf_commit(out, room + subscription.prefix_length + size - 2 + out.frame_end)
             if bulk:
                 outbuf_touch_bulk(out)
             else:

@@ -86,7 +86,7 @@ cdef class Connection:
         self.unauthenticated = True
         hub.tick_on()
         if hub.draining:
-            self.session.fail(b"server shutting down", b"The broker is about to stop; connect again later.")
+            self.abort("server shutting down")
         elif (hub.broker.census.connections > hub.most_connections
                 or hub.unauthenticated > hub.broker.limits.max_unauthenticated):
             self.session.fail(b"server busy", b"The broker has as many connections as it may; try again later.")
@@ -180,7 +180,7 @@ cdef class Connection:
         cdef int status
         self.parser.begin()
         try:
-            while used < length:
+            while used < length and session.state != STATE_CLOSING:
                 status = self.parser.next(bytes + used, length - used, frame)
                 used += frame.skipped
                 if status != PARSE_FRAME:
@@ -376,6 +376,8 @@ cdef class Connection:
         """The broker stops: what was received is processed, and the client is told."""
         if self.lost or self.closing:
             return 0
+        if self.session.state == STATE_NEW:
+            return self.abort("server shutting down")
         self._finish_input()
         if self.session.state != STATE_CLOSING:
             self.session.fail(b"server shutting down", b"The broker is stopping; connect again later.")

@@ -185,7 +185,7 @@ cdef int put_raw_header(OutBuf *out, const char *name, size_t name_length, Slice
 cdef int put_receipt(OutBuf *out, Slice receipt, int version) except -1:
     outbuf_put(out, b"RECEIPT\n", 8)
     put_raw_header(out, b"receipt-id", 10, receipt, version)
-    outbuf_put(out, b"\n\0\n", 3)
+    outbuf_put(out, b"\n\0\n", 1 + out.frame_end)
     outbuf_touch(out)
     return 0
 
@@ -195,7 +195,7 @@ cdef int put_connected(OutBuf *out, list headers) except -1:
     outbuf_put(out, b"CONNECTED\n", 10)
     for name, value in headers:
         put_header(out, name, value, 10)
-    outbuf_put(out, b"\n\0\n", 3)
+    outbuf_put(out, b"\n\0\n", 1 + out.frame_end)
     outbuf_touch(out)
     return 0
 
@@ -212,6 +212,6 @@ cdef int put_error(OutBuf *out, bytes message, bytes body, bytes receipt, bint v
     put_header(out, b"content-length", b"%d" % len(body), version)
     outbuf_put(out, b"\n", 1)
     outbuf_put(out, body, len(body))
-    outbuf_put(out, b"\0\n", 2)
+    outbuf_put(out, b"\0\n", out.frame_end)
     outbuf_touch(out)
     return 0

@@ -51,5 +51,5 @@ cdef int put_message_slowly(OutBuf *out, const char *prefix, size_t prefix_lengt
         outbuf_put_shared(out, content.body, content.body_length, &owner.shared)
     else:
         outbuf_put(out, content.body, content.body_length)
-    outbuf_put(out, b"\0\n", 2)
+    outbuf_put(out, b"\0\n", out.frame_end)
     return 0

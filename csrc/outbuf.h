@@ -71,6 +71,7 @@ typedef struct OutBuf {
     uint8_t size_class;  /* what the last burst needed */
     uint8_t in_bulk;
     uint8_t doom;        /* why the connection must end; nothing is appended any more */
+    uint8_t frame_end;   /* bytes of NUL LF that end a frame here: 2, or 1 for a client that cannot take the LF */
     uint8_t overdue;     /* stayed above `low` for longer than the grace: publishers no longer wait */
     uint8_t policy;      /* of the topic that filled it: what to do when it is overdue */
     uint64_t slow_since; /* clock, 0: not slow */
@@ -82,6 +83,7 @@ typedef struct OutBuf {
 static inline void outbuf_init(OutBuf *out, Outlets *outlets, void *owner) {
     memset(out, 0, sizeof *out);
     out->outlets = outlets;
+    out->frame_end = 2;
     link_init(&out->link, owner);
     ring_init(&out->waiters);
 }

@@ -33,7 +33,7 @@ from fastbroker.core.transaction cimport (
 from fastbroker.core.wire cimport (
     COMMAND_ABORT, COMMAND_ACK, COMMAND_BEGIN, COMMAND_COMMIT, COMMAND_CONNECT, COMMAND_DISCONNECT, COMMAND_NACK,
     COMMAND_SEND, COMMAND_STOMP, COMMAND_SUBSCRIBE, COMMAND_UNSUBSCRIBE, KNOWN_ACCEPT_VERSION, KNOWN_ACK,
-    KNOWN_BROWSER, KNOWN_CREDIT, KNOWN_DESTINATION, KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID,
+    KNOWN_BROWSER, KNOWN_CONTENT_LENGTH, KNOWN_CREDIT, KNOWN_DESTINATION, KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID,
     KNOWN_PASSCODE, KNOWN_PREFETCH_COUNT, KNOWN_PREFETCH_SIZE, KNOWN_RECEIPT, KNOWN_REPLY_TO, KNOWN_REQUEST_ID,
     KNOWN_REQUEUE, KNOWN_SELECTOR, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, Link, OutBuf, link_init, link_join,
     link_joined, link_leave, outbuf_pressure, parse_number, ring_init, ring_take, text_free, text_length, text_put,
@@ -193,6 +193,8 @@ cdef class Session:
             self._heart_beats(frame_text(frame, KNOWN_HEART_BEAT))
         self.version = version
         self.welcome = self._welcome(frame)
+        if ends_without_lf(frame):
+            self.out.frame_end = 1
         if self.broker.authenticate is None:
             return self.admit(None)
         answer = self.broker.authenticate(login_of(frame, self.peer))
@@ -821,6 +823,11 @@ cdef int refuse_unsupported(const Frame *frame) except -1:
     if frame_text(frame, KNOWN_BROWSER) == b"true":
         raise Refused(b"bad header", b"browser is not supported.")
     return 0
+
+
+cdef bint ends_without_lf(const Frame *frame) noexcept:
+    """One client (AnyEvent::STOMP 0.7) loses frames if a LF follows the NUL; it alone sends an empty content-length."""
+    return frame.known[KNOWN_CONTENT_LENGTH] != 0 and frame_value(frame, KNOWN_CONTENT_LENGTH).length == 0
 
 
 cdef bint number_of(bytes text, uint64_t *number) noexcept:

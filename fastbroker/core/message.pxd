@@ -91,5 +91,5 @@ cdef inline int put_message(OutBuf *out, const char *prefix, size_t prefix_lengt
     room += content.body_length + 1
     room[0] = 0
     room[1] = c'\n'
-    outbuf_commit(out, room + 2)
+    outbuf_commit(out, room + out.frame_end)
     return 0

@@ -131,6 +131,7 @@ cdef extern from "csrc/outbuf.h":
         size_t end
         size_t backlog
         uint8_t doom
+        uint8_t frame_end
         uint8_t overdue
         uint8_t policy
         uint64_t slow_since
