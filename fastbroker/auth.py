@@ -1,0 +1,57 @@
+"""Who may connect, and what they may do: the only place that decides either.
+
+The broker asks two questions, and `access` says who answers them. There are no accounts yet, so both are answered
+with yes by not being asked; in return only this machine is let in, unless the configuration says otherwise.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING, NamedTuple
+
+from fastbroker.config import Auth
+from fastbroker.errors import StartError
+
+if TYPE_CHECKING:
+    from fastbroker.core.session import Login
+
+# An identity is whatever the first returns; the broker only keeps it and hands it to the second.
+Authenticate = Callable[["Login"], Awaitable[object] | object]
+Authorize = Callable[[object, str, str], bool]
+
+
+class Access(NamedTuple):
+    """The two questions. None means that the broker need not ask: the answer is always yes.
+
+    `authenticate` is asked at each CONNECT and may take its time; it raises fastbroker.core.session.LoginRefused.
+    `authorize` is asked whether an identity may `"send"` to or `"subscribe"` to a destination.
+    """
+
+    authenticate: Authenticate | None
+    authorize: Authorize | None
+
+
+def access() -> Access:
+    """Who answers the two questions: nobody, as there are no accounts."""
+    return Access(authenticate=None, authorize=None)
+
+
+def refuse_exposed(settings: Auth, written: str, hosts: Iterable[str]) -> None:
+    """Raise StartError if one of the addresses behind `written` can be reached from outside and may not be."""
+    if settings.allow_anonymous:
+        return
+    for host in hosts:
+        if not is_loopback(host):
+            where = written if host in written else f"{written} ({host})"
+            raise StartError(
+                f"refusing to listen on {where}: it can be reached from other machines, and there are no accounts, so "
+                "anybody there could connect. Listen on 127.0.0.1 or [::1], or set auth.allow_anonymous = true if "
+                "everybody who reaches this address may use the broker."
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a numeric address is reached from this machine only. A wildcard address is not."""
+    address = ip_address(host)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return address.is_loopback

@@ -1,0 +1,321 @@
+"""Every key of the configuration: its meaning, unit, default and range, and what must hold between keys.
+
+A key is a field, its meaning and range stand in its `Meta`, its section is the struct it belongs to. The reference in
+`docs/configuration.md` is made from this file. Where the values come from is the business of `overlay.py`.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, structs
+
+from fastbroker import address
+from fastbroker.core.trie import check_pattern
+
+KiB, MiB, GiB = 2**10, 2**20, 2**30
+DAY = 86400.0
+
+
+def size(description: str, least: int, most: int) -> Meta:
+    """Describe a key that counts bytes."""
+    return Meta(description=description, ge=least, le=most, extra={"unit": "bytes"})
+
+
+def seconds(description: str, least: float, most: float) -> Meta:
+    """Describe a key that is a duration."""
+    return Meta(description=description, ge=least, le=most, extra={"unit": "seconds"})
+
+
+def milliseconds(description: str, least: int, most: int) -> Meta:
+    """Describe a key that is a duration as STOMP's heart-beat header counts it."""
+    return Meta(description=description, ge=least, le=most, extra={"unit": "milliseconds"})
+
+
+def count(description: str, least: int, most: int) -> Meta:
+    """Describe a key that counts things."""
+    return Meta(description=description, ge=least, le=most)
+
+
+class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the configuration; its docstring opens its section of the reference."""
+
+
+class Log(Table, frozen=True):
+    """What is logged, and how. Logs go to the standard error output, one line for each event."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="The least severe events that are still logged.")
+    ] = "info"
+    format: Annotated[
+        Literal["text", "json"],
+        Meta(description="`text` is for people, coloured only on a terminal; `json` is one object for each line."),
+    ] = "text"
+
+
+class Auth(Table, frozen=True):
+    """Who is let in. There are no accounts yet: any login, or none, is accepted."""
+
+    allow_anonymous: Annotated[
+        bool,
+        Meta(
+            description="Let anybody in who reaches an address. Unless this is true, the broker listens on loopback "
+            "addresses only and refuses to start with any other."
+        ),
+    ] = False
+
+
+class Limits(Table, frozen=True):
+    """What one client, and all clients together, may take. A client that goes over a limit gets an ERROR and is
+    disconnected, unless something else is said here."""
+
+    max_frame: Annotated[int, size("Largest frame, headers and body together.", KiB, GiB)] = 4 * MiB
+    max_frame_before_login: Annotated[
+        int, size("Largest frame of a client that is not connected yet, so its CONNECT.", 256, GiB)
+    ] = 16 * KiB
+    max_headers: Annotated[int, count("Headers in one frame.", 8, 10_000)] = 100
+    max_header_line: Annotated[int, size("Longest header line.", 64, 16 * MiB)] = 8 * KiB
+    max_header_block: Annotated[int, size("All header lines of one frame together.", 256, 64 * MiB)] = 64 * KiB
+    login_timeout: Annotated[float, seconds("Time from the connection to the end of the login.", 0.1, 3600)] = 10.0
+    max_connections: Annotated[
+        int,
+        count(
+            "Connections at one time; more are closed as they come. 0 is as many as the limit of open files "
+            "(`ulimit -Hn`) allows, less a reserve of 64, and no more than that are ever taken.",
+            0,
+            100_000_000,
+        ),
+    ] = 0
+    max_unauthenticated: Annotated[int, count("Connections at one time that are not logged in.", 1, 100_000_000)] = (
+        10_000
+    )
+    idle_timeout: Annotated[
+        float, seconds("A client that agreed on no heart-beats may be silent for so long.", 1, 30 * DAY)
+    ] = 7200.0
+    queue_idle_timeout: Annotated[
+        float, seconds("A queue that is empty and that nobody uses is gone after this time.", 0.1, 30 * DAY)
+    ] = 60.0
+    outbound_soft: Annotated[
+        int,
+        size(
+            "Unsent bytes of one connection above which it is a slow consumer: publishers to its topics are held back, "
+            "queues give it nothing.",
+            4 * KiB,
+            GiB,
+        ),
+    ] = MiB
+    outbound_hard: Annotated[
+        int, size("Unsent bytes of one connection at which it is closed at once.", 8 * KiB, 4 * GiB)
+    ] = 8 * MiB
+    outbound_timeout: Annotated[
+        float, seconds("A connection that has unsent bytes and takes none for this time is closed.", 0.1, 3600)
+    ] = 10.0
+    slow_consumer_grace: Annotated[
+        float,
+        seconds(
+            "Publishers to a topic are held back for a slow consumer for at most this time; "
+            "then its policy (`[[topics]]`) is applied.",
+            0,
+            60,
+        ),
+    ] = 1.0
+    max_subscriptions: Annotated[int, count("Subscriptions of one connection.", 1, 10_000_000)] = 10_000
+    max_levels: Annotated[int, count("Words in the name of a topic or in a pattern.", 1, 63)] = 32
+    max_transactions: Annotated[int, count("Open transactions of one connection.", 1, 10_000)] = 16
+    max_transaction_frames: Annotated[int, count("Frames in one transaction.", 1, 10_000_000)] = 1000
+    max_transaction_bytes: Annotated[int, size("Bytes of the frames in one transaction.", KiB, GiB)] = 8 * MiB
+    transaction_timeout: Annotated[float, seconds("A transaction may be open for so long.", 0.1, DAY)] = 60.0
+    memory: Annotated[
+        int,
+        size(
+            "Memory for messages and unsent bytes of all clients. At this ceiling SENDs wait; "
+            "ACK, NACK, UNSUBSCRIBE and DISCONNECT are still handled.",
+            MiB,
+            1024 * GiB,
+        ),
+    ] = GiB
+    max_parked: Annotated[
+        int,
+        size(
+            "Bytes of waiting SENDs that one connection may have while memory is at its ceiling; "
+            "then nothing more is read from it.",
+            KiB,
+            GiB,
+        ),
+    ] = MiB
+    linger: Annotated[
+        float,
+        seconds(
+            "After an ERROR input is still read, and dropped, for this time, so that the client sees the ERROR.", 0, 60
+        ),
+    ] = 2.0
+
+
+class Queues(Table, frozen=True):
+    """How messages of queues are given out."""
+
+    prefetch: Annotated[
+        int,
+        count(
+            "Messages a subscription may have unacknowledged when its SUBSCRIBE does not say "
+            "(`prefetch-count`, `activemq.prefetchSize`, `credit`).",
+            1,
+            65_535,
+        ),
+    ] = 1000
+    prefetch_bytes: Annotated[
+        int, size("Bytes of messages a subscription may have unacknowledged; one message is always given.", KiB, GiB)
+    ] = MiB
+    max_prefetch: Annotated[int, count("The most that a SUBSCRIBE may ask for; more counts as this.", 1, 65_535)] = (
+        65_535
+    )
+    nack_delay: Annotated[
+        float, seconds("After its NACK a subscription is given nothing from that queue for this time.", 0, 60)
+    ] = 0.05
+    max_deliveries: Annotated[
+        int, count("A message that was given out so often and always NACKed goes to the dead-letter queue.", 1, 10_000)
+    ] = 20
+    dead_letter: Annotated[
+        str,
+        Meta(description="Name of the queue for such messages, without `/queue/`. Empty: they are dropped."),
+    ] = "dead-letter"
+    dead_letter_limit: Annotated[
+        int, count("Messages the dead-letter queue keeps; the oldest goes first.", 1, 100_000_000)
+    ] = 10_000
+
+
+class HeartBeat(Table, frozen=True):
+    """Heart-beats that the broker offers in CONNECTED; what holds is the slower of both sides' wishes. A number counts
+    milliseconds, as in STOMP's header."""
+
+    send: Annotated[int, milliseconds("The broker can send one this often; 0 is never.", 0, 3_600_000)] = 1000
+    receive: Annotated[
+        int, milliseconds("The broker would like one from the client this often; 0 is never.", 0, 3_600_000)
+    ] = 1000
+    margin: Annotated[
+        float,
+        Meta(
+            description="A client counts as dead after the agreed interval times this without a byte from it.",
+            ge=1.0,
+            le=100.0,
+        ),
+    ] = 2.0
+
+
+class Compat(Table, frozen=True):
+    """Leniency for clients that get STOMP wrong."""
+
+    lenient_content_length: Annotated[
+        bool,
+        Meta(
+            description="When `content-length` of a SEND does not end at the NUL, take the body up to the next NUL "
+            "instead of an ERROR. For clients that count characters instead of bytes."
+        ),
+    ] = False
+
+
+class Topic(Table, frozen=True):
+    """How topics treat a slow consumer. There can be several of these tables; the first whose pattern matches the
+    topic counts, and `disconnect` where none does."""
+
+    pattern: Annotated[
+        str,
+        Meta(
+            description="The topics it is for, as in a SUBSCRIBE but without `/topic/`: `prices.*`, `logs.>`.",
+            min_length=1,
+        ),
+    ]
+    slow_consumer: Annotated[
+        Literal["disconnect", "drop-oldest", "drop-newest"],
+        Meta(
+            description="What happens to a subscriber that did not catch up in `slow_consumer_grace`: it is "
+            "disconnected, or loses the oldest messages that wait for it, or the newest."
+        ),
+    ]
+
+
+class Config(Table, frozen=True):
+    """Keys that stand above all tables."""
+
+    listen: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Addresses to listen on: `tcp://host:port`, IPv6 in brackets, port 0 for a free one.",
+            min_length=1,
+        ),
+    ] = ("tcp://127.0.0.1:61613",)
+    drain_timeout: Annotated[
+        float, seconds("After SIGTERM or SIGINT clients have this time to take what is still to be sent.", 0, 3600)
+    ] = 10.0
+    strict: Annotated[
+        bool,
+        Meta(description="Answer with an ERROR where a client breaks the specification in a way that does no harm."),
+    ] = False
+    data_dir: Annotated[
+        str,
+        Meta(
+            description="Directory of this broker alone, created with mode 0700. The file `listening` in it names the "
+            "bound addresses while the broker runs. The journal of persistent messages will live here. Empty is none."
+        ),
+    ] = ""
+    log: Log = Log()
+    auth: Auth = Auth()
+    limits: Limits = Limits()
+    queues: Queues = Queues()
+    heart_beat: HeartBeat = HeartBeat()
+    compat: Compat = Compat()
+    topics: tuple[Topic, ...] = ()
+
+
+# The first of each pair must stay below the second, or may at most be equal.
+_BELOW = (("limits.outbound_soft", "limits.outbound_hard"),)
+_AT_MOST = (
+    ("limits.max_frame_before_login", "limits.max_frame"),
+    ("limits.max_frame", "limits.outbound_hard"),
+    ("limits.max_frame", "limits.memory"),
+    ("queues.prefetch", "queues.max_prefetch"),
+)
+
+
+# What is wrong, and the keys that it is about with their values.
+Conflict = tuple[str, Mapping[str, object]]
+
+
+def conflicts(config: Config) -> Iterator[Conflict]:
+    """Find what is wrong although every value on its own is right."""
+    for low, high in _BELOW:
+        if _value(config, low) >= _value(config, high):
+            yield f"{low} must be less than {high}", {path: _value(config, path) for path in (low, high)}
+    for low, high in _AT_MOST:
+        if _value(config, low) > _value(config, high):
+            yield f"{low} must not be more than {high}", {path: _value(config, path) for path in (low, high)}
+    yield from _wrong_addresses(config)
+    yield from _wrong_patterns(config)
+
+
+def _wrong_addresses(config: Config) -> Iterator[Conflict]:
+    for text in config.listen:
+        try:
+            address.parse(text)
+        except ValueError as error:
+            yield str(error), {"listen": config.listen}
+
+
+def _wrong_patterns(config: Config) -> Iterator[Conflict]:
+    for number, topic in enumerate(config.topics):
+        reason = check_pattern(topic.pattern.encode(), config.limits.max_levels)
+        if topic.pattern.startswith("/topic/"):
+            reason = "it is written without /topic/"
+        if reason:
+            yield f"this is no pattern of topics: {reason}", {f"topics[{number}].pattern": topic.pattern}
+
+
+def _value(config: Config, path: str) -> Any:
+    return reduce(getattr, path.split("."), config)
+
+
+def hub_settings(config: Config) -> dict[str, int | float | bool | str]:
+    """The settings of the compiled core: flat, named as its limits are."""
+    heart_beat = {f"heart_beat_{name}": beat for name, beat in structs.asdict(config.heart_beat).items()}
+    tables = structs.asdict(config.limits) | structs.asdict(config.queues) | structs.asdict(config.compat)
+    return {"strict": config.strict} | tables | heart_beat

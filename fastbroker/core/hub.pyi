@@ -1,0 +1,68 @@
+"""One event loop's worth of broker."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, final
+
+from fastbroker.core.session import Login
+
+@final
+class Hub:
+    """Owns all connections of an event loop, their common state, and the turn in which it is their turn.
+
+    A server hands :meth:`connection` to ``loop.create_server`` as protocol factory. Everything the hub needs to know
+    it is told here; it reads no configuration and opens nothing.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        settings: Mapping[str, int | float | bool | str],
+        topic_policies: Sequence[tuple[str, str]] = (),
+        authenticate: Callable[[Login], Awaitable[object] | object] | None = None,
+        authorize: Callable[[Any, str, str], bool] | None = None,
+        log: Callable[..., None],
+        server: str,
+    ) -> None:
+        """Make a hub for ``loop``.
+
+        ``settings`` are the limits, times and switches, flat, under the names that docs/configuration.md gives them.
+        ``topic_policies`` are pairs of a topic pattern and ``disconnect``, ``drop-oldest`` or ``drop-newest``: what
+        happens to a subscriber that is too slow; the first pattern that matches wins.
+        ``authenticate`` is asked at each CONNECT and returns, at once or as an awaitable, an identity of any kind; it
+        raises :class:`~fastbroker.core.session.LoginRefused`. None lets everybody in without being asked.
+        ``authorize`` is asked with that identity, ``"send"`` or ``"subscribe"``, and the destination; the core
+        remembers a yes for as long as a session goes on sending there. None allows everything without being asked.
+        ``log`` is called as ``log(level, event, **fields)``.
+        ``server`` is what CONNECTED says the server is.
+        """
+
+    def connection(self) -> asyncio.BufferedProtocol:
+        """Make the protocol of a connection that was accepted."""
+    def drain(self) -> None:
+        """Let every client finish what the broker has received, tell it that the broker stops, and close.
+
+        It returns at once; :attr:`connection_count` falls to zero. A connection accepted after this is turned away.
+        """
+    def abort(self) -> None:
+        """Close every connection at once, whatever is still to be written."""
+    def stats(self) -> dict[str, int]:
+        """Count what is alive, what passed, and the memory it takes.
+
+        Alive: ``connections``, ``sessions``, ``subscriptions``, ``queues``, ``routes``, ``messages``, ``deliveries``,
+        ``transactions``, and ``memory`` in bytes. Since the start: ``messages_in``, ``messages_out``, ``bytes_out``,
+        ``dropped``, ``dead_lettered``.
+        """
+    @property
+    def connection_count(self) -> int:
+        """Connections that are open."""
+    @property
+    def unauthenticated(self) -> int:
+        """Those of them that have not logged in."""
+    @property
+    def draining(self) -> bool:
+        """Whether :meth:`drain` was called."""
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that was handed in."""

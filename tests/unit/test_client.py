@@ -1,0 +1,268 @@
+"""The command line's STOMP client against a broker that says what the test tells it to."""
+
+import asyncio
+import functools
+from contextlib import asynccontextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastbroker import client
+from fastbroker.address import Address
+from fastbroker.client import Frame, StompError, connected, encode, read_frame
+
+CONNECTED = b"CONNECTED\nversion:1.2\nsession:1\nheart-beat:0,0\n\n\0\n"
+
+
+def in_loop(test):
+    """Run an asynchronous test in a loop of its own."""
+
+    @functools.wraps(test)
+    def run(*arguments, **named):
+        asyncio.run(test(*arguments, **named))
+
+    return run
+
+
+def read(data, frames=1):
+    async def work():
+        reader = asyncio.StreamReader()
+        reader.feed_data(data)
+        reader.feed_eof()
+        return [await read_frame(reader) for _ in range(frames)]
+
+    return asyncio.run(work())
+
+
+@asynccontextmanager
+async def broker(*answers):
+    """Answers the n-th frame with the n-th bytes; None closes the connection. Yields the address and what came."""
+    came = []
+
+    async def serve(reader, writer):
+        for answer in answers:
+            came.append(await read_frame(reader))
+            if answer is None:
+                break
+            writer.write(answer)
+        else:
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield Address("tcp", "127.0.0.1", server.sockets[0].getsockname()[1]), came
+
+
+# ---- frames ----
+
+
+def test_a_frame_is_encoded():
+    frame = Frame("SEND", [("destination", "/queue/a:b\\c\nd\re"), ("content-length", "2")], b"\0x")
+    assert encode(frame) == b"SEND\ndestination:/queue/a\\cb\\\\c\\nd\\re\ncontent-length:2\n\n\0x\0\n"
+
+
+def test_connect_is_not_escaped():
+    assert encode(Frame("CONNECT", [("passcode", "a:b\\c")])) == b"CONNECT\npasscode:a:b\\c\n\n\0\n"
+
+
+def test_frames_are_read_past_heart_beats():
+    first, second = read(b"\n\r\nMESSAGE\r\na\\c:b\\n\\r\\\\\r\n\r\nbody\0\n\nRECEIPT\nreceipt-id:1\n\n\0", 2)
+    assert first == Frame("MESSAGE", [("a:", "b\n\r\\")], b"body")
+    assert second == Frame("RECEIPT", [("receipt-id", "1")])
+
+
+def test_a_counted_body_may_hold_nul():
+    assert read(b"MESSAGE\ncontent-length:3\n\na\0b\0\n")[0].body == b"a\0b"
+
+
+def test_of_a_repeated_header_the_first_counts():
+    frame = read(b"MESSAGE\na:1\na:2\n\n\0")[0]
+    assert frame.headers == [("a", "1"), ("a", "2")]
+    assert frame.header("a") == "1"
+    assert frame.header("b") == ""
+
+
+TEXT = st.text(st.characters(codec="utf-8"))
+
+
+@given(st.lists(st.tuples(TEXT.filter(bool), TEXT)), st.binary())
+def test_what_is_encoded_is_read(headers, body):
+    frame = Frame("SEND", [("content-length", str(len(body))), *headers], body)
+    assert read(encode(frame)) == [frame]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"MESSAGE\nno colon\n\n\0",
+        b"MESSAGE\na:\\t\n\n\0",
+        b"MESSAGE\na:\\\n\n\0",
+        b"MESSAGE\ncontent-length:1\n\nab\0",
+        b"MESSAGE\ncontent-length:-5\n\nab\0",
+        b"MESSAGE\ncontent-length:x\n\nab\0",
+        b"\xff\n\n\0",
+    ],
+)
+def test_what_is_no_frame(data):
+    with pytest.raises(StompError, match="what came is no STOMP frame"):
+        read(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"MESSAGE", b"MESSAGE\n\nbody", b"MESSAGE\ncontent-length:9\n\nbody"])
+def test_the_end_of_the_connection(data):
+    with pytest.raises(StompError, match="the broker closed the connection"):
+        read(data)
+
+
+# ---- conversations ----
+
+
+@in_loop
+async def test_login():
+    async with broker(CONNECTED) as (address, came), connected(address, "me", "a:b"):
+        assert came == [
+            Frame(
+                "CONNECT",
+                [
+                    ("accept-version", "1.2"),
+                    ("host", "127.0.0.1"),
+                    ("heart-beat", "10000,10000"),
+                    ("login", "me"),
+                    ("passcode", "a:b"),
+                ],
+            )
+        ]
+
+
+@in_loop
+async def test_without_login_none_is_sent():
+    async with broker(CONNECTED) as (address, came), connected(address):
+        assert not {"login", "passcode"} & dict(came[0].headers).keys()
+
+
+@in_loop
+async def test_send_and_receipts():
+    answers = (CONNECTED, b"", b"RECEIPT\nreceipt-id:2\n\n\0\n", b"RECEIPT\nreceipt-id:3\n\n\0\n")
+    async with broker(*answers) as (address, came), connected(address) as session:
+        await session.send("/queue/a", b"one", [("x", "y")])
+        await session.send("/queue/a", b"two", receipt=True)
+        await session.disconnect()
+        assert came[1] == Frame("SEND", [("destination", "/queue/a"), ("content-length", "3"), ("x", "y")], b"one")
+        assert came[2].header("receipt") == "2"
+        assert came[3] == Frame("DISCONNECT", [("receipt", "3")])
+
+
+@in_loop
+async def test_messages_that_come_before_a_receipt_are_kept_in_order():
+    subscribed = (
+        b"MESSAGE\nsubscription:1\nmessage-id:1\nack:a1\n\n1\0\n"
+        b"RECEIPT\nreceipt-id:2\n\n\0\n"
+        b"MESSAGE\nsubscription:1\nmessage-id:2\nack:a2\n\n2\0\n"
+    )
+    async with broker(CONNECTED, subscribed, b"", b"") as (address, came), connected(address) as session:
+        await session.subscribe("/queue/a", "client", [("prefetch-count", "2")])
+        bodies = []
+        async for message in session.messages():
+            bodies.append(message.body)
+            await session.ack(message)
+            if len(bodies) == 2:
+                break
+        assert bodies == [b"1", b"2"]
+        await asyncio.sleep(0.05)
+        assert came[1].headers == [
+            ("receipt", "2"), ("id", "1"), ("destination", "/queue/a"), ("ack", "client"), ("prefetch-count", "2"),
+        ]  # fmt: skip
+        assert [frame.header("id") for frame in came[2:]] == ["a1", "a2"]
+
+
+@in_loop
+async def test_an_error_of_the_broker():
+    error = b"ERROR\nmessage:unknown destination\ncontent-length:17\n\nUse /queue/NAME.\n\0\n"
+    async with broker(CONNECTED, error) as (address, _), connected(address) as session:
+        with pytest.raises(StompError) as caught:
+            await session.send("/nowhere", b"", receipt=True)
+        assert str(caught.value) == "the broker says: unknown destination\nUse /queue/NAME."
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (None, "the broker closed the connection"),
+        (b"ERROR\nmessage:login refused\n\n\0\n", "the broker says: login refused"),
+        (b"CONNECTED\nversion:1.0\n\n\0", "not with CONNECTED in version 1.2"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n\0", "not with CONNECTED"),
+        (b"CONNECTED\nversion:1.2\nheart-beat:never\n\n\0", "heart-beat header is malformed"),
+        (b"\xff\xff\xff\n\n", "what came is no STOMP frame"),
+    ],
+)
+@in_loop
+async def test_a_login_that_fails(answer, complaint):
+    async with broker(answer) as (address, _):
+        with pytest.raises(StompError, match=complaint):
+            async with connected(address):
+                pass
+
+
+@in_loop
+async def test_a_broker_that_does_not_answer(monkeypatch):
+    monkeypatch.setattr(client, "TIMEOUT", 0.05)
+    async with broker(b"") as (address, _):
+        with pytest.raises(StompError, match=r"did not answer CONNECT within 0.05 seconds"):
+            async with connected(address):
+                pass
+    async with broker(CONNECTED, b"") as (address, _), connected(address) as session:
+        with pytest.raises(StompError, match=r"did not answer DISCONNECT within 0.05 seconds"):
+            await session.disconnect()
+
+
+@in_loop
+async def test_nobody_listens():
+    async with broker() as (address, _):
+        pass
+    with pytest.raises(StompError, match=rf"cannot connect to {address}; is the broker running\? `fastbroker serve`"):
+        async with connected(address):
+            pass
+    with pytest.raises(StompError, match=r"cannot connect to tcp://no-such-host.invalid:1: "):
+        async with connected(Address("tcp", "no-such-host.invalid", 1)):
+            pass
+
+
+@in_loop
+async def test_heart_beats_are_sent_and_missed(monkeypatch):
+    monkeypatch.setattr(client, "HEART_BEAT", 0.04)
+    beats = []
+
+    async def serve(reader, writer):
+        await read_frame(reader)
+        writer.write(CONNECTED.replace(b"0,0", b"1,1"))
+        while data := await reader.read(10):
+            beats.append(data)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        address = Address("tcp", "127.0.0.1", server.sockets[0].getsockname()[1])
+        async with connected(address) as session:
+            with pytest.raises(StompError, match=r"the broker sent nothing for 0\.1 s, not even a heart-beat"):
+                await anext(session.messages())
+        assert len(beats) >= 2
+        assert set(b"".join(beats)) == {ord("\n")}
+
+
+@in_loop
+async def test_any_byte_is_a_sign_of_life(monkeypatch):
+    monkeypatch.setattr(client, "HEART_BEAT", 0.04)
+
+    async def serve(reader, writer):
+        await read_frame(reader)
+        writer.write(CONNECTED.replace(b"0,0", b"1,0"))
+        for byte in b"MESSAGE\n\n\n\n\0":
+            await asyncio.sleep(0.03)
+            writer.write(bytes([byte]))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    address = Address("tcp", "127.0.0.1", server.sockets[0].getsockname()[1])
+    async with server, connected(address) as session:
+        assert (await anext(session.messages())).body == b"\n\n"

@@ -1,0 +1,327 @@
+"""The configuration: what is accepted, what is refused and in which words, and which source wins."""
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fastbroker.config import Config, Topic, hub_settings
+from fastbroker.errors import ConfigError
+from fastbroker.overlay import FLAGS, KEYS, VARIABLES, load
+from fastbroker.reference import reference
+from fastbroker.toml import as_toml
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text):
+        path = tmp_path / "fastbroker.toml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def problems(file=None, environ=None, flags=None):
+    with pytest.raises(ConfigError) as caught:
+        load(file, environ or {}, flags or {})
+    return caught.value.problems
+
+
+# ---- defaults ----
+
+
+def test_nothing_given_means_the_defaults():
+    assert load(None, {}, {}) == (Config(), {})
+
+
+def test_an_empty_file_means_the_defaults(file):
+    assert load(file(""), {}, {}).config == Config()
+
+
+def test_the_defaults_are_closed():
+    """S12: without a word from the operator only this machine is let in."""
+    config = Config()
+    assert config.listen == ("tcp://127.0.0.1:61613",)
+    assert config.auth.allow_anonymous is False
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS.values() if not key.item_table], ids=lambda key: key.path)
+def test_every_default_is_in_its_own_range_and_every_key_is_explained(key):
+    assert key.convert(msgspec.to_builtins(key.default)) == key.default
+    assert key.meta.description
+    assert key.meta.description.endswith(".")
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS.values() if key.kind in (int, float)], ids=lambda key: key.path)
+def test_every_number_has_a_smallest_and_a_largest_value(key):
+    assert key.convert(key.meta.ge) == key.meta.ge
+    assert key.convert(key.meta.le) == key.meta.le
+    for outside in (key.meta.ge - 1, key.meta.le + 1):
+        with pytest.raises(ValueError, match="Expected"):
+            key.convert(outside)
+
+
+def test_the_settings_of_the_core_are_flat():
+    settings = hub_settings(Config())
+    assert settings["max_frame"] == 4 * 2**20
+    assert settings["heart_beat_margin"] == 2.0
+    assert settings["dead_letter"] == "dead-letter"
+    assert settings["lenient_content_length"] is False
+    assert settings["strict"] is False
+    leaves = [key for key in KEYS if key.split(".")[0] in ("limits", "queues", "heart_beat", "compat")]
+    assert len(settings) == len(leaves) + 1, "no two tables have a key of the same name"
+
+
+# ---- values ----
+
+
+def test_a_file_is_read(file):
+    text = """
+        listen = ["tcp://127.0.0.1:1", "tcp://[::1]:2"]
+        drain_timeout = "500ms"
+        [limits]
+        max_frame = "2 MiB"
+        idle_timeout = 30
+        [heart_beat]
+        send = "10s"
+        [[topics]]
+        pattern = "prices.>"
+        slow_consumer = "drop-oldest"
+        [[topics]]
+        pattern = "logs/*"
+        slow_consumer = "drop-newest"
+    """
+    config = load(file(text), {}, {}).config
+    assert config.listen == ("tcp://127.0.0.1:1", "tcp://[::1]:2")
+    assert config.drain_timeout == 0.5
+    assert config.limits.max_frame == 2 * 2**20
+    assert config.limits.idle_timeout == 30.0
+    assert config.limits.max_headers == 100
+    assert config.heart_beat.send == 10_000
+    assert config.topics == (
+        Topic(pattern="prices.>", slow_consumer="drop-oldest"),
+        Topic(pattern="logs/*", slow_consumer="drop-newest"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("strict = 1", "strict: expected true or false; found 1"),
+        (
+            'listen = "tcp://127.0.0.1:1"',
+            'listen: expected a list of strings that is not empty; found "tcp://127.0.0.1:1"',
+        ),
+        ("listen = []", "listen: expected a list of strings that is not empty; found []"),
+        ("data_dir = 7", "data_dir: expected a string; found 7"),
+        ("limits = 3", "limits: expected a table [limits]; found 3"),
+        ("topics = 3", "topics: expected tables [[topics]]; found 3"),
+        ("topics = [3]", "topics[0]: expected a table [topics[0]]; found 3"),
+        (
+            'limits.max_frame = "much"',
+            'limits.max_frame: expected a size in bytes or with a unit, from 1 KiB to 1 GiB; found "much"',
+        ),
+        (
+            "limits.max_frame = 1",
+            "limits.max_frame: expected a size in bytes or with a unit, from 1 KiB to 1 GiB; found 1",
+        ),
+        (
+            "limits.max_frame = 4096.5",
+            "limits.max_frame: expected a size in bytes or with a unit, from 1 KiB to 1 GiB; found 4096.5",
+        ),
+        ("limits.linger = nan", "limits.linger: expected a time in seconds or with a unit, from 0 to 60s; found NaN"),
+        (
+            "limits.linger = inf",
+            "limits.linger: expected a time in seconds or with a unit, from 0 to 60s; found Infinity",
+        ),
+        ("limits.linger = true", "limits.linger: expected a time in seconds or with a unit, from 0 to 60s; found true"),
+        (
+            "limits.linger = 1979-05-27",
+            'limits.linger: expected a time in seconds or with a unit, from 0 to 60s; found "1979-05-27"',
+        ),
+        ("queues.prefetch = 0", "queues.prefetch: expected a whole number from 1 to 65535; found 0"),
+        ("heart_beat.margin = 0.9", "heart_beat.margin: expected a number from 1 to 100; found 0.9"),
+        ('log.format = "xml"', 'log.format: expected "text" or "json"; found "xml"'),
+        ('log.level = "warn"', 'log.level: expected "debug", "info", "warning" or "error"; found "warn"'),
+        ("lisen = []", "lisen: unknown key; the nearest is listen"),
+        ("limits.max_fram = 1", "limits.max_fram: unknown key; the nearest is limits.max_frame"),
+        ("max_frame = 1", "max_frame: unknown key; the nearest is limits.max_frame"),
+        ("limit.max_frame = 1", "limit: unknown key; the nearest is limits"),
+        ("queues.idle_timeout = 1", "queues.idle_timeout: unknown key; the nearest is limits.queue_idle_timeout"),
+        ('"limits.max_frame" = 5000', "limits.max_frame: unknown key; the nearest is limits.max_frame"),
+        (
+            'topics = [{pattern = "a", slow_consumer = "drop-oldest", patern = "b"}]',
+            "topics[0].patern: unknown key; the nearest is topics[0].pattern",
+        ),
+        (
+            'topics = [{pattern = "a"}]',
+            'topics[0].slow_consumer: is missing; expected "disconnect", "drop-oldest" or "drop-newest"',
+        ),
+    ],
+)
+def test_what_is_refused_is_named_with_its_file_and_key(file, line, complaint):
+    path = file(line)
+    assert problems(path) == [f"{path}: {complaint}"]
+
+
+def test_all_problems_are_reported_at_once(file):
+    path = file("strict = 1\nlisen = []\n[limits]\nmax_frame = 1\n[log]\nlevel = 3\n")
+    assert [line.split(": ")[1] for line in problems(path)] == ["strict", "lisen", "limits.max_frame", "log.level"]
+
+
+def test_long_values_are_not_repeated_whole(file):
+    (line,) = problems(file(f'strict = "{"x" * 5000}"'))
+    assert len(line) < 300
+
+
+@pytest.mark.parametrize("text", ["= 3", "[limits", "a = 1\na = 2", "x = " + "[" * 5000, "\udc80"])
+def test_a_file_that_is_not_toml(tmp_path, text):
+    path = tmp_path / "broken.toml"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    (line,) = problems(str(path))
+    assert line.startswith(f"{path}: is not valid TOML: ")
+
+
+def test_a_file_that_cannot_be_read(tmp_path):
+    assert problems(str(tmp_path / "none.toml")) == [f"{tmp_path}/none.toml: cannot be read: No such file or directory"]
+    assert problems(str(tmp_path)) == [f"{tmp_path}: cannot be read: Is a directory"]
+
+
+# ---- what must hold between keys ----
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        ("limits.outbound_soft = '8 MiB'", "limits.outbound_soft must be less than limits.outbound_hard"),
+        ("limits.max_frame = '9 MiB'", "limits.max_frame must not be more than limits.outbound_hard"),
+        ("limits.max_frame = '4 KiB'", "limits.max_frame_before_login must not be more than limits.max_frame"),
+        ("limits.memory = '2 MiB'", "limits.max_frame must not be more than limits.memory"),
+        ("queues.max_prefetch = 10", "queues.prefetch must not be more than queues.max_prefetch"),
+        ("listen = ['udp://127.0.0.1:1']", "the scheme of 'udp://127.0.0.1:1' is not supported; supported: tcp"),
+        ("topics = [{pattern = 'a.>.b', slow_consumer = 'disconnect'}]", "this is no pattern of topics: "),
+        ("topics = [{pattern = '/topic/a', slow_consumer = 'disconnect'}]", "this is no pattern of topics: "),
+        (
+            "topics = [{pattern = 'a.b.c', slow_consumer = 'disconnect'}]\nlimits.max_levels = 2",
+            "this is no pattern of topics: ",
+        ),
+    ],
+)
+def test_values_that_contradict_each_other(file, lines, complaint):
+    path = file(lines)
+    (line,) = problems(path)
+    assert line.startswith(complaint)
+    assert path in line, "it says where the value came from"
+
+
+def test_contradictions_name_both_sources(file):
+    path = file("limits.outbound_soft = '4 MiB'")
+    (line,) = problems(path, {"FASTBROKER__LIMITS__OUTBOUND_HARD": "4 MiB"})
+    assert line == (
+        "limits.outbound_soft must be less than limits.outbound_hard (limits.outbound_soft = 4194304, "
+        f"{path}; limits.outbound_hard = 4194304, FASTBROKER__LIMITS__OUTBOUND_HARD)"
+    )
+
+
+# ---- environment and flags ----
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "read"),
+    [
+        ("LIMITS__MAX_FRAME", "2097152", lambda config: config.limits.max_frame == 2097152),
+        ("LIMITS__MAX_FRAME", "2 MiB", lambda config: config.limits.max_frame == 2097152),
+        ("LIMITS__MAX_FRAME", '"2 MiB"', lambda config: config.limits.max_frame == 2097152),
+        ("DRAIN_TIMEOUT", "1.5", lambda config: config.drain_timeout == 1.5),
+        ("STRICT", "true", lambda config: config.strict is True),
+        ("LOG__LEVEL", "debug", lambda config: config.log.level == "debug"),
+        ("DATA_DIR", "/var/lib/fastbroker", lambda config: config.data_dir == "/var/lib/fastbroker"),
+        ("DATA_DIR", '"/var/lib/x"', lambda config: config.data_dir == "/var/lib/x"),
+        ("QUEUES__DEAD_LETTER", "42", lambda config: config.queues.dead_letter == "42"),
+        ("QUEUES__DEAD_LETTER", "x\nstrict = true", lambda config: config.queues.dead_letter == "x\nstrict = true"),
+        ("QUEUES__DEAD_LETTER", "1\nstrict = true", lambda config: config.queues.dead_letter == "1\nstrict = true"),
+        ("LISTEN", "tcp://127.0.0.1:1", lambda config: config.listen == ("tcp://127.0.0.1:1",)),
+        ("LISTEN", "tcp://127.0.0.1:1, tcp://[::1]:2", lambda config: config.listen[1] == "tcp://[::1]:2"),
+        ("LISTEN", '["tcp://127.0.0.1:1"]', lambda config: config.listen == ("tcp://127.0.0.1:1",)),
+        ("TOPICS", '[{pattern="a", slow_consumer="drop-newest"}]', lambda config: config.topics[0].pattern == "a"),
+    ],
+)
+def test_environment(name, text, read):
+    assert read(load(None, {f"FASTBROKER__{name}": text, "FASTBROKER_URL": "tcp://x:1", "HOME": "/"}, {}).config)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("FASTBROKER__LIMITS__MAX_FRAM", "1", ": unknown key; the nearest is FASTBROKER__LIMITS__MAX_FRAME"),
+        ("FASTBROKER__LIMITS", "{max_frame = 1}", ": unknown key; the nearest is "),
+        ("FASTBROKER__limits__max_frame", "1", ": unknown key; the nearest is "),
+        ("FASTBROKER__STRICT", "yes", ': strict: expected true or false; found "yes"'),
+        ("FASTBROKER__STRICT", "\udc80", ': strict: expected true or false; found "\\udc80"'),
+        ("FASTBROKER__LISTEN", "[1]", ": listen: expected a list of strings that is not empty; found [1]"),
+    ],
+)
+def test_a_wrong_variable_is_named(name, text, complaint):
+    (line,) = problems(environ={name: text})
+    assert line.startswith(name + complaint)
+
+
+def test_every_key_has_a_variable():
+    assert len(VARIABLES) == len(KEYS)
+    assert VARIABLES["FASTBROKER__LIMITS__MAX_FRAME"] == "limits.max_frame"
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(file):
+    path = file("listen = ['tcp://127.0.0.1:1']\nlog.level = 'error'\nlog.format = 'json'\ndata_dir = 'a'\n")
+    environ = {"FASTBROKER__LISTEN": "tcp://127.0.0.1:2", "FASTBROKER__LOG__LEVEL": "warning"}
+    config, origins = load(path, environ, {"listen": ["tcp://127.0.0.1:3"]})
+    assert config.listen == ("tcp://127.0.0.1:3",)
+    assert (config.log.level, config.log.format, config.data_dir) == ("warning", "json", "a")
+    assert origins["listen"] == "--listen"
+    assert origins["log.level"] == "FASTBROKER__LOG__LEVEL"
+    assert origins["data_dir"] == path
+
+
+@pytest.mark.parametrize("path", FLAGS)
+def test_a_wrong_flag_is_named(path):
+    (line,) = problems(flags={path: 7})
+    assert line.startswith(f"{FLAGS[path]}: {path}: expected ")
+
+
+def test_an_overlaid_list_takes_the_place_of_the_lower_one(file):
+    path = file("[[topics]]\npattern = 'a'\nslow_consumer = 'disconnect'\n")
+    config = load(path, {"FASTBROKER__TOPICS": "[]"}, {}).config
+    assert config.topics == ()
+
+
+# ---- documents ----
+
+
+def test_settings_written_as_toml_are_read_back(file):
+    text = "strict = true\n[limits]\nlinger = 0.25\n[[topics]]\npattern = 'a.\"b'\nslow_consumer = 'drop-oldest'\n"
+    config, origins = load(file(text), {}, {})
+    written = as_toml(config, origins)
+    assert load(file(written), {}, {}).config == config
+    assert "linger = 0.25  # " in written
+    assert tomllib.loads(written)["limits"]["linger"] == 0.25
+
+
+def test_the_reference_is_up_to_date():
+    assert DOCUMENT.read_text() == reference(), "run: python -m fastbroker.reference > docs/configuration.md"
+
+
+def test_the_reference_names_every_key():
+    text = reference()
+    for key in KEYS.values():
+        if not key.item_table:
+            assert f"| `{key.path.rpartition('.')[2]}` |" in text
+            assert key.meta.description in text
+
+
+def test_the_example_of_the_reference_is_valid(file):
+    example = reference().split("```toml\n")[1].split("```")[0]
+    assert load(file(example), {}, {}).config.auth.allow_anonymous

@@ -1,0 +1,161 @@
+"""Logs: one line for each event whatever a client sent, no secrets, no floods (S19)."""
+
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastbroker import config
+from fastbroker.log import LONGEST, RATE_LIMITED, Log, clean
+
+
+class Clock:
+    """Holds what was asked for later."""
+
+    def __init__(self):
+        self.due = []
+
+    def call_later(self, _delay, callback, *arguments):
+        self.due.append((callback, arguments))
+
+    def tick(self):
+        due, self.due = self.due, []
+        for callback, arguments in due:
+            callback(*arguments)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def logged(level="info", style="json", stream=None):
+    stream = stream or io.StringIO()
+    clock = Clock()
+    return Log(config.Log(level=level, format=style), stream, clock.call_later), stream, clock
+
+
+def objects(stream):
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_json():
+    log, stream, _ = logged()
+    log("info", "disconnected", reason="no heart-beat", peer="127.0.0.1:5", frames=3, clean=False, login=None)
+    (line,) = objects(stream)
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "level": "info", "event": "disconnected", "reason": "no heart-beat", "peer": "127.0.0.1:5", "frames": 3,
+        "clean": False, "login": None,
+    }  # fmt: skip
+
+
+def test_text():
+    log, stream, _ = logged(style="text")
+    log("warning", "slow consumer", peer="127.0.0.1:5", reason='a "b" c=d', bytes=7)
+    timestamp, rest = stream.getvalue().split(" ", 1)
+    assert timestamp.endswith("Z")
+    assert rest == "[warning  ] slow consumer peer=127.0.0.1:5 reason='a \"b\" c=d' bytes=7\n"
+
+
+def test_text_is_coloured_on_a_terminal_only():
+    assert "\x1b[" not in _text_on(io.StringIO())
+    assert "\x1b[" in _text_on(Terminal())
+
+
+def _text_on(stream):
+    log, _, _ = logged(style="text", stream=stream)
+    log("info", "started")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(("level", "seen"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+def test_levels(level, seen):
+    log, stream, _ = logged(level)
+    for each in ("debug", "info", "warning", "error"):
+        log(each, "event")
+    assert len(objects(stream)) == seen
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+@pytest.mark.parametrize(
+    "value", ["a\nb", "a\r\nlevel=error", "\x1b[31m", "\x00", "\x85", "\u2028", "\u202e", "\ud800", b"\xff\n"]
+)
+def test_a_value_cannot_start_a_new_line_or_command_a_terminal(style, value):
+    log, stream, _ = logged(style=style)
+    log("info", "event", value=value)
+    text = stream.getvalue()
+    assert text.count("\n") == 1
+    assert text[:-1].isprintable()
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+@given(
+    value=st.one_of(st.text(), st.binary(), st.integers(-(2**63), 2**63), st.floats(), st.none(), st.lists(st.text()))
+)
+def test_any_value_is_one_line(style, value):
+    log, stream, _ = logged(style=style)
+    log("info", "event", value=value)
+    assert stream.getvalue().count("\n") == 1
+    assert stream.getvalue()[:-1].isprintable()
+
+
+def test_a_long_value_is_cut():
+    assert len(clean("x" * 10_000)) == LONGEST + 1
+    assert len(clean(b"x" * 10_000)) == LONGEST + 1
+    assert clean("x" * LONGEST) == "x" * LONGEST
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"passcode": "canary"},
+        {"Authorization": "canary"},
+        {"frame": "CONNECT\npasscode:canary\n"},
+        {"frame": b"CONNECT\npasscode: canary and more\n"},
+        {"frame": "GET / HTTP/1.1\r\nAuthorization: Bearer canary\r\n"},
+        {"frame": "x-password = canary"},
+        {"headers": {"passcode": "canary"}},
+        {"frame": "x" * (LONGEST - 12) + "passcode:canary"},
+    ],
+)
+def test_secrets_are_not_logged(style, fields):
+    log, stream, _ = logged(style=style)
+    log("info", "event", **fields)
+    assert "canary" not in stream.getvalue()
+
+
+def test_a_flood_is_one_line_a_second_with_a_count():
+    (reason,) = RATE_LIMITED
+    log, stream, clock = logged()
+    for number in range(100):
+        log("info", "disconnected", reason=reason, number=number)
+    assert [line["number"] for line in objects(stream)] == [0]
+    clock.tick()
+    assert [(line["number"], line.get("events")) for line in objects(stream)] == [(0, None), (99, 99)]
+    log("info", "disconnected", reason=reason, number=100)
+    assert len(objects(stream)) == 2, "the second after a flood is limited as well"
+    clock.tick()
+    clock.tick()
+    assert not clock.due, "no timer runs when nothing happens"
+    log("info", "disconnected", reason=reason, number=101)
+    assert [line["number"] for line in objects(stream)] == [0, 99, 100, 101]
+
+
+def test_disconnects_are_never_left_out():
+    log, stream, _ = logged()
+    for _ in range(100):
+        log("info", "disconnected", reason="closed by client")
+    assert len(objects(stream)) == 100
+
+
+def test_a_reader_that_went_away_does_not_harm_the_broker():
+    class Gone(io.StringIO):
+        def write(self, _):
+            raise BrokenPipeError
+
+    log, _, _ = logged(stream=Gone())
+    log("info", "event")
