@@ -1,17 +1,25 @@
 """Builds the compiled half: csrc/<name>.pyx becomes fastbroker.core.<name>.
 
-Build switches, all off by default, are environment variables:
+Build switches, all off by default, are environment variables; a make target uses each:
 
-    FASTBROKER_DEBUG=1      bounds checks, wraparound and None checks in the Cython code, -O1 -g, C asserts
-    FASTBROKER_COVERAGE=1   line tracing for coverage.py's Cython plugin
-    FASTBROKER_SANITIZE=1   address and undefined-behaviour sanitizers
+    FASTBROKER_DEBUG=1      bounds checks, wraparound and None checks in the Cython code, C asserts, -O1 -g
+    FASTBROKER_COVERAGE=1   line tracing for coverage.py's Cython plugin, which wants the C files beside their sources
+    FASTBROKER_SANITIZE=1   address and undefined-behaviour sanitizers, C asserts, -O1 -g
     FASTBROKER_NATIVE=1     -march=native, for a machine's own build; wheels never use it
+    FASTBROKER_JOBS=n       compile n files at a time; without it as many as there are processors
+
+A build with switches must not share the directories of a build with others: setuptools compares the times of files, not
+how they were compiled.
 """
+
 import os
 from pathlib import Path
 
 from Cython.Build import cythonize
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
+
+WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-parameter", "-Wno-missing-field-initializers"]
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined"]
 
 
 def switch(name: str) -> bool:
@@ -19,18 +27,12 @@ def switch(name: str) -> bool:
 
 
 debug, coverage, sanitize = switch("DEBUG"), switch("COVERAGE"), switch("SANITIZE")
-flags = ["-O1", "-g"] if debug or sanitize else ["-O3", "-g0"]
-flags += ["-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-parameter", "-Wno-missing-field-initializers"]
-link = []
-macros = [] if debug else [("NDEBUG", "1"), ("CYTHON_WITHOUT_ASSERTIONS", "1")]
-if switch("NATIVE"):
-    flags.append("-march=native")
+variant = "-".join(name for name in ("debug", "coverage", "sanitize") if switch(name.upper()))
+checked = debug or sanitize
+
+macros = [] if checked else [("NDEBUG", "1"), ("CYTHON_WITHOUT_ASSERTIONS", "1")]
 if coverage:
     macros += [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
-if sanitize:
-    checks = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined"]
-    flags += checks
-    link += checks
 
 extensions = [
     Extension(
@@ -39,17 +41,26 @@ extensions = [
         include_dirs=["."],
         depends=sorted(str(header) for header in Path("csrc").glob("*.h")),
         define_macros=macros,
-        extra_compile_args=flags,
-        extra_link_args=link,
+        extra_compile_args=[
+            *(["-O1", "-g"] if checked else ["-O3", "-g0"]),
+            *WARNINGS,
+            *(["-march=native"] if switch("NATIVE") else []),
+            *(SANITIZERS if sanitize else []),
+        ],
+        extra_link_args=SANITIZERS if sanitize else [],
     )
     for source in sorted(Path("csrc").glob("*.pyx"))
 ]
 
 setup(
+    # The headers go where `cdef extern from "csrc/wire.h"` finds them when a plugin has fastbroker/include on its path.
+    packages=[*find_packages(include=["fastbroker", "fastbroker.*"]), "fastbroker.include.csrc"],
+    package_dir={"fastbroker.include.csrc": "csrc"},
+    options={"build_ext": {"parallel": int(os.environ.get("FASTBROKER_JOBS", "0")) or os.cpu_count()}},
     ext_modules=cythonize(
         extensions,
         include_path=["."],
-        build_dir="build/cython",
+        build_dir=None if coverage else str(Path("build", variant, "cython")),
         compiler_directives={
             "language_level": "3",
             "boundscheck": debug,
@@ -59,5 +70,5 @@ setup(
             "cdivision": True,
             "linetrace": coverage,
         },
-    )
+    ),
 )

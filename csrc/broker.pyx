@@ -16,7 +16,7 @@ from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content, frame_free, frame_init
 from fastbroker.core.message cimport (
-    MIDDLE_SPACE, SHARED_BODY, Entry, Message, message_drop, message_keep, message_new, needs_other_form, put_message,
+    MIDDLE_SPACE, SHARED_BODY, Entry, Message, message_content, message_drop, message_keep, message_new, needs_other_form, put_message,
     put_middle,
 )
 from fastbroker.core.parser cimport Parser
@@ -181,6 +181,7 @@ cdef class Broker:
         cdef char middle[MIDDLE_SPACE]
         cdef size_t length = put_middle(middle, self.message_number)
         cdef Message *message = NULL
+        cdef Content stored
         cdef size_t i
         if route.generation != self.topics.generation:
             route.rematch(self.topics)
@@ -188,6 +189,8 @@ cdef class Broker:
             return self._fan_out(route, content, middle, length)
         if route.matches.count > 1 and content.body_length >= SHARED_BODY:
             message = message_new(&self.census, content, self.message_number)
+            message_content(message, &stored)
+            content = &stored   # outputs will point into it
         try:
             for i in range(route.matches.count):
                 self._deliver(<Subscription>route.matches.items[i], route, content, middle, length, &message)

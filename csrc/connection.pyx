@@ -142,7 +142,7 @@ cdef class Connection:
         self._count_authenticated()
         hub.schedule()
         hub.broker.log("info", "disconnected", peer=self.session.peer, login=self.session.login,
-                       reason=self.session.reason, seconds=round((hub.broker.now - self.made) / 1000, 3))
+                       reason=self.session.reason, seconds=round((hub.broker.now - self.made) / 1000.0, 3))
 
     # ---- input ----
 

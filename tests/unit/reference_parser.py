@@ -91,23 +91,21 @@ class ReferenceReader:
         body = b"" if bodyless else self.kept[at : size - 1]
         if self.strict and body and command != b"SEND":
             raise ValueError("malformed frame")
-        return (command.decode(), headers, body), size
+        return (command.decode("ascii", "replace"), headers, body), size
 
     # ---- lines ----
 
     def _command(self) -> tuple[bytes, int, bytes]:
         line, ending = self._up_to_end(0)
         at = len(line) + 1
-        if ending == b"\0" and not line:
-            raise ValueError("malformed frame")  # only a strict reader gets here
+        if at > 33:
+            raise ValueError("unknown command")
         if ending and self._crlf():
             line = line.removesuffix(b"\r")
-        if at > 33 or not re.fullmatch(rb"[A-Z]+" if ending else rb"[A-Z]*\r?", line):
-            raise ValueError("unknown command")
+        if self.version == 0 and not (COMMANDS.fullmatch(line) if ending else re.fullmatch(rb"[A-Z]*\r?", line)):
+            raise ValueError("unknown command")  # not STOMP at all
         if not ending:
             raise Unfinished
-        if self.version == 0 and not COMMANDS.fullmatch(line):
-            raise ValueError("unknown command")
         return line, at, ending
 
     def _line(self, at: int) -> tuple[bytes, int, bytes]:

@@ -243,7 +243,16 @@ GOLDEN = [
         b"BEGIN\ntransaction:t\0SEND\nx:1\n\0",
         [("BEGIN", [(b"transaction", b"t")], b""), ("SEND", [(b"x", b"1")], b"")],
     ),
-    Stream("an unknown command", b"FOO\nx:1\n\nbody\0", [("FOO", [(b"x", b"1")], b"body")]),
+    *(
+        Stream(
+            f"the unknown command {command!r}",
+            command + b"\nx:1\n\nbody\0",
+            [(command.decode(), [(b"x", b"1")], b"body")],
+        )
+        for command in (b"FOO", b"send", b"SEND ", b"A B", b"A" * 32)
+    ),
+    Stream("a command that is no text", b"S\xc3\x89ND\n\n\0", [("S\ufffd\ufffdND", [], b"")]),
+    Stream("a CR belongs to the command of 1.1", b"SEND\r\nx:1\n\nbody\0", [("SEND\r", [(b"x", b"1")], b"body")], V11),
     Stream(
         "names are case-sensitive", b"SEND\nContent-Length:9\n\nabc\0", [("SEND", [(b"Content-Length", b"9")], b"abc")]
     ),
@@ -340,8 +349,8 @@ LIMITS = [
     Stream("as large as a frame may be", b"SEND\n\n" + b"x" * 57 + b"\0", [("SEND", [], b"x" * 57)], SMALL),
     Stream(
         "as large as a counted frame may be",
-        b"SEND\ncontent-length:40\n\n" + b"x" * 40 + b"\0",
-        [("SEND", [(b"content-length", b"40")], b"x" * 40)],
+        b"SEND\ncontent-length:39\n\n" + b"x" * 39 + b"\0",
+        [("SEND", [(b"content-length", b"39")], b"x" * 39)],
         SMALL,
     ),
     Stream(
@@ -397,7 +406,6 @@ BROKEN = [
     Broken("blanks in place of the blank line", b"SEND\n \n\nx\0", "malformed frame", V10),
     Broken("CR LF in place of the blank line of 1.1", b"SEND\n\r\n\nx\0", "malformed frame", V11),
     Broken("CR LF in place of the blank line of 1.0", b"SEND\n\r\n\nx\0", "malformed frame", V10),
-    Broken("CR LF behind a command of 1.1", b"SEND\r\n\n\0", "unknown command", V11),
     *(
         Broken(f"the escape {escape!r} in 1.2", b"SEND\nx:" + escape + b"\n\n\0", "malformed frame")
         for escape in (b"\\t", b"\\0", b"\\", b"a\\\\\\", b"\\C", b"\\:")
@@ -421,9 +429,9 @@ BROKEN = [
     Broken("a name that is no UTF-8", b"SEND\n\xff:1\n\n\0", "malformed frame"),
     Broken("half a character in the name, half in the value", b"SEND\nx\xc3:\xa9\n\n\0", "malformed frame"),
     Broken("UTF-8 in 1.0 is checked too", b"SEND\nx:\xff\n\n\0", "malformed frame", V10),
-    Broken("a command in small letters", b"send\n\n\0", "unknown command"),
-    Broken("a command with a blank", b"SEND \n\n\0", "unknown command"),
-    Broken("a command that is no text", b"\xff\xfe\n\n\0", "unknown command"),
+    Broken("a command in small letters", b"connect\n\n\0", "unknown command", V0),
+    Broken("a command with a blank", b"CONNECT \n\n\0", "unknown command", V0),
+    Broken("a command that is no text", b"\xff\xfe\n\n\0", "unknown command", V0),
     Broken("a TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "unknown command", V0),
     Broken("an HTTP request", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "unknown command", V0),
     Broken("a command without end", b"A" * 33, "unknown command"),
@@ -432,7 +440,7 @@ BROKEN = [
     Broken("a frame without end", b"SEND\n\n" + b"x" * 200, "frame too large", SMALL),
     Broken(
         "a counted frame too large, when nothing of its body is there",
-        b"SEND\ncontent-length:41\n\n",
+        b"SEND\ncontent-length:40\n\n",
         "frame too large",
         SMALL,
     ),
@@ -455,5 +463,5 @@ BROKEN = [
     Broken(
         "a count that lies on another frame, strictly", b"ABORT\ncontent-length:1\n\n\0\0", "malformed frame", STRICT
     ),
-    Broken("CR LF between frames of 1.1, strictly", b"\r\nABORT\n\n\0", "unknown command", {**V11, **STRICT}),
+    Broken("CR LF between frames of 1.1, strictly", b"\r\nABORT\n\n\0", "malformed frame", {**V11, **STRICT}),
 ]
