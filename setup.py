@@ -6,6 +6,7 @@ Build switches, all off by default, are environment variables; a make target use
     FASTBROKER_COVERAGE=1   line tracing for coverage.py's Cython plugin, which wants the C files beside their sources
     FASTBROKER_SANITIZE=1   address and undefined-behaviour sanitizers, C asserts, -O1 -g
     FASTBROKER_NATIVE=1     -march=native, for a machine's own build; wheels never use it
+    FASTBROKER_THIN=1       leave the compiled half out: it is there already
     FASTBROKER_JOBS=n       compile n files at a time; without it as many as there are processors
 
 A build with switches must not share the directories of a build with others: setuptools compares the times of files, not
@@ -39,7 +40,7 @@ extensions = [
         f"fastbroker.core.{source.stem}",
         [f"csrc/{source.name}"],
         include_dirs=["."],
-        depends=sorted(str(header) for header in Path("csrc").glob("*.h")),
+        depends=["setup.py", *sorted(str(header) for header in Path("csrc").glob("*.h"))],
         define_macros=macros,
         extra_compile_args=[
             *(["-O1", "-g"] if checked else ["-O3", "-g0"]),
@@ -52,23 +53,25 @@ extensions = [
     for source in sorted(Path("csrc").glob("*.pyx"))
 ]
 
+core = cythonize(
+    [] if switch("THIN") else extensions,
+    include_path=["."],
+    build_dir=None if coverage else str(Path("build", variant, "cython")),
+    compiler_directives={
+        "language_level": "3",
+        "boundscheck": debug,
+        "wraparound": debug,
+        "nonecheck": debug,
+        "initializedcheck": debug,
+        "cdivision": True,
+        "linetrace": coverage,
+    },
+)
+
 setup(
     # The headers go where `cdef extern from "csrc/wire.h"` finds them when a plugin has fastbroker/include on its path.
     packages=[*find_packages(include=["fastbroker", "fastbroker.*"]), "fastbroker.include.csrc"],
     package_dir={"fastbroker.include.csrc": "csrc"},
+    ext_modules=core,
     options={"build_ext": {"parallel": int(os.environ.get("FASTBROKER_JOBS", "0")) or os.cpu_count()}},
-    ext_modules=cythonize(
-        extensions,
-        include_path=["."],
-        build_dir=None if coverage else str(Path("build", variant, "cython")),
-        compiler_directives={
-            "language_level": "3",
-            "boundscheck": debug,
-            "wraparound": debug,
-            "nonecheck": debug,
-            "initializedcheck": debug,
-            "cdivision": True,
-            "linetrace": coverage,
-        },
-    ),
 )

@@ -428,7 +428,7 @@ cdef tuple target_of(bytes destination):
 
 cdef bytes shown(bytes text):
     """A client's text for an ERROR body or a log line: short, and one line."""
-    return text[:200].replace(b"\r", b" ").replace(b"\n", b" ")
+    return text[:200].decode("utf-8", "ignore").encode().replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 cdef int check_name(bytes name, int max_levels) except -1:

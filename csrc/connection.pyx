@@ -52,7 +52,7 @@ cdef Connection connection_new(Hub hub):
 
 
 cdef void timer_fired(void *owner) noexcept:
-    (<Connection>owner)._on_timer()
+    (<Connection>owner).time_out()
 
 
 cdef str peer_of(transport):
@@ -125,9 +125,14 @@ cdef class Connection:
         self.hub.schedule()
 
     def connection_lost(self, exception):
-        cdef Hub hub = self.hub
         self.lost = True
-        self._finish_input()
+        try:
+            self._finish_input()
+        finally:
+            self._gone(exception)
+
+    def _gone(self, exception):
+        cdef Hub hub = self.hub
         if not self.session.reason:
             self.session.reason = "closed by client" if exception is None else f"connection lost: {exception}"
         self.session.leave()
@@ -221,6 +226,40 @@ cdef class Connection:
 
     cdef int go_on(self) except -1:
         """In the turn, after being held: the kept input, then new input."""
+        try:
+            return self._go_on()
+        except Exception as failure:
+            return self._broken(failure)
+
+    cdef int unpark(self) except -1:
+        """In the turn, when there is memory again: the frames that waited for it."""
+        try:
+            self.session.unpark(False)
+        except Exception as failure:
+            return self._broken(failure)
+        link_join(&self.hub.broker.released, &self.session.go_on)
+        return 0
+
+    cdef int time_out(self) except -1:
+        """One of the deadlines may be over."""
+        try:
+            return self._on_timer()
+        except Exception as failure:
+            return self._broken(failure)
+
+    cdef int flush(self) except -1:
+        """In the turn: gives the kernel what is pending, in one system call."""
+        try:
+            return self._flush()
+        except Exception as failure:
+            return self._broken(failure)
+
+    cdef int _broken(self, failure) except -1:
+        """Something of ours failed: this connection ends, the others must not notice."""
+        self.hub.broker.log("error", "internal error", peer=self.session.peer, error=repr(failure))
+        return self.abort("internal error")
+
+    cdef int _go_on(self) except -1:
         cdef Link *bulk = &self.hub.broker.outlets.bulk
         if self.lost:
             return 0
@@ -293,8 +332,7 @@ cdef class Connection:
 
     # ---- output ----
 
-    cdef int flush(self) except -1:
-        """Called by the turn: gives the kernel what is pending, in one system call."""
+    cdef int _flush(self) except -1:
         if self.lost:
             return 0
         if self.out.doom != DOOM_NONE:
@@ -409,7 +447,7 @@ cdef class Connection:
         """How long the peer may be silent. Without heart-beats, what it was sent counts as life too."""
         cdef Broker broker = self.hub.broker
         if self.session.expect_every:
-            return <uint64_t>(self.session.expect_every * broker.limits.heart_beat_margin)
+            return min(<uint64_t>(self.session.expect_every * broker.limits.heart_beat_margin), broker.limits.idle_timeout)
         return broker.limits.idle_timeout + (self.last_write - self.last_read if self.last_write > self.last_read else 0)
 
     cdef void _arm(self) noexcept:

@@ -22,7 +22,7 @@ from fastbroker.core.broker cimport Broker
 from fastbroker.core.connection cimport Connection, connection_new
 from fastbroker.core.session cimport Session
 from fastbroker.core.wire cimport (
-    SCAN_SLACK, Link, link_join, ring_empty, ring_init, ring_splice, ring_take, wheel_advance,
+    SCAN_SLACK, Link, ring_empty, ring_init, ring_splice, ring_take, wheel_advance,
 )
 
 cdef enum:
@@ -108,7 +108,6 @@ cdef class Hub:
     cdef int _unpark(self) except -1:
         """Frames that waited for memory, once there is some: not at the first byte, or it would be gone with the first frame."""
         cdef Broker broker = self.broker
-        cdef Session session
         cdef Link waiting
         cdef void *owner
         if ring_empty(&broker.parking) or broker.census.memory > broker.limits.memory - broker.limits.memory // 16:
@@ -117,9 +116,7 @@ cdef class Hub:
         ring_splice(&waiting, &broker.parking)
         owner = ring_take(&waiting)
         while owner != NULL:
-            session = <Session>owner
-            session.unpark(False)
-            link_join(&broker.released, &session.go_on)
+            (<Connection>(<Session>owner).go_on.owner).unpark()
             owner = ring_take(&waiting)
         return 0
 

@@ -130,7 +130,7 @@ cdef class Parser:
         if length > LONGEST_COMMAND:
             return PARSE_BAD_COMMAND
         if kind == LINE_MORE:
-            return self._unfinished_command(p, length)
+            return self._unfinished_command(p, length) if self.version == 0 else <int>PARSE_MORE
         if length and (line.end - 1)[0] == c'\r' and (self.version == 12 or self.version == 0):
             length -= 1
         frame.command = command_of(p, length)
@@ -219,8 +219,10 @@ cdef class Parser:
         cdef bint literal = frame.command == COMMAND_CONNECT or frame.command == COMMAND_STOMP
         cdef size_t length
         frame.bodyless = bodyless
-        if bodyless and self.limits.strict:
-            return PARSE_MALFORMED
+        if bodyless:
+            frame.stripped = True   # its last line may lack the LF
+            if self.limits.strict:
+                return PARSE_MALFORMED
         frame.head_end = <uint32_t>(end - frame.base)
         if frame.head_end < frame.head_start:   # a NUL right behind the command
             frame.head_end = frame.head_start
@@ -266,9 +268,8 @@ cdef class Parser:
     cdef int _body(self, const char *limit, Frame *frame) noexcept:
         cdef const char *body = frame.base + frame.body_start
         if frame.bodyless:
-            frame.body_start -= 1
-            frame.body_length = 0
-        elif frame.counted:
+            return self._no_body(frame)
+        if frame.counted:
             if <size_t>(limit - body) <= frame.body_length:
                 self.awaited = frame.body_start + frame.body_length + 1
                 return PARSE_MORE
@@ -278,6 +279,15 @@ cdef class Parser:
             return self._until_nul(body, body, limit, frame)
         frame.size = frame.body_start + frame.body_length + 1
         return PARSE_FRAME
+
+    cdef int _no_body(self, Frame *frame) noexcept:
+        if frame.counted and frame.body_length and not self.limits.lenient_length:
+            return PARSE_LENGTH_LIES
+        frame.counted = False
+        frame.body_start -= 1
+        frame.body_length = 0
+        frame.size = frame.body_start + 1
+        return PARSE_FRAME if frame.size <= self._max_frame() else PARSE_FRAME_TOO_LARGE
 
     cdef int _count_lies(self, const char *body, const char *limit, Frame *frame) noexcept:
         if not self.limits.lenient_length:
@@ -303,7 +313,7 @@ cdef class Parser:
 
 
 cdef class FrameReader:
-    """The parser for Python: bytes in, whole frames out. Clients and tests use it; the broker does not.
+    """The parser for Python, to test it by: what clients write in, whole frames out.
 
     FrameReader(version=12, strict=False, lenient_content_length=False, ...).feed(data) returns a list of
     (command: str, headers: list[tuple[bytes, bytes]], body: bytes), headers decoded and in order; ValueError with the
@@ -370,5 +380,7 @@ cdef class FrameReader:
             header = &frame.headers[i]
             headers.append((decoded(frame.base + header.name, header.name_length, version),
                             decoded(frame.base + header.value, header.value_length, version)))
-        command = frame.base[:frame.head_start].rstrip(b"\r\n\0").decode("ascii", "replace")
-        return command, headers, frame.base[frame.body_start:frame.body_start + frame.body_length]
+        name = frame.base[:frame.head_start - 1]
+        if self.parser.version == 12 or self.parser.version == 0:
+            name = name.removesuffix(b"\r")
+        return name.decode("utf-8", "replace"), headers, frame.base[frame.body_start:frame.body_start + frame.body_length]

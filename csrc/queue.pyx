@@ -49,38 +49,34 @@ cdef class Queue:
             self.census.queues -= 1
 
     cdef int offer(self, const Content *content, uint64_t id) except -1:
-        """A SEND: straight to a consumer if one waits and needs no copy, else a message is kept."""
-        cdef Subscription consumer
-        cdef char middle[MIDDLE_SPACE]
-        if self.waiting() == 0:
-            consumer = next_consumer(self)
-            if consumer is not None and consumer.ack_mode == ACK_AUTO:
-                put_message(consumer.out, consumer.prefix, consumer.prefix_length, middle, put_middle(middle, id),
-                            consumer.version, content, NULL)
-                outbuf_touch(consumer.out)
-                self.census.messages_out += 1
-                self.census.bytes_out += <Py_ssize_t>(content.body_length + content.head_length)
-                return 0
-        self.push(message_new(self.census, content, id))
-        if not ring_empty(&self.consumers):
-            self.dispatch()
-        return 0
+        """A SEND: straight to a consumer if one waits, without a copy if that is `auto`; else a message is kept."""
+        cdef Subscription consumer = next_consumer(self) if self.waiting() == 0 else None
+        cdef Entry entry
+        if consumer is None:
+            self.push(message_new(self.census, content, id))
+            return self.dispatch()
+        if consumer.ack_mode == ACK_AUTO:
+            return pass_on(self, consumer, content, id)
+        self._number(&entry, message_new(self.census, content, id))
+        self.unsettled += 1
+        return consumer.hand_over(&entry)
+
+    cdef void _number(self, Entry *entry, Message *message) noexcept:
+        entry.message = message
+        entry.number = self.next_number
+        entry.failures = 0
+        entry.redelivered = False
+        self.next_number += 1
 
     cdef int push(self, Message *message) except -1:
         """To the end; takes over the caller's reference, also when there is no memory."""
-        cdef Entry *entry
         if self.count == self.capacity:
             try:
                 grow_ring(self)
             except MemoryError:
                 message_drop(message)
                 raise
-        entry = &self.ring[(self.head + self.count) & (self.capacity - 1)]
-        entry.message = message
-        entry.number = self.next_number
-        entry.failures = 0
-        entry.redelivered = False
-        self.next_number += 1
+        self._number(&self.ring[(self.head + self.count) & (self.capacity - 1)], message)
         self.count += 1
         keep(self, message)
         return 0
@@ -178,6 +174,16 @@ cdef Subscription next_consumer(Queue queue):
             link_join(&queue.consumers, &consumer.ready)
             return consumer
     return None
+
+
+cdef int pass_on(Queue queue, Subscription consumer, const Content *content, uint64_t id) except -1:
+    cdef char middle[MIDDLE_SPACE]
+    put_message(consumer.out, consumer.prefix, consumer.prefix_length, middle, put_middle(middle, id),
+                consumer.version, content, NULL)
+    outbuf_touch(consumer.out)
+    queue.census.messages_out += 1
+    queue.census.bytes_out += <Py_ssize_t>(content.body_length + content.head_length)
+    return 0
 
 
 cdef void keep(Queue queue, const Message *message) noexcept:

@@ -47,6 +47,7 @@ cdef enum:
     PARKED_RECEIPT      # of a frame that was handled already: it waits its turn
     PARKED_END          # of the session
     PARKED_HEAD = 5     # kind and length in front of each
+    LONGEST_INTERVAL = 0x7fffffff
 
 ACK_MODES = {b"auto": ACK_AUTO, b"client": ACK_CLIENT, b"client-individual": ACK_CLIENT_INDIVIDUAL}
 VERSIONS = {b"1.0": 10, b"1.1": 11, b"1.2": 12}
@@ -213,9 +214,9 @@ cdef class Session:
         if not number_of(first.strip(), &can) or not number_of(second.strip(), &wants):
             raise Refused(b"bad heart-beat", b"heart-beat is two numbers of milliseconds, such as heart-beat:10000,10000.")
         if can and self.broker.limits.heart_beat_receive:
-            self.expect_every = max(can, self.broker.limits.heart_beat_receive)
+            self.expect_every = <uint32_t>min(max(can, self.broker.limits.heart_beat_receive), <uint64_t>LONGEST_INTERVAL)
         if wants and self.broker.limits.heart_beat_send:
-            self.send_every = max(wants, self.broker.limits.heart_beat_send)
+            self.send_every = <uint32_t>min(max(wants, self.broker.limits.heart_beat_send), <uint64_t>LONGEST_INTERVAL)
         return 0
 
     cdef list _welcome(self, const Frame *frame):
@@ -464,8 +465,11 @@ cdef class Session:
 
     cdef int _end_subscription(self, Subscription subscription) except -1:
         """What it has not settled goes back to the front of its queue, in order."""
-        self._give_back(subscription)
-        return self.broker.unsubscribe(subscription)
+        try:
+            self._give_back(subscription)
+        finally:
+            self.broker.unsubscribe(subscription)
+        return 0
 
     cdef int _give_back(self, Subscription subscription) except -1:
         cdef Queue queue = subscription.source
@@ -692,9 +696,12 @@ cdef class Session:
             for transaction in list(self.transactions.values()):
                 self._take_back(transaction)
                 self._end_transaction(transaction)
-        for subscription in self.subscriptions.values():
-            self._end_subscription(subscription)
-        self.subscriptions.clear()
+        while self.subscriptions:
+            subscription = self.subscriptions.popitem()[1]
+            try:
+                self._end_subscription(subscription)
+            except MemoryError:
+                self.broker.log("error", "out of memory", lost="messages that were not settled", peer=self.peer)
         return 0
 
     cdef void leave(self) noexcept:

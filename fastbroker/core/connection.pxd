@@ -32,11 +32,16 @@ cdef class Connection:
     cdef bint lost
 
     cdef int go_on(self) except -1
+    cdef int unpark(self) except -1
     cdef int flush(self) except -1
+    cdef int time_out(self) except -1
     cdef int drain(self) except -1
     cdef int abort(self, str reason) except -1
 
     # inside
+    cdef int _go_on(self) except -1
+    cdef int _flush(self) except -1
+    cdef int _broken(self, failure) except -1
     cdef int _take(self, size_t length) except -1
     cdef int _take_kept(self) except -1
     cdef size_t _frames(self, const char *bytes, size_t length) except? 0

@@ -57,6 +57,7 @@ cdef class Parser:
     cdef bint _escapes_valid(self, const Frame *frame) noexcept
     cdef int _length(self, Frame *frame) noexcept
     cdef int _body(self, const char *limit, Frame *frame) noexcept
+    cdef int _no_body(self, Frame *frame) noexcept
     cdef int _count_lies(self, const char *body, const char *limit, Frame *frame) noexcept
     cdef int _until_nul(self, const char *body, const char *search, const char *limit, Frame *frame) noexcept
 

@@ -43,6 +43,7 @@ cdef class Queue:
     cdef void call(self) noexcept
     cdef bint unused(self) noexcept
     cdef void purge(self) noexcept
+    cdef void _number(self, Entry *entry, Message *message) noexcept
 
     cdef inline size_t waiting(self) noexcept:
         return self.count + self.returned_count

@@ -14,7 +14,7 @@ COMMANDS = re.compile(
     rb"CONNECT|STOMP|SEND|SUB|SUBSCRIBE|UNSUB|UNSUBSCRIBE|N?ACK|BEGIN|COMMIT|ABORT|DISCONNECT"
     rb"|CONNECTED|MESSAGE|RECEIPT|ERROR"
 )
-LITERAL = (b"CONNECT", b"STOMP", b"CONNECTED")  # in these a backslash is a backslash
+LITERAL = (b"CONNECT", b"STOMP")  # in these a backslash is a backslash
 ESCAPED = {b"\\n": b"\n", b"\\c": b":", b"\\\\": b"\\"}
 ESCAPES = {10: {}, 11: ESCAPED, 12: {**ESCAPED, b"\\r": b"\r"}}
 
@@ -85,7 +85,7 @@ class ReferenceReader:
             raise ValueError("malformed frame")
         headers = self._decoded(command, raw)
         length = self._content_length(command, headers)
-        size = at if bodyless else self._end_of_body(at, length)
+        size = self._end_of_body(at, length, bodyless)
         if size > self.max_frame:
             raise ValueError("frame too large")
         body = b"" if bodyless else self.kept[at : size - 1]
@@ -172,26 +172,28 @@ class ReferenceReader:
             raise ValueError("malformed frame")
         return int(value) if command == b"SEND" or self.strict else None
 
-    def _end_of_body(self, at: int, length: int | None) -> int:
-        """Where the frame ends whose body begins at `at`."""
-        search = at
+    def _end_of_body(self, at: int, length: int | None, bodyless: bool) -> int:
+        """Where the frame ends whose body begins at `at`, unless a NUL in front of that has ended it already."""
+        if length is not None and at + length + 1 > self.max_frame:
+            raise ValueError("frame too large")
+        if bodyless:
+            self._forgive(right=not length)
+            return at
         if length is not None:
-            end = at + length + 1
-            if end > self.max_frame:
-                raise ValueError("frame too large")
-            if len(self.kept) < end:
+            if len(self.kept) <= at + length:
                 raise Unfinished
-            if self.kept[end - 1] == 0:
-                return end
-            if not self.lenient_content_length:
-                raise ValueError("malformed frame")
-            search = end - 1
-        nul = self.kept.find(b"\0", search)
-        if nul < 0:
-            if len(self.kept) >= self.max_frame:
-                raise ValueError("frame too large")
-            raise Unfinished
-        return nul + 1
+            self._forgive(right=self.kept[at + length] == 0)
+        nul = self.kept.find(b"\0", at + (length or 0))
+        if nul >= 0:
+            return nul + 1
+        if len(self.kept) >= self.max_frame:
+            raise ValueError("frame too large")
+        raise Unfinished
+
+    def _forgive(self, *, right: bool) -> None:
+        """A content-length that is not right."""
+        if not right and not self.lenient_content_length:
+            raise ValueError("malformed frame")
 
 
 def is_utf8(text: bytes) -> bool:

@@ -311,6 +311,15 @@ GOLDEN = [
         LENIENT,
     ),
     Stream(
+        "a count of 0 and no blank line", b"SEND\ncontent-length:0\n\0", [("SEND", [(b"content-length", b"0")], b"")]
+    ),
+    Stream(
+        "a count and no blank line, leniently",
+        b"SEND\ncontent-length:5\0",
+        [("SEND", [(b"content-length", b"5")], b"")],
+        LENIENT,
+    ),
+    Stream(
         "the same header lines again and again",
         SEND_A + b"1\0" + SEND_A + b"\0\n" + SEND_A + b"333\0",
         [("SEND", [QUEUE_A], b"1"), ("SEND", [QUEUE_A], b""), ("SEND", [QUEUE_A], b"333")],
@@ -394,6 +403,7 @@ BROKEN = [
     ),
     Broken("too large a count", b"SEND\ncontent-length:4\n\nabc\0ABORT\n\n\0", "malformed frame"),
     Broken("too small a count", b"ABORT\n\n\0SEND\ncontent-length:2\n\nabc\0ABORT\n\n\0", "malformed frame", frames=1),
+    Broken("a count and no blank line", b"SEND\ncontent-length:5\n\0abcd\0", "malformed frame"),
     *(
         Broken(f"a count of {number!r}", b"SEND\ncontent-length:" + number + b"\n\nabc\0", "malformed frame")
         for number in BAD_NUMBERS

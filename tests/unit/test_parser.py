@@ -218,7 +218,8 @@ COMMANDS = st.sampled_from(
         b"CONNECT",
         b"STOMP",
         b"SUB",
-        b"UNSUBSCRIBE",
+        b"MESSAGE",
+        b"CONNECTED",
         b"BEGIN",
         b"FOO",
         b"send",
@@ -309,7 +310,7 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(parts=st.lists(frames(), max_size=5), options=OPTIONS, places=st.lists(st.integers(0, 500), max_size=6))
 @example(parts=[b"foo\n\n\0"], options={}, places=[])
 @example(parts=[b"SEND\r\n\n\0"], options={"version": 11}, places=[])
