@@ -216,7 +216,7 @@ cdef class Broker:
         for i in range(route.matches.count):
             subscription = <Subscription>route.matches.items[i]
             out = subscription.out
-            if (subscription.source is not None or out.overdue or needs_other_form(content, subscription.version)):
+            if self._must_wait(subscription, size) or needs_other_form(content, subscription.version):
                 self._deliver(subscription, route, content, middle, length, &message)
                 continue
             room = outbuf_reserve(out, subscription.prefix_length + size)
@@ -241,7 +241,7 @@ cdef class Broker:
                       size_t length, Message **message) except -1:
         """One topic message to one subscription; `message` is the stored copy, made when first needed."""
         cdef OutBuf *out = subscription.out
-        if subscription.source is not None or out.overdue:
+        if self._must_wait(subscription, length + content.head_length + content.body_length + 3):
             return self._deliver_private(subscription, route, content, message)
         put_message(out, subscription.prefix, subscription.prefix_length, middle, length, subscription.version,
                     content, message[0])
@@ -251,6 +251,14 @@ cdef class Broker:
         if outbuf_pressure(out) > self.outlets.soft:
             self._weigh(out, route)
         return 0
+
+    cdef bint _must_wait(self, Subscription subscription, size_t size) noexcept:
+        """Whether a message goes to the subscription's own queue: it acknowledges, has too much before it, or is too slow."""
+        cdef OutBuf *out = subscription.out
+        if subscription.source is not None and (
+                subscription.ack_mode != ACK_AUTO or (<Queue>subscription.source).waiting()):
+            return True
+        return out.overdue or outbuf_pending(out) + subscription.prefix_length + size > self.outlets.hard
 
     cdef int _deliver_private(self, Subscription subscription, Route route, const Content *content,
                               Message **message) except -1:
@@ -274,7 +282,7 @@ cdef class Broker:
         message_keep(message[0])
         queue.push(message[0])
         if out.overdue and route.policy == POLICY_DROP_OLDEST:
-            while queue.bytes > self.outlets.soft and queue.take(&oldest):
+            while queue.bytes > self.outlets.soft and queue.waiting() > 1 and queue.take(&oldest):
                 message_drop(oldest.message)
                 self.census.dropped += 1
         queue.dispatch()

@@ -356,12 +356,12 @@ cdef class Connection:
 
     cdef int _written(self) except -1:
         """Lets those go on who waited for this output to drain."""
+        if outbuf_pending(&self.out) <= self.out.outlets.low and not ring_empty(&self.session.starved):
+            self.session.drained()
         if outbuf_pressure(&self.out) <= self.out.outlets.low:
             self.out.slow_since = 0
             self.out.overdue = False
             self._release_waiters()
-            if not ring_empty(&self.session.starved):
-                self.session.drained()
         if self.closing and not self.half_closed and not self.blocked and outbuf_pending(&self.out) == 0:
             self._shut()
         self._arm()
@@ -387,6 +387,7 @@ cdef class Connection:
         if self.closing or self.lost:
             return 0
         self.closing = self.hub.broker.now
+        self._release_waiters()
         text_free(&self.kept)
         if self.paused and not self.eof:
             self.paused = False

@@ -156,7 +156,7 @@ cdef class Hub:
     cdef int tick_on(self) except -1:
         if not self.ticking:
             self.ticking = True
-            self.loop.call_later(TICK_EVERY / 1000, self.run_tick)
+            self.loop.call_later(TICK_EVERY / 1000.0, self.run_tick)
         return 0
 
     def _tick(self):

@@ -95,6 +95,7 @@ cdef class Broker:
     cdef int _fan_out(self, Route route, const Content *content, const char *middle, size_t length) except -1
     cdef int _deliver(self, Subscription subscription, Route route, const Content *content, const char *middle,
                       size_t length, Message **message) except -1
+    cdef bint _must_wait(self, Subscription subscription, size_t size) noexcept
     cdef int _deliver_private(self, Subscription subscription, Route route, const Content *content,
                               Message **message) except -1
     cdef int _weigh(self, OutBuf *out, Route route) except -1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 
@@ -11,7 +13,7 @@ class Stream(NamedTuple):
     name: str
     stream: bytes
     frames: list[tuple[str, list[tuple[bytes, bytes]], bytes]]
-    options: dict[str, Any] = {}
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 class Broken(NamedTuple):
@@ -20,7 +22,7 @@ class Broken(NamedTuple):
     name: str
     stream: bytes
     message: str
-    options: dict[str, Any] = {}
+    options: Mapping[str, Any] = MappingProxyType({})
     frames: int = 0
 
 
