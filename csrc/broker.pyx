@@ -11,7 +11,7 @@ import secrets
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content, frame_free, frame_init
@@ -29,14 +29,14 @@ from fastbroker.core.subscription cimport ACK_AUTO, Subscription
 from fastbroker.core.table cimport TableSlot, hash_seed, table_free, table_get, table_init, table_next, table_put, table_remove
 from fastbroker.core.trie cimport Trie, is_pattern, pattern_error, pattern_matches
 from fastbroker.core.wire cimport (
-    Link, OutBuf, link_init, link_join, link_joined, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure,
+    DOOM_SLOW, Link, OutBuf, link_init, link_join, link_joined, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure,
     outbuf_reserve, outbuf_touch, outbuf_touch_bulk, pool_free, ring_init, ring_take, text_free, text_put, timer_arm,
     timer_init, wheel_init,
 )
 
 cdef enum:
-    ROUTES_MAX = 262144     # looked-up destinations kept; then all are forgotten and looked up again
-    ROUTE_COST = 256        # bytes of a route beside its name, as the memory ceiling counts them
+    ROUTE_COST = 256        # bytes of a route beside its names
+    ROUTES_SHARE = 16       # looked-up destinations may take this part of the memory; then all are forgotten
     FEW = 2                 # subscribers that are written to without preparing the frame's tail first
     BULK = 256              # subscribers from which on a fan-out is flushed in slices
 
@@ -107,6 +107,7 @@ cdef class Broker:
         self.outlets.soft = settings["outbound_soft"]
         self.outlets.low = self.outlets.soft // 2
         self.outlets.hard = settings["outbound_hard"]
+        self.outlets.own = (self.outlets.soft + self.outlets.hard) // 2
 
     # ---- destinations ----
 
@@ -149,13 +150,16 @@ cdef class Broker:
         return route
 
     cdef int _cache(self, Route route) except -1:
-        if self.routes.count >= ROUTES_MAX:
-            self.census.memory -= <Py_ssize_t>(self.routes.count * ROUTE_COST)
+        cdef int64_t cost = ROUTE_COST + 2 * len(route.destination)
+        if self.route_memory + cost > self.limits.memory // ROUTES_SHARE:
+            self.census.memory -= self.route_memory
+            self.route_memory = 0
             forget_all(&self.routes)
         if table_put(&self.routes, route.destination, len(route.destination), <void *>route) < 0:
             raise MemoryError()
         Py_INCREF(route)
-        self.census.memory += ROUTE_COST
+        self.route_memory += cost
+        self.census.memory += cost
         return 0
 
     cdef uint8_t _policy(self, bytes name):
@@ -173,7 +177,7 @@ cdef class Broker:
         self.blocking = NULL
         if route.kind == ROUTE_TOPIC:
             return self._publish_topic(route, content)
-        if route.kind == ROUTE_QUEUE:
+        if route.kind == ROUTE_QUEUE and not route.queue.removed:
             route.queue.offer(content, self.message_number)
         return 0
 
@@ -268,6 +272,9 @@ cdef class Broker:
         cdef Entry oldest
         if out.doom:
             return 0
+        if out.overdue and route.policy == POLICY_DISCONNECT and outbuf_pressure(out) > self.outlets.soft:
+            outbuf_doom(out, DOOM_SLOW)
+            return 0
         if out.overdue and route.policy == POLICY_DROP_NEWEST and outbuf_pressure(out) > self.outlets.soft:
             self.census.dropped += 1
             return 0
@@ -282,7 +289,7 @@ cdef class Broker:
         message_keep(message[0])
         queue.push(message[0])
         if out.overdue and route.policy == POLICY_DROP_OLDEST:
-            while queue.bytes > self.outlets.soft and queue.waiting() > 1 and queue.take(&oldest):
+            while out.backlog > self.outlets.soft and queue.waiting() > 1 and queue.take(&oldest):
                 message_drop(oldest.message)
                 self.census.dropped += 1
         queue.dispatch()
@@ -331,11 +338,16 @@ cdef class Broker:
     # ---- queues ----
 
     cdef Queue queue_of(self, bytes name):
+        """The queue of that name; a new one if there is none and there is memory."""
         cdef void *found = table_get(&self.queues, name, len(name))
-        cdef Queue queue
         if found != NULL:
             return <Queue>found
-        queue = self.new_queue(name)
+        if self.is_full():
+            raise Refused(b"server busy", b"The memory ceiling is reached; no queue can be created now. Try again later.")
+        return self._create_queue(name)
+
+    cdef Queue _create_queue(self, bytes name):
+        cdef Queue queue = self.new_queue(name)
         if table_put(&self.queues, queue.name, len(name), <void *>queue) < 0:
             raise MemoryError()
         Py_INCREF(queue)
@@ -382,11 +394,13 @@ cdef class Broker:
         """To the dead-letter queue, whose oldest go when it is full; takes over the entry's reference."""
         cdef Queue queue
         cdef Entry oldest
+        cdef void *found
         self.census.dead_lettered += 1
         if not self.dead_letter:
             message_drop(entry.message)
             return 0
-        queue = self.queue_of(self.dead_letter)
+        found = table_get(&self.queues, self.dead_letter, len(self.dead_letter))
+        queue = <Queue>found if found != NULL else self._create_queue(self.dead_letter)
         queue.push(entry.message)
         if queue.waiting() > self.limits.dead_letter_limit and queue.take(&oldest):
             message_drop(oldest.message)

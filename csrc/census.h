@@ -11,10 +11,12 @@
 
 typedef struct Census {
     int64_t connections, sessions, subscriptions, queues, routes, messages, deliveries, transactions;
-    int64_t memory;          /* bytes in messages, output buffers, kept input and parked frames */
+    int64_t memory;          /* bytes in messages, output buffers, queues and routes: what limits.memory is about */
+    int64_t input;           /* bytes received and not handled yet: cut-off and parked frames */
+    int64_t work;            /* done without output, in bytes that would have cost as much */
     int64_t messages_in;     /* SEND frames accepted */
     int64_t messages_out;    /* MESSAGE frames written */
-    int64_t bytes_out;       /* bytes of those, as a measure of work done */
+    int64_t bytes_out;       /* bytes of those */
     int64_t dropped;         /* topic messages that a slow consumer lost by policy */
     int64_t dead_lettered;
 } Census;

@@ -19,9 +19,11 @@ from fastbroker.core.frame cimport Frame
 from fastbroker.core.hub cimport INPUT_FRONT, INPUT_SPACE, Hub
 from fastbroker.core.parser cimport PARSE_FRAME, PARSE_MORE, Parser
 from fastbroker.core.route cimport POLICY_DISCONNECT
-from fastbroker.core.session cimport HOLD_LOGIN, HOLD_SLOW, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session, session_new
+from fastbroker.core.session cimport (
+    HOLD_LOGIN, HOLD_MEMORY, HOLD_SLOW, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session, session_new,
+)
 from fastbroker.core.wire cimport (
-    DOOM_NONE, Link, OutBuf, link_init, link_join, link_joined, link_leave, outbuf_consume, outbuf_doom, outbuf_free,
+    DOOM_NONE, Census, Link, OutBuf, link_init, link_join, link_joined, link_leave, outbuf_consume, outbuf_doom, outbuf_free,
     outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, outbuf_put, outbuf_send, outbuf_touch, ring_empty,
     ring_take, text_free, text_length, text_put, text_use, timer_arm, timer_cancel, timer_init,
 )
@@ -43,7 +45,7 @@ cdef Connection connection_new(Hub hub):
     new.fd = -1
     new.parser = Parser()
     new.parser.limits = &hub.broker.parser_limits
-    new.kept.census = &hub.broker.census
+    new.kept.counted = &hub.broker.census.input
     outbuf_init(&new.out, &hub.broker.outlets, <void *>new)
     link_init(&new.link, <void *>new)
     timer_init(&new.timer, timer_fired, <void *>new)
@@ -155,6 +157,8 @@ cdef class Connection:
         """`length` new bytes lie in the loop's buffer: behind the room where what was kept may go."""
         cdef char *bytes = self.hub.input + INPUT_FRONT
         cdef size_t kept = text_length(&self.kept), used
+        if kept > INPUT_FRONT and self.hub.broker.census.input > self.hub.broker.limits.memory // 2:
+            return self.session.fail(b"server busy", b"Too many large frames are under way at once; try again later.")
         if kept > INPUT_FRONT or self.session.hold or link_joined(&self.session.go_on):
             if text_put(&self.kept, bytes, length) < 0:
                 return self.abort("out of memory")
@@ -180,7 +184,8 @@ cdef class Connection:
         cdef Broker broker = self.hub.broker
         cdef Session session = self.session
         cdef Frame *frame = &broker.frame
-        cdef int64_t budget = broker.census.bytes_out + OUTPUT_SLICE
+        cdef Census *census = &broker.census
+        cdef int64_t budget = census.bytes_out + census.work + OUTPUT_SLICE
         cdef size_t used = 0
         cdef int status
         self.parser.begin()
@@ -195,9 +200,11 @@ cdef class Connection:
                     break
                 used += frame.size
                 session.on_frame(frame)
+                if outbuf_pending(&self.out) > self.out.outlets.own:
+                    session.wait_for(&self.out)
                 if session.hold:
                     break
-                if broker.census.bytes_out > budget:
+                if census.bytes_out + census.work > budget:
                     link_join(&broker.released, &session.go_on)
                     break
         except Refused as refusal:
@@ -233,6 +240,9 @@ cdef class Connection:
 
     cdef int unpark(self) except -1:
         """In the turn, when there is memory again: the frames that waited for it."""
+        if self.session.hold & ~HOLD_MEMORY:
+            link_join(&self.hub.broker.parking, &self.session.parking)
+            return 0    # it waits for something else first
         try:
             self.session.unpark(False)
         except Exception as failure:
@@ -269,9 +279,9 @@ cdef class Connection:
         if not self.closing:
             self._take_kept()
         if self.session.hold == 0 and not link_joined(&self.session.go_on) and self.session.state != STATE_CLOSING:
-            if self.eof:
+            if self.eof and self.session.parked.end == 0:
                 self._close_for("closed by client")
-            elif self.paused:
+            elif self.paused and not self.eof:
                 self.paused = False
                 self.last_read = self.hub.broker.now
                 self.transport.resume_reading()
@@ -289,6 +299,7 @@ cdef class Connection:
         if self.session.state != STATE_CONNECTED:
             return 0
         self.session.hold = 0
+        self.session.finishing = True
         self.session.unpark(True)
         while text_length(&self.kept) and text_length(&self.kept) != before:
             before = text_length(&self.kept)
@@ -434,13 +445,13 @@ cdef class Connection:
         if session.state == STATE_NEW:
             return self.made + broker.limits.login_timeout
         due = self.last_read + self._patience()
-        if session.send_every:
+        if session.send_every and not self.blocked:
             due = min(due, self.last_write + session.send_every - session.send_every // 3)
-        if outbuf_pending(&self.out) or self.blocked:
+        if self.blocked:
             due = min(due, self.last_progress + broker.limits.outbound_timeout)
         if self.out.slow_since and not self.out.overdue:
             due = min(due, self.out.slow_since + broker.limits.slow_consumer_grace)
-        if session.transactions:
+        if session.transactions and session.parked.end == 0:
             due = min(due, session.next_timeout())
         return due
 
@@ -475,7 +486,7 @@ cdef class Connection:
 
     cdef int _check_peer(self, uint64_t now) except -1:
         cdef Session session = self.session
-        if session.transactions and now >= session.next_timeout():
+        if session.transactions and session.parked.end == 0 and now >= session.next_timeout():
             return session.fail(b"transaction timed out", b"A transaction was open longer than limits.transaction_timeout.")
         if self.paused:
             self.last_read = now    # it may have sent: we did not look
@@ -489,7 +500,7 @@ cdef class Connection:
         """Heart-beat, slow consumer, stalled consumer."""
         cdef Broker broker = self.hub.broker
         cdef uint64_t every = self.session.send_every
-        if (outbuf_pending(&self.out) or self.blocked) and now >= self.last_progress + broker.limits.outbound_timeout:
+        if self.blocked and now >= self.last_progress + broker.limits.outbound_timeout:
             outbuf_doom(&self.out, 2)
         elif self.out.slow_since and not self.out.overdue and now >= self.out.slow_since + broker.limits.slow_consumer_grace:
             if self.out.policy == POLICY_DISCONNECT:

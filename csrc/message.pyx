@@ -6,6 +6,9 @@ from libc.string cimport memcpy
 from fastbroker.core.frame cimport Content, put_head
 from fastbroker.core.wire cimport Census, OutBuf, Shared, outbuf_put, outbuf_put_shared
 
+cdef enum:
+    PLACE_COST = 48     # bytes that a queue and a ledger need for it
+
 
 cdef void message_free(Shared *shared) noexcept:
     cdef Message *message = <Message *>shared
@@ -25,7 +28,7 @@ cdef Message *message_new(Census *census, const Content *content, uint64_t id) e
     message.shared.release = message_free
     message.census = census
     message.id = id
-    message.size = size
+    message.size = size + PLACE_COST
     message.head_length = <uint32_t>content.head_length
     message.body_length = content.body_length
     message.seen = content.seen
@@ -33,7 +36,7 @@ cdef Message *message_new(Census *census, const Content *content, uint64_t id) e
     memcpy(bytes, content.head, content.head_length)
     memcpy(bytes + content.head_length, content.body, content.body_length)
     census.messages += 1
-    census.memory += <Py_ssize_t>size
+    census.memory += <Py_ssize_t>message.size
     return message
 
 

@@ -58,6 +58,7 @@ typedef struct Outlets {
     void *pool[POOL_CLASSES];
     size_t pooled[POOL_CLASSES];
     size_t soft, low, hard;
+    size_t own; /* from here on a client that does not read its answers is not read from */
     Census *census;
 } Outlets;
 
@@ -240,7 +241,7 @@ static inline void outbuf_commit(OutBuf *out, const char *end) {
 /* Copies bytes to the end; nothing happens on a doomed connection. */
 static inline void outbuf_put(OutBuf *out, const char *bytes, size_t length) {
     char *room = outbuf_reserve(out, length);
-    if (room == NULL)
+    if (room == NULL || length == 0)
         return;
     memcpy(room, bytes, length);
     out->end += length;

@@ -22,6 +22,7 @@ from fastbroker.core.wire cimport (
 
 cdef enum:
     SMALLEST_RING = 8
+    QUEUE_COST = 512        # bytes of a queue beside its name
 
 
 cdef Queue queue_new(bytes name, Census *census, Link *due):
@@ -29,7 +30,9 @@ cdef Queue queue_new(bytes name, Census *census, Link *due):
     new.name = name
     new.census = census
     new.due = due
+    new.cost = QUEUE_COST + (2 * len(name) if name is not None else 0)
     census.queues += 1
+    census.memory += new.cost
     return new
 
 
@@ -47,6 +50,7 @@ cdef class Queue:
         free(self.returned)
         if self.census != NULL:
             self.census.queues -= 1
+            self.census.memory -= self.cost
 
     cdef int offer(self, const Content *content, uint64_t id) except -1:
         """A SEND: straight to a consumer if one waits, without a copy if that is `auto`; else a message is kept."""

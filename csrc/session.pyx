@@ -47,6 +47,7 @@ cdef enum:
     PARKED_RECEIPT      # of a frame that was handled already: it waits its turn
     PARKED_END          # of the session
     PARKED_HEAD = 5     # kind and length in front of each
+    SEARCH_STEP = 16    # what looking at one delivery costs, in bytes of output
     LONGEST_INTERVAL = 0x7fffffff
 
 ACK_MODES = {b"auto": ACK_AUTO, b"client": ACK_CLIENT, b"client-individual": ACK_CLIENT_INDIVIDUAL}
@@ -90,7 +91,7 @@ cdef Session session_new(Broker broker, OutBuf *out, Parser parser, void *connec
     new.broker = broker
     new.out = out
     new.parser = parser
-    new.parked.census = &broker.census
+    new.parked.counted = &broker.census.input
     new.subscriptions = {}
     link_init(&new.go_on, connection)
     broker.census.sessions += 1
@@ -120,7 +121,10 @@ cdef class Session:
         raise Refused(b"not connected", b"The first frame must be CONNECT or STOMP.")
 
     cdef int _on_connected(self, const Frame *frame) except -1:
-        if (self.parked.end or self.broker.is_full()) and self._must_park(frame):
+        if self.ending:
+            return 0
+        if (self.parked.end or self.broker.is_full()) and not self.finishing and self._must_park(frame):
+            self.parked_transaction |= frame.known[KNOWN_TRANSACTION] != 0
             return self._park(PARKED_FRAME, frame.base, frame.size)
         return self._handle(frame)
 
@@ -198,7 +202,10 @@ cdef class Session:
             self.out.frame_end = 1
         if self.broker.authenticate is None:
             return self.admit(None)
-        answer = self.broker.authenticate(login_of(frame, self.peer))
+        try:
+            answer = self.broker.authenticate(login_of(frame, self.peer))
+        except LoginRefused as refusal:
+            raise Refused(b"login refused", str(refusal).encode() or b"The login was refused.")
         if inspect.isawaitable(answer):
             self.hold |= HOLD_LOGIN
             self.login_answer = answer
@@ -270,7 +277,7 @@ cdef class Session:
             return self._send_in_transaction(frame, &content)
         self.broker.publish(self.route, &content)
         if self.broker.blocking != NULL:
-            self._wait_for(self.broker.blocking)
+            self.wait_for(self.broker.blocking)
         return 0
 
     cdef int _find_route(self, const Frame *frame) except -1:
@@ -306,7 +313,7 @@ cdef class Session:
             raise Refused(b"access refused", b"You may not %b to '%b'." % (action.encode(), shown(destination)))
         return 0
 
-    cdef bint _wait_for(self, OutBuf *out) noexcept:
+    cdef bint wait_for(self, OutBuf *out) noexcept:
         """This publisher reads on when the subscriber has drained, or its grace is over."""
         self.hold |= HOLD_SLOW
         link_join(&out.waiters, &self.waiting)
@@ -362,6 +369,7 @@ cdef class Session:
         cdef Subscription subscription
         if not destination:
             raise Refused(b"missing header", b"SUBSCRIBE needs a destination header.")
+        self._replace_implicit(key)
         if key in self.subscriptions:
             raise Refused(b"duplicate subscription", b"The connection has a subscription with this id; ids must be unique.")
         if len(self.subscriptions) >= <Py_ssize_t>self.broker.limits.max_subscriptions:
@@ -379,15 +387,14 @@ cdef class Session:
         """What UNSUBSCRIBE and a 1.1 ACK will call it; a 1.0 client may leave ids out, even twice for a destination."""
         cdef bytes id = frame_text(frame, KNOWN_ID)
         cdef bytes key
-        cdef int number = 0
         if id is not None:
             return id
         if self.version >= 11:
             raise Refused(b"missing header", b"SUBSCRIBE needs an id header in STOMP 1.1 and 1.2.")
         key = b"\n%b" % destination if destination else b"\n"
-        while key in self.subscriptions:
-            number += 1
-            key = b"\n%b\n%d" % (destination, number)
+        if key in self.subscriptions:
+            self.nameless += 1
+            key = b"\n%b\n%d" % (destination, self.nameless)
         return key
 
     cdef Subscription _new_subscription(self, bytes id, bytes destination, int mode):
@@ -430,7 +437,7 @@ cdef class Session:
         return 0
 
     cdef int _replace_implicit(self, bytes name) except -1:
-        """A SUBSCRIBE takes the place of the subscription that a reply-to had made."""
+        """A SUBSCRIBE takes the place of the subscription of that name which a reply-to had made."""
         cdef Subscription implicit = self.subscriptions.get(name)
         if implicit is not None and implicit.implicit:
             self._end_subscription(implicit)
@@ -521,15 +528,23 @@ cdef class Session:
         return slot
 
     cdef uint32_t _find_message(self, Subscription subscription, Slice id) noexcept:
-        """Clients mostly settle in order, so the search from the oldest ends at once; it never exceeds the credit."""
+        """From both ends: clients mostly settle in order, some the newest first. A long search counts as work."""
         cdef uint64_t number = 0
         cdef uint32_t slot = subscription.first
+        cdef uint32_t later = subscription.last
+        cdef Delivery *slots = self.ledger.slots
         cdef size_t boot = len(self.broker.boot) + 1
         if (id.length <= boot or memcmp(id.bytes, <const char *>self.broker.boot, boot - 1) != 0
                 or not parse_number(id.bytes + boot, id.length - boot, 19, &number)):
             return NO_SLOT
-        while slot != NO_SLOT and self.ledger.slots[slot].entry.message.id != number:
-            slot = self.ledger.slots[slot].next
+        while slot != NO_SLOT and slots[slot].entry.message.id != number:
+            if slots[later].entry.message.id == number:
+                return later
+            if slot == later or slots[slot].next == later:
+                return NO_SLOT
+            slot = slots[slot].next
+            later = slots[later].previous
+            self.broker.census.work += SEARCH_STEP
         return slot
 
     cdef int _settle_all(self, Subscription subscription, uint32_t slot, int kind, Transaction transaction) except -1:
@@ -642,7 +657,7 @@ cdef class Session:
                 self._settled(<Subscription>operation.target, operation.kind)
         self._end_transaction(transaction)
         if blocking != NULL:
-            self._wait_for(blocking)
+            self.wait_for(blocking)
         return 0
 
     cdef int _on_abort(self, const Frame *frame) except -1:
@@ -685,6 +700,7 @@ cdef class Session:
         """The client has said all; its unsettled messages are free again, its RECEIPT comes behind all others."""
         self._receipt(frame)
         if self.parked.end:
+            self.ending = True
             self._park(PARKED_END, NULL, 0)
             return self._end_subscriptions()
         return self._close(b"disconnect")
@@ -743,12 +759,14 @@ cdef class Session:
     # ---- frames that wait for memory ----
 
     cdef bint _must_park(self, const Frame *frame) noexcept:
-        """A SEND; and behind a parked one all but what frees memory, unless it belongs to a transaction, whose BEGIN may be parked."""
+        """A SEND; and behind a parked one all but what frees memory and depends on nothing that is parked."""
         if not self.parked.end:
             return frame.command == COMMAND_SEND
-        if frame.command == COMMAND_ACK or frame.command == COMMAND_NACK:
-            return frame.known[KNOWN_TRANSACTION] != 0
-        return frame.command != COMMAND_UNSUBSCRIBE and frame.command != COMMAND_DISCONNECT
+        if self.parked_transaction or frame.known[KNOWN_TRANSACTION]:
+            return True
+        if frame.command == COMMAND_UNSUBSCRIBE:
+            return frame_text(frame, KNOWN_ID) not in self.subscriptions
+        return frame.command != COMMAND_ACK and frame.command != COMMAND_NACK and frame.command != COMMAND_DISCONNECT
 
     cdef int _park(self, int kind, const char *bytes, size_t length) except -1:
         cdef char head[PARKED_HEAD]
@@ -759,9 +777,14 @@ cdef class Session:
             raise MemoryError()
         if not link_joined(&self.parking):
             link_join(&self.broker.parking, &self.parking)
-        if text_length(&self.parked) > self.broker.limits.max_parked:
-            self.hold |= HOLD_MEMORY
+        self._limit_parked()
         return 0
+
+    cdef void _limit_parked(self) noexcept:
+        """Reading stops when one has parked its share, or all together have parked much."""
+        if (text_length(&self.parked) > self.broker.limits.max_parked
+                or self.broker.census.input > self.broker.limits.memory):
+            self.hold |= HOLD_MEMORY
 
     cdef int unpark(self, bint always) except -1:
         """Handles parked frames while there is memory, or all of them when the client is gone."""
@@ -772,6 +795,7 @@ cdef class Session:
         self.parked.bytes = NULL
         self.parked.start = self.parked.end = self.parked.capacity = 0
         self.hold &= ~HOLD_MEMORY
+        self.parked_transaction = False
         try:
             while text_length(&parked) and self.state == STATE_CONNECTED:
                 if not always and (self.broker.is_full() or self.hold):
@@ -804,11 +828,11 @@ cdef class Session:
         return 0
 
     cdef int _park_again(self, const Text *parked) except -1:
+        self.parked_transaction = True  # there may be one among them
         if text_put(&self.parked, parked.bytes + parked.start, parked.end - parked.start) < 0:
             raise MemoryError()
         link_join(&self.broker.parking, &self.parking)
-        if text_length(&self.parked) > self.broker.limits.max_parked:
-            self.hold |= HOLD_MEMORY
+        self._limit_parked()
         return 0
 
 

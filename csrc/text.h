@@ -8,15 +8,15 @@
 #ifndef FASTBROKER_TEXT_H
 #define FASTBROKER_TEXT_H
 
+#include <stdint.h>
 #include <stdlib.h>
 
-#include "csrc/census.h"
 #include "csrc/wire.h"
 
 typedef struct Text {
     char *bytes;
     size_t start, end, capacity;
-    Census *census; /* counts the memory, or NULL */
+    int64_t *counted; /* where the memory is added up, or NULL */
 } Text;
 
 static inline size_t text_length(const Text *text) {
@@ -24,8 +24,8 @@ static inline size_t text_length(const Text *text) {
 }
 
 static inline void text_free(Text *text) {
-    if (text->census != NULL)
-        text->census->memory -= (int64_t)text->capacity;
+    if (text->counted != NULL)
+        *text->counted -= (int64_t)text->capacity;
     free(text->bytes);
     text->bytes = NULL;
     text->start = text->end = text->capacity = 0;
@@ -45,8 +45,8 @@ static inline char *text_reserve(Text *text, size_t needed) {
     if (live)
         memcpy(bytes, text->bytes + text->start, live);
     text_free(text);
-    if (text->census != NULL)
-        text->census->memory += (int64_t)capacity;
+    if (text->counted != NULL)
+        *text->counted += (int64_t)capacity;
     text->bytes = bytes;
     text->capacity = capacity;
     text->end = live;
@@ -58,7 +58,8 @@ static inline int text_put(Text *text, const char *bytes, size_t length) {
     char *room = text_reserve(text, length);
     if (room == NULL)
         return -1;
-    memcpy(room, bytes, length);
+    if (length)
+        memcpy(room, bytes, length);
     text->end += length;
     return 0;
 }

@@ -105,7 +105,13 @@ class Limits(Table, frozen=True):
         ),
     ] = MiB
     outbound_hard: Annotated[
-        int, size("Unsent bytes of one connection at which it is closed at once.", 8 * KiB, 4 * GiB)
+        int,
+        size(
+            "Unsent bytes that one connection never exceeds: messages of topics wait outside, and a client that does "
+            "not read its answers is not read from.",
+            8 * KiB,
+            4 * GiB,
+        ),
     ] = 8 * MiB
     outbound_timeout: Annotated[
         float, seconds("A connection that has unsent bytes and takes none for this time is closed.", 0.1, 3600)
@@ -267,11 +273,9 @@ class Config(Table, frozen=True):
     topics: tuple[Topic, ...] = ()
 
 
-# The first of each pair must stay below the second, or may at most be equal.
-_BELOW = (("limits.outbound_soft", "limits.outbound_hard"),)
+# The first of each pair may at most be equal to the second.
 _AT_MOST = (
     ("limits.max_frame_before_login", "limits.max_frame"),
-    ("limits.max_frame", "limits.outbound_hard"),
     ("limits.max_frame", "limits.memory"),
     ("queues.prefetch", "queues.max_prefetch"),
 )
@@ -283,12 +287,16 @@ Conflict = tuple[str, Mapping[str, object]]
 
 def conflicts(config: Config) -> Iterator[Conflict]:
     """Find what is wrong although every value on its own is right."""
-    for low, high in _BELOW:
-        if _value(config, low) >= _value(config, high):
-            yield f"{low} must be less than {high}", {path: _value(config, path) for path in (low, high)}
     for low, high in _AT_MOST:
         if _value(config, low) > _value(config, high):
             yield f"{low} must not be more than {high}", {path: _value(config, path) for path in (low, high)}
+    limits = config.limits
+    if limits.outbound_hard < limits.outbound_soft + limits.max_frame + limits.max_header_block:
+        keys = ("limits.outbound_hard", "limits.outbound_soft", "limits.max_frame", "limits.max_header_block")
+        yield (
+            "limits.outbound_hard must not be less than limits.outbound_soft, max_frame and max_header_block together",
+            {path: _value(config, path) for path in keys},
+        )
     yield from _wrong_addresses(config)
     yield from _wrong_patterns(config)
 

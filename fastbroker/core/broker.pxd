@@ -63,6 +63,7 @@ cdef class Broker:
     cdef readonly bytes server  # "fastbroker/<version>"
     cdef Trie topics
     cdef Table routes
+    cdef int64_t route_memory
     cdef Table queues
     cdef dict replies           # token -> Queue of a /temp-queue/
     cdef set short_sessions     # the four-letter session ids of STOMP 1.0 that are in use
@@ -88,6 +89,7 @@ cdef class Broker:
         return self.census.memory > self.limits.memory
 
     # inside
+    cdef Queue _create_queue(self, bytes name)
     cdef Route _new_route(self, bytes destination)
     cdef Route _reply_route(self, bytes destination)
     cdef int _cache(self, Route route) except -1

@@ -10,7 +10,6 @@ from fastbroker.core.wire cimport Link, OutBuf, Text, Timer
 
 @cython.final
 cdef class Connection:
-    cdef Hub hub
     cdef object transport
     cdef Session session
     cdef Parser parser
@@ -30,6 +29,7 @@ cdef class Connection:
     cdef bint eof               # the peer has said all
     cdef bint half_closed       # and so have we
     cdef bint lost
+    cdef Hub hub                # last: what is freed before it counts itself down there
 
     cdef int go_on(self) except -1
     cdef int unpark(self) except -1

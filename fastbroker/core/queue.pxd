@@ -13,6 +13,7 @@ from fastbroker.core.wire cimport Census, Link, Timer
 cdef class Queue:
     cdef readonly bytes name        # None: private to one topic subscription
     cdef Census *census
+    cdef int64_t cost               # of itself, in the memory ceiling
     cdef Link *due                  # ring of queues to dispatch in the next turn ...
     cdef Link due_link              # ... and this one's place in it
     cdef Link consumers             # those believed to have room, in turn

@@ -26,7 +26,6 @@ cdef enum:
 
 @cython.final
 cdef class Session:
-    cdef Broker broker
     cdef OutBuf *out            # of the connection, which outlives the session
     cdef Parser parser
     cdef int state
@@ -41,6 +40,7 @@ cdef class Session:
     cdef object login_answer    # its awaitable, while HOLD_LOGIN
     cdef list welcome           # headers of the CONNECTED to come
     cdef bytes short_id
+    cdef uint64_t nameless      # subscriptions without id that shared a destination with another
     cdef Route route            # of the last SEND
     cdef dict subscriptions
     cdef dict transactions
@@ -50,7 +50,11 @@ cdef class Session:
     cdef Link waiting           # in the ring of waiters of a slow subscriber's output
     cdef Link go_on             # in the broker's ring of released connections
     cdef Text parked            # frames that wait for memory: (kind, length, bytes) each
+    cdef bint parked_transaction    # a parked frame belongs to a transaction: nothing overtakes it
+    cdef bint ending            # DISCONNECT is parked: what follows is not looked at
+    cdef bint finishing         # the client is gone, its last frames are handled whatever the memory
     cdef Link parking           # in the broker's ring of sessions with parked frames
+    cdef Broker broker          # last: what is freed before it counts itself down there
 
     cdef int on_frame(self, const Frame *frame) except -1
     cdef int refused(self, const Frame *frame, bytes message, bytes body) except -1
@@ -58,6 +62,7 @@ cdef class Session:
     cdef int fail(self, bytes message, bytes body) except -1
     cdef int admit(self, object identity) except -1
     cdef void leave(self) noexcept
+    cdef bint wait_for(self, OutBuf *out) noexcept
     cdef int drained(self) except -1
     cdef uint64_t next_timeout(self) noexcept
     cdef int unpark(self, bint always) except -1
@@ -75,7 +80,6 @@ cdef class Session:
     cdef int _find_route(self, const Frame *frame) except -1
     cdef int _new_route(self, const char *destination, size_t length) except -1
     cdef int _ask(self, str action, bytes destination) except -1
-    cdef bint _wait_for(self, OutBuf *out) noexcept
     cdef Queue _temporary(self, bytes id)
     cdef bytes _reply_to(self, const Frame *frame)
     cdef int _implicit(self, bytes name, Queue queue) except -1
@@ -107,6 +111,7 @@ cdef class Session:
     cdef int _end_subscriptions(self) except -1
     cdef bint _must_park(self, const Frame *frame) noexcept
     cdef int _park(self, int kind, const char *bytes, size_t length) except -1
+    cdef void _limit_parked(self) noexcept
     cdef int _handle_parked(self, int kind, Slice record) except -1
     cdef int _park_again(self, const Text *parked) except -1
 

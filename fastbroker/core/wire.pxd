@@ -89,6 +89,8 @@ cdef extern from "csrc/census.h" nogil:
         int64_t deliveries
         int64_t transactions
         int64_t memory
+        int64_t input
+        int64_t work
         int64_t messages_in
         int64_t messages_out
         int64_t bytes_out
@@ -101,7 +103,7 @@ cdef extern from "csrc/text.h" nogil:
         size_t start
         size_t end
         size_t capacity
-        Census *census
+        int64_t *counted
     size_t text_length(const Text *text)
     void text_free(Text *text)
     char *text_reserve(Text *text, size_t needed)
@@ -124,6 +126,7 @@ cdef extern from "csrc/outbuf.h":
         size_t soft
         size_t low
         size_t hard
+        size_t own
         Census *census
     struct OutBuf:
         char *data

@@ -197,8 +197,8 @@ def test_a_file_that_cannot_be_read(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "complaint"),
     [
-        ("limits.outbound_soft = '8 MiB'", "limits.outbound_soft must be less than limits.outbound_hard"),
-        ("limits.max_frame = '9 MiB'", "limits.max_frame must not be more than limits.outbound_hard"),
+        ("limits.outbound_soft = '8 MiB'", "limits.outbound_hard must not be less than limits.outbound_soft, "),
+        ("limits.max_frame = '9 MiB'", "limits.outbound_hard must not be less than limits.outbound_soft, "),
         ("limits.max_frame = '4 KiB'", "limits.max_frame_before_login must not be more than limits.max_frame"),
         ("limits.memory = '2 MiB'", "limits.max_frame must not be more than limits.memory"),
         ("queues.max_prefetch = 10", "queues.prefetch must not be more than queues.max_prefetch"),
@@ -219,11 +219,11 @@ def test_values_that_contradict_each_other(file, lines, complaint):
 
 
 def test_contradictions_name_both_sources(file):
-    path = file("limits.outbound_soft = '4 MiB'")
-    (line,) = problems(path, {"FASTBROKER__LIMITS__OUTBOUND_HARD": "4 MiB"})
+    path = file("queues.prefetch = 50")
+    (line,) = problems(path, {"FASTBROKER__QUEUES__MAX_PREFETCH": "49"})
     assert line == (
-        "limits.outbound_soft must be less than limits.outbound_hard (limits.outbound_soft = 4194304, "
-        f"{path}; limits.outbound_hard = 4194304, FASTBROKER__LIMITS__OUTBOUND_HARD)"
+        "queues.prefetch must not be more than queues.max_prefetch (queues.prefetch = 50, "
+        f"{path}; queues.max_prefetch = 49, FASTBROKER__QUEUES__MAX_PREFETCH)"
     )
 
 
