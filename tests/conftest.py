@@ -1,0 +1,84 @@
+"""Fixtures of all tests that talk to a real broker process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from typing import Any
+
+import pytest
+from wire import Broker, Client, unique
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "item(*numbers): items of the STOMP checklist that a test covers")
+    config.addinivalue_line("markers", "rule(*numbers): rules for real clients that a test covers")
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """The broker with default settings that most tests share."""
+    broker = Broker(tmp_path_factory.mktemp("broker"))
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="module")
+def broker_with(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Broker]]:
+    """Start a broker with other settings; the tests of a module that ask for the same settings share one."""
+    running: dict[str, Broker] = {}
+
+    def start(**config: Any) -> Broker:
+        key = json.dumps(config, sort_keys=True)
+        if key not in running:
+            running[key] = Broker(tmp_path_factory.mktemp("broker"), config)
+        return running[key]
+
+    yield start
+    with ExitStack() as stack:
+        for broker in running.values():
+            stack.callback(broker.stop)
+
+
+@pytest.fixture
+def dial(request: pytest.FixtureRequest) -> Iterator[Callable[..., Client]]:
+    """Open a connection to the shared broker, or to the broker `to`; it is closed when the test ends."""
+    with ExitStack() as stack:
+
+        def connect(*, to: Broker | None = None, receive_buffer: int = 0) -> Client:
+            broker = to or request.getfixturevalue("broker")
+            return stack.enter_context(closing(Client(broker, receive_buffer=receive_buffer)))
+
+        yield connect
+
+
+@pytest.fixture
+def talk(dial: Callable[..., Client]) -> Callable[..., Client]:
+    """Open a connection and log in."""
+
+    def connect(version: str = "1.2", *headers: str, to: Broker | None = None, receive_buffer: int = 0) -> Client:
+        client = dial(to=to, receive_buffer=receive_buffer)
+        client.login(version, *headers)
+        return client
+
+    return connect
+
+
+@pytest.fixture
+def publish(talk: Callable[..., Client]) -> Callable[..., None]:
+    """Send a message to the shared broker over a connection of its own, and wait for the RECEIPT."""
+    client = talk()
+    return client.publish
+
+
+@pytest.fixture
+def queue() -> str:
+    """A queue that no other test uses."""
+    return unique("/queue/test.")
+
+
+@pytest.fixture
+def topic() -> str:
+    """A topic that no other test uses."""
+    return unique("/topic/test.")

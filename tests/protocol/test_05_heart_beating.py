@@ -1,0 +1,174 @@
+"""B5: heart-beats, with an interval of 100 ms. A second client that gets heart-beats serves as the clock."""
+
+import time
+from itertools import pairwise
+
+import pytest
+from wire import NARROW, frame, from_1_1, receipt
+
+INTERVAL = 0.1
+MARGIN = 2.0
+
+
+@pytest.fixture
+def beating(broker_with):
+    """A broker that sends and wants heart-beats each 100 ms."""
+    return broker_with(heart_beat={"send": 100, "receive": 100, "margin": MARGIN})
+
+
+@pytest.fixture
+def wait_beats(talk, beating):
+    """Wait for a number of heart-beat intervals to pass, by the broker's own clock."""
+    clock = talk("1.2", "heart-beat:0,100", to=beating)
+
+    def wait(count):
+        clock.send(frame("BEGIN", "transaction:t", "receipt:now"), frame("ABORT", "transaction:t"))
+        while clock.read(1) == b"\n":
+            pass
+        clock.read(len(receipt("now")) - 1)
+        for _ in range(count):
+            clock.expect("\n")
+
+    return wait
+
+
+@from_1_1
+@pytest.mark.item(50)
+@pytest.mark.parametrize(
+    "value", ["1", "1,", ",1", "a,b", "-1,0", "0,-1", "1,2,3", "1.5,0", "0x1,0", "+1,0", "1;0", "9" * 30 + ",0"]
+)
+def test_malformed_heart_beat(dial, version, value):
+    client = dial()
+    client.send(f"CONNECT\naccept-version:{version}\nhost:x\nheart-beat:{value}\n\n\0")
+    client.expect_error("bad heart-beat")
+
+
+@from_1_1
+@pytest.mark.item(50)
+@pytest.mark.parametrize("value", ["0,0", "1,0", "0,1", "1000,1000", "4294967295,4294967295"])
+def test_wellformed_heart_beat(dial, version, value):
+    dial().login(version, f"heart-beat:{value}")
+
+
+@pytest.fixture
+def talk_both(talk):
+    """Open a connection in each version that has heart-beats."""
+
+    def connect(*headers, to):
+        return [talk(version, *headers, to=to) for version in ("1.1", "1.2")]
+
+    return connect
+
+
+@pytest.mark.item(51, 52, 53)
+def test_no_header_or_zeros_mean_no_heart_beats(talk_both, beating, wait_beats):
+    clients = talk_both(to=beating) + talk_both("heart-beat:0,0", to=beating)
+    wait_beats(4)
+    for client in clients:
+        client.expect_nothing()
+
+
+@pytest.mark.item(52, 53)
+def test_broker_that_wants_and_sends_none(talk_both, broker_with, wait_beats):
+    clients = talk_both("heart-beat:50,50", to=broker_with(heart_beat={"send": 0, "receive": 0}))
+    wait_beats(4)
+    for client in clients:
+        client.expect_nothing()
+
+
+@from_1_1
+@pytest.mark.item(52, 57, 58)
+@pytest.mark.parametrize("promised", [1, 100, 200])
+def test_silent_client_is_given_up(talk, beating, version, promised):
+    client = talk(version, f"heart-beat:{promised},0", to=beating)
+    start = time.monotonic()
+    client.expect_error("no heart-beat")
+    agreed = max(promised / 1000, INTERVAL)
+    assert time.monotonic() - start >= agreed * MARGIN * 0.9
+
+
+@pytest.mark.item(53)
+def test_slower_wish_counts(talk_both, beating, wait_beats):
+    clients = talk_both("heart-beat:0,300", to=beating)
+    wait_beats(5)
+    for client in clients:
+        client.send(frame("DISCONNECT", "receipt:bye"))
+        assert client.read_all() in (b"\n" + receipt("bye"), b"\n\n" + receipt("bye"))
+
+
+@from_1_1
+@pytest.mark.item(53, 54, 55)
+def test_heart_beat_is_a_line_feed_in_time(talk, beating, version):
+    client = talk(version, "heart-beat:0,50", to=beating)
+    times = []
+    for _ in range(6):
+        client.expect("\n")
+        times.append(time.monotonic())
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert min(gaps) <= INTERVAL, "it always comes too late"
+
+
+@pytest.mark.item(54)
+def test_no_heart_beat_while_there_is_data(talk_both, beating, wait_beats):
+    clients = talk_both("heart-beat:0,300", to=beating)
+    for _ in range(6):
+        wait_beats(1)
+        for client in clients:
+            client.roundtrip()
+
+
+@pytest.mark.item(56)
+def test_every_byte_is_a_sign_of_life(talk_both, beating):
+    clients = talk_both("heart-beat:100,100", to=beating)
+    begin = frame("BEGIN", "transaction:t", "receipt:1")
+    for at in range(6):
+        for client in clients:
+            client.expect("\n")
+            client.send(begin[at : at + 1])
+    for client in clients:
+        client.send(begin[6:])
+        client.expect(receipt("1"))
+
+
+@pytest.mark.item(56)
+def test_line_feeds_are_a_sign_of_life(talk_both, beating):
+    clients = talk_both("heart-beat:100,100", to=beating)
+    for _ in range(6):
+        for client in clients:
+            client.expect("\n")
+            client.send("\n")
+    for client in clients:
+        client.roundtrip()
+
+
+@pytest.mark.item(59)
+def test_heart_beat_never_within_a_frame(talk, beating, queue, wait_beats):
+    body = "x" * 4_000_000
+    client = talk("1.2", "heart-beat:0,100", to=beating, receive_buffer=NARROW)
+    client.subscribe(queue)
+    talk(to=beating).publish(queue, body)
+    wait_beats(4)
+    client.skip_heart_beats()
+    client.expect_message(queue, body)
+
+
+@pytest.mark.item(60)
+def test_no_heart_beats_in_1_0(talk, beating, wait_beats):
+    clients = [talk("1.0", f"heart-beat:{value}", to=beating) for value in ("100,100", "1,1", "nonsense")]
+    wait_beats(4)
+    for client in clients:
+        client.expect_nothing()
+
+
+@pytest.mark.item(61)
+def test_client_that_is_held_back_is_not_given_up(talk, broker_with, topic):
+    broker = broker_with(
+        heart_beat={"send": 0, "receive": 100}, limits={"outbound_soft": 65536, "slow_consumer_grace": 1.0}
+    )
+    stalled = talk(to=broker, receive_buffer=NARROW)
+    stalled.subscribe(topic)
+    publisher = talk("1.2", "heart-beat:100,0", to=broker)
+    flood = frame("SEND", f"destination:{topic}", body="x" * 16000) * 1000
+    publisher.send(flood, frame("SEND", f"destination:{topic}", "receipt:done"))
+    publisher.expect(receipt("done"))
+    broker.wait_disconnected(stalled, "slow consumer")

@@ -1,0 +1,113 @@
+"""A stream means the same however the network cuts it."""
+
+import re
+
+import pytest
+from wire import frame, in_background
+
+MADE_BY_BROKER = re.compile(rb"^(session|message-id):([^\n]+)$", re.MULTILINE)
+
+
+def golden(version, queue):
+    """A session that goes through all commands, counted and uncounted bodies, escapes, and line ends between frames."""
+    return b"".join(
+        [
+            frame("CONNECT", f"accept-version:{version}", "host:x", "login:a:b"),
+            frame("SUBSCRIBE", "id:1", f"destination:{queue}", "receipt:1"),
+            b"\n\n",
+            frame("SEND", f"destination:{queue}", "x:ąę", body="one\n"),
+            frame("SEND", f"destination:{queue}", "content-length:5", "x:ąę", body="a\0b\n\0"),
+            b"\n",
+            frame("SEND", f"destination:{queue}", "content-length:5", "x:ąę", body="SEND\n"),
+            frame("SEND", f"destination:{queue}", r"x\\y:\\n", body=""),
+            frame("BEGIN", "transaction:t"),
+            frame("SEND", f"destination:{queue}", "transaction:t", "receipt:2", body="two"),
+            frame("COMMIT", "transaction:t", "receipt:3"),
+            frame("BEGIN", "transaction:t"),
+            frame("ABORT", "transaction:t", "content-length:0"),
+            frame("UNSUBSCRIBE", "id:1", "receipt:ż"),
+            frame("SUBSCRIBE", "id:2", f"destination:{queue}", "ack:client", "receipt:4"),
+            b"\n\n\n",
+            frame("DISCONNECT", "receipt:5"),
+        ]
+    )
+
+
+def answer(client):
+    """All that came back, with what the broker made up replaced by its place in the order."""
+    names = {}
+    number = lambda match: b"%b:#%d" % (match[1], names.setdefault(match[2], len(names)))  # noqa: E731
+    return MADE_BY_BROKER.sub(number, client.read_all())
+
+
+@pytest.fixture
+def play(dial, talk, queue):
+    """Send pieces, each only when the broker has read the one before: a round trip of another client shows that."""
+    probe = talk()
+
+    def run(pieces):
+        client = dial()
+        for piece in pieces:
+            client.send(piece)
+            probe.roundtrip()
+        got = answer(client)
+        client.close()
+        return got
+
+    return run
+
+
+@pytest.fixture
+def stream(request, queue):
+    return golden(request.param, queue)
+
+
+every_stream = pytest.mark.parametrize("stream", ["1.0", "1.1", "1.2"], indirect=True)
+
+
+@every_stream
+@pytest.mark.item(1, 7, 9)
+def test_whole(play, stream):
+    got = play([stream])
+    assert got.count(b"MESSAGE\n") == 5
+    assert re.findall(rb"receipt-id:(.+)\n", got) == [b"1", b"2", b"3", "ż".encode(), b"4", b"5"]
+
+
+@every_stream
+@pytest.mark.item(1, 7, 9)
+def test_byte_by_byte(play, stream):
+    assert play([stream[at : at + 1] for at in range(len(stream))]) == play([stream])
+
+
+@every_stream
+@pytest.mark.item(1, 7, 9)
+def test_cut_at_every_position(play, stream):
+    whole = play([stream])
+    for at in range(1, len(stream)):
+        assert play([stream[:at], stream[at:]]) == whole, f"cut into {stream[:at]!r} and {stream[at:]!r}"
+
+
+@pytest.mark.item(7, 9)
+def test_bodies_around_the_sizes_of_buffers(talk, queue):
+    sizes = [size + near for size in (1 << power for power in range(8, 20)) for near in (-60, -1, 0, 1)]
+    bodies = [f"{size}:".ljust(size, "x") for size in sizes]
+    counted = [["content-length:" + str(len(body))] if at % 3 else [] for at, body in enumerate(bodies)]
+    client, sender = talk(), talk()
+    client.subscribe(queue)
+    stream = b"".join(
+        frame("SEND", f"destination:{queue}", *count, body=body) for count, body in zip(counted, bodies, strict=True)
+    )
+    with in_background(lambda: sender.send(stream)):
+        for count, body in zip(counted, bodies, strict=True):
+            client.expect_message(queue, body, *count)
+
+
+@every_stream
+@pytest.mark.item(8)
+def test_error_is_the_same_wherever_it_is_cut(play, stream, queue):
+    broken = stream.removesuffix(frame("DISCONNECT", "receipt:5"))
+    broken += frame("SEND", f"destination:{queue}", "content-length:3", "receipt:r", body="four")
+    whole = play([broken])
+    assert b"ERROR\nmessage:malformed frame\n" in whole
+    for at in range(len(broken) - 60, len(broken)):
+        assert play([broken[:at], broken[at:]]) == whole, f"cut into {broken[:at]!r} and {broken[at:]!r}"

@@ -1,0 +1,394 @@
+"""Flow: slow consumers, credit, limits of unsent bytes, and the memory ceiling. Nothing grows without bound."""
+
+import signal
+import time
+from itertools import count
+
+import pytest
+from wire import NARROW, eventually, frame, in_background, receipt, unique
+
+KiB, MiB = 1 << 10, 1 << 20
+GRACE = 0.4
+SIZE = 10_000
+MANY = 1500
+"""Messages of SIZE bytes that are more than the kernel keeps for a socket that nobody reads."""
+KERNEL = 10 * MiB
+"""More than the kernel keeps for such a socket."""
+
+
+def body(number):
+    """The body of a numbered message."""
+    return f"{number:08d}{'x' * (SIZE - 8)}"
+
+
+def flood(client, destination, amount=MANY):
+    """Send numbered messages, then wait until the broker has taken them all."""
+    for number in range(amount):
+        client.send(frame("SEND", f"destination:{destination}", body=body(number)))
+    client.roundtrip()
+
+
+def read_number(client):
+    """The number of the next MESSAGE."""
+    got = client.read_frame()
+    assert got.startswith(b"MESSAGE\n"), got
+    return int(got.split(b"\n\n", 1)[1][:8])
+
+
+def read_what_is_left(client, publisher, topic):
+    """The numbers of all messages that the client is owed.
+
+    Its receipt shows that it has caught up; a message that is sent after that comes behind all others.
+    """
+    client.send(frame("BEGIN", "transaction:end", "receipt:end"))
+    numbers = []
+    while (got := client.read_frame()) != receipt("end"):
+        numbers.append(int(got.split(b"\n\n", 1)[1][:8]))
+    publisher.publish(topic, "99999999")
+    while (number := read_number(client)) != 99999999:
+        numbers.append(number)
+    return numbers
+
+
+@pytest.fixture
+def tight(broker_with):
+    """A broker with little patience, and one topic for each policy."""
+    return broker_with(
+        limits={"outbound_soft": 64 * KiB, "slow_consumer_grace": GRACE},
+        topics=[
+            {"pattern": "drop-oldest.#", "slow_consumer": "drop-oldest"},
+            {"pattern": "drop-newest.#", "slow_consumer": "drop-newest"},
+        ],
+    )
+
+
+@pytest.fixture
+def audience(talk, tight):
+    """A subscriber that never reads, one that does, and a publisher."""
+
+    def gather(topic):
+        stalled, good = talk(to=tight, receive_buffer=NARROW), talk(to=tight)
+        stalled.subscribe(topic)
+        good.subscribe(topic)
+        return stalled, good, talk(to=tight)
+
+    return gather
+
+
+# Topics
+
+
+def test_stalled_subscriber_is_disconnected_and_others_lose_nothing(audience, tight, topic):
+    stalled, good, publisher = audience(topic)
+    start = time.monotonic()
+    with in_background(lambda: flood(publisher, topic)):
+        assert [read_number(good) for _ in range(MANY)] == list(range(MANY))
+    assert GRACE * 0.9 < time.monotonic() - start < GRACE + 2
+    tight.wait_disconnected(stalled, "slow consumer")
+
+
+def test_publishers_to_other_topics_are_not_held_back(audience, talk, tight, topic):
+    _, good, publisher = audience(topic)
+    other = talk(to=tight)
+    other.subscribe(f"{topic}.other")
+    slowest = 0.0
+    with (
+        in_background(lambda: flood(publisher, topic)) as flooding,
+        in_background(lambda: [read_number(good) for _ in range(MANY)]),
+    ):
+        while flooding.is_alive():
+            start = time.monotonic()
+            talk_once(other, f"{topic}.other")
+            slowest = max(slowest, time.monotonic() - start)
+    assert slowest < GRACE * 0.75
+
+
+def talk_once(client, topic):
+    """Send a message to oneself and read it."""
+    client.send(frame("SEND", f"destination:{topic}", body="x"))
+    client.expect_message(topic, "x")
+
+
+@pytest.mark.parametrize("policy", ["drop-oldest", "drop-newest"])
+def test_policy_that_drops_keeps_the_subscriber(audience, tight, policy):
+    topic = unique(f"/topic/{policy}.")
+    stalled, good, publisher = audience(topic)
+    dropped = tight.census()["dropped"]
+    start = time.monotonic()
+    with in_background(lambda: flood(publisher, topic)):
+        assert [read_number(good) for _ in range(MANY)] == list(range(MANY))
+    assert time.monotonic() - start < GRACE + 2
+    numbers = read_what_is_left(stalled, publisher, topic)
+    assert tight.census()["dropped"] - dropped == MANY - len(numbers) > 0
+    if policy == "drop-oldest":
+        assert numbers == sorted(set(numbers)) and numbers[0] == 0 and numbers[-1] == MANY - 1
+    else:
+        assert numbers == list(range(len(numbers)))
+
+
+def test_slow_but_steady_subscriber_is_kept(audience, tight, topic):
+    """It never gets what the kernel could take at once, but it drains within the grace again and again."""
+    slow, good, publisher = audience(topic)
+    with (
+        in_background(lambda: flood(publisher, topic)),
+        in_background(lambda: [read_number(good) for _ in range(MANY)]),
+    ):
+        for number in range(MANY):
+            assert read_number(slow) == number
+            if number % 100 == 0:
+                time.sleep(0.02)
+
+
+def test_topic_messages_with_acks_wait_for_credit(talk, publish, topic):
+    client = talk()
+    client.subscribe(topic, "prefetch-count:10", ack="client-individual")
+    for number in range(30):
+        publish(topic, str(number))
+    waiting = [client.expect_message(topic, str(number)) for number in range(10)]
+    client.expect_nothing()
+    for number in range(10, 30):
+        client.settle(waiting.pop(0))
+        waiting.append(client.expect_message(topic, str(number)))
+
+
+def test_topic_subscriber_that_never_acknowledges_is_slow_too(audience, talk, tight, topic):
+    hoarder, publisher = talk(to=tight), talk(to=tight)
+    hoarder.subscribe(topic, "prefetch-count:1", ack="client")
+    start = time.monotonic()
+    flood(publisher, topic, 100)
+    assert time.monotonic() - start < GRACE + 2
+    tight.wait_disconnected(hoarder, "slow consumer")
+
+
+# Queues
+
+
+@pytest.mark.parametrize("credit", [1, 10])
+def test_queue_gives_as_much_as_credit_allows(talk, publish, queue, credit):
+    for number in range(30):
+        publish(queue, str(number))
+    client = talk()
+    client.subscribe(queue, f"prefetch-count:{credit}", ack="client-individual")
+    waiting = [client.expect_message(queue, str(number)) for number in range(credit)]
+    client.expect_nothing()
+    for number in range(credit, 30):
+        client.settle(waiting.pop(0))
+        waiting.append(client.expect_message(queue, str(number)))
+
+
+def test_credit_counts_bytes_as_well(talk, queue):
+    client, publisher = talk(), talk()
+    client.subscribe(queue, ack="client-individual")
+    for _ in range(10):
+        publisher.publish(queue, "x" * 300 * KiB)
+    client.expect_bodies(queue, ["x" * 300 * KiB] * 4)
+    client.expect_nothing()
+
+
+def test_message_larger_than_all_credit_is_given(talk, publish, queue):
+    client = talk()
+    client.subscribe(queue, ack="client-individual")
+    for body in "ab":
+        publish(queue, body * 2 * MiB)
+    client.ack(client.expect_message(queue, "a" * 2 * MiB))
+    client.expect_message(queue, "b" * 2 * MiB)
+
+
+@pytest.mark.parametrize("mode", ["auto", "client-individual"])
+def test_consumer_that_never_reads_takes_a_bounded_share(audience, talk, tight, queue, mode):
+    stalled, good = talk(to=tight, receive_buffer=NARROW), talk(to=tight)
+    stalled.subscribe(queue, "prefetch-count:65535", ack=mode)
+    good.subscribe(queue)
+    numbers = []
+    with in_background(lambda: flood(talk(to=tight), queue, 2 * MANY)):
+        while not numbers or numbers[-1] != 2 * MANY - 1:
+            numbers.append(read_number(good))
+    assert numbers == sorted(numbers)
+    assert (2 * MANY - len(numbers)) * SIZE < KERNEL
+
+
+def test_unread_messages_of_a_consumer_that_left_are_given_to_others(talk, tight, queue):
+    stalled, good = talk(to=tight, receive_buffer=NARROW), talk(to=tight)
+    stalled.subscribe(queue, ack="client")
+    flood(talk(to=tight), queue, 500)
+    stalled.reset()
+    good.subscribe(queue)
+    assert [read_number(good) for _ in range(500)] == list(range(500))
+
+
+# Unsent bytes
+
+
+def test_connection_without_progress_is_closed(talk, broker_with, topic):
+    broker = broker_with(limits={"outbound_soft": 32 * MiB, "outbound_hard": 64 * MiB, "outbound_timeout": 0.5})
+    stalled, good, publisher = talk(to=broker, receive_buffer=NARROW), talk(to=broker), talk(to=broker)
+    stalled.subscribe(topic)
+    good.subscribe(topic)
+    start = time.monotonic()
+    with in_background(lambda: flood(publisher, topic)):
+        assert [read_number(good) for _ in range(MANY)] == list(range(MANY))
+    broker.wait_disconnected(stalled, "slow consumer")
+    assert time.monotonic() - start < 3
+
+
+def test_connection_with_slow_progress_is_kept(talk, broker_with, topic):
+    broker = broker_with(limits={"outbound_soft": 32 * MiB, "outbound_hard": 64 * MiB, "outbound_timeout": 0.5})
+    slow, publisher = talk(to=broker), talk(to=broker)
+    slow.subscribe(topic)
+    flood(publisher, topic)
+    for number in range(MANY):
+        assert read_number(slow) == number
+        if number % 100 == 99:
+            time.sleep(0.1)
+
+
+def test_receipts_that_nobody_reads_are_bounded(talk, broker_with, queue):
+    """A client that asks for receipts and reads none is no longer read either, and then closed."""
+    broker = broker_with(
+        limits={"max_frame": 64 * KiB, "outbound_soft": 64 * KiB, "outbound_hard": 256 * KiB, "outbound_timeout": 0.5}
+    )
+    greedy = talk(to=broker, receive_buffer=NARROW)
+    highest = 0
+    asking = frame("BEGIN", "transaction:t", f"receipt:{'r' * 8000}") + frame("ABORT", "transaction:t")
+    with in_background(lambda: send_until_cut_off(greedy, asking)) as sending:
+        while sending.is_alive():
+            highest = max(highest, broker.census()["memory"])
+    assert highest < 2 * MiB
+    broker.wait_disconnected(greedy, "slow consumer")
+
+
+def send_until_cut_off(client, octets):
+    """Send the same again and again until the connection is gone."""
+    try:
+        for _ in count():
+            client.send(octets)
+    except ConnectionError:
+        pass
+
+
+def test_many_publishers_at_once_do_not_cost_a_reader_its_connection(talk, broker_with, topic):
+    """What they send in one moment is more than the subscriber's hard limit; it waits outside its output."""
+    broker = broker_with(
+        limits={"max_frame": 256 * KiB, "outbound_soft": 64 * KiB, "outbound_hard": 512 * KiB, "max_header_block": 8 * KiB}
+    )
+    reader = talk(to=broker)
+    reader.subscribe(topic)
+    publishers = [talk(to=broker) for _ in range(20)]
+    for number, publisher in enumerate(publishers):
+        publisher.send(frame("SEND", f"destination:{topic}", body=body(number) + "x" * 200 * KiB))
+    assert {read_number(reader) for _ in publishers} == set(range(20))
+    reader.roundtrip()
+
+
+# The memory ceiling
+
+CEILING = 2 * MiB
+FEW = 400
+"""Messages of SIZE bytes that are more than the ceiling."""
+
+
+@pytest.fixture
+def small(broker_with):
+    """A broker with little memory."""
+    return broker_with(
+        limits={"max_frame": 64 * KiB, "memory": CEILING, "max_parked": MiB, "outbound_soft": 4 * MiB},
+    )
+
+
+def sends(queue, first, last):
+    """Numbered messages, each with its number as receipt."""
+    return [frame("SEND", f"destination:{queue}", f"receipt:{n}", body=body(n)) for n in range(first, last)]
+
+
+def expect_receipts(client, first, last):
+    """The receipts of numbered messages, in order."""
+    for number in range(first, last):
+        client.expect(receipt(str(number)))
+
+
+def wait_for_ceiling(broker):
+    """Wait until the broker's memory is used up."""
+    eventually(lambda: broker.census()["memory"] >= CEILING, "memory is at its ceiling")
+
+
+def test_sends_wait_at_the_ceiling_and_go_on_when_others_acknowledge(talk, small, queue):
+    publisher, late, bystander = talk(to=small), talk(to=small), talk(to=small)
+    for id in "12":
+        bystander.subscribe(queue.replace("/queue/", "/topic/"), id=id)
+    with in_background(lambda: publisher.send(*sends(queue, 0, FEW), frame("DISCONNECT", "receipt:bye"))):
+        wait_for_ceiling(small)
+        late.send(frame("SEND", f"destination:{queue}.other", "receipt:late"))
+        bystander.unsubscribe("1")
+        bystander.unsubscribe("2")
+        assert late.is_silent()
+        bystander.send(frame("DISCONNECT", "receipt:bye"))
+        bystander.expect(receipt("bye"))
+        bystander.expect_end()
+        consumer = talk(to=small)
+        consumer.subscribe(queue, ack="client")
+        for number in range(FEW):
+            consumer.settle(consumer.expect_message(queue, body(number)))
+    expect_receipts(publisher, 0, FEW)
+    publisher.expect(receipt("bye"))
+    publisher.expect_end()
+    late.expect(receipt("late"))
+
+
+@pytest.mark.parametrize("command", ["ACK", "UNSUBSCRIBE"])
+def test_client_at_the_ceiling_can_free_memory_itself(talk, small, queue, command):
+    """Its SENDs wait while the ACK behind them is handled; receipts come in the order of the frames all the same."""
+    client, topic = talk(to=small), queue.replace("/queue/", "/topic/")
+    client.subscribe(topic, ack="client")
+    client.send(*sends(topic, 0, 90))
+    got = [client.read_frame() for _ in range(180)]
+    last = ack_of([octets for octets in got if octets.startswith(b"MESSAGE")][-1])
+    freeing = {
+        "ACK": frame("ACK", f"id:{last}", "receipt:freed"),
+        "UNSUBSCRIBE": frame("UNSUBSCRIBE", "id:1", "receipt:freed"),
+    }[command]
+    client.send(*sends(queue, 90, 240))
+    wait_for_ceiling(small)
+    client.send(freeing)
+    expect_receipts(client, 90, 240)
+    client.expect(receipt("freed"))
+    drain(talk, small, queue, 150)
+
+
+def ack_of(message):
+    """The value of the ack header of a MESSAGE."""
+    return message.split(b"\nack:", 1)[1].split(b"\n", 1)[0].decode()
+
+
+def drain(talk, broker, queue, amount):
+    """Take messages out of a queue, so that the next test finds memory free."""
+    client = talk(to=broker)
+    client.subscribe(queue, ack="auto")
+    for _ in range(amount):
+        read_number(client)
+
+
+def test_subscriber_that_leaves_frees_memory(talk, small, queue):
+    hoarder, publisher, topic = talk(to=small), talk(to=small), queue.replace("/queue/", "/topic/")
+    hoarder.subscribe(topic, "prefetch-count:1", ack="client")
+    publisher.send(*sends(topic, 0, 150))
+    expect_receipts(publisher, 0, 150)
+    publisher.send(*sends(queue, 150, 250))
+    wait_for_ceiling(small)
+    hoarder.close()
+    expect_receipts(publisher, 150, 250)
+    drain(talk, small, queue, 100)
+
+
+def test_more_than_may_be_parked_is_not_read(talk, small, queue):
+    """The sender is slowed down by TCP; the broker keeps what it has read and no more."""
+    publisher, consumer = talk(to=small), talk(to=small)
+    consumer.subscribe(queue.replace("/queue/", "/topic/"))
+    amount = 3 * FEW
+    with in_background(lambda: publisher.send(*sends(queue, 0, amount))):
+        wait_for_ceiling(small)
+        consumer.unsubscribe()
+        assert small.census()["memory"] < CEILING + 2 * MiB
+        consumer.subscribe(queue)
+        for number in range(amount):
+            assert read_number(consumer) == number
+    expect_receipts(publisher, 0, amount)
