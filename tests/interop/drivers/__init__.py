@@ -1,0 +1,1 @@
+"""Drivers that put one STOMP client library each through the same scenarios."""
