@@ -17,7 +17,6 @@ from libc.string cimport memcpy
 from fastbroker.core.frame cimport Content, frame_free, frame_init
 from fastbroker.core.message cimport (
     MIDDLE_SPACE, SHARED_BODY, Entry, Message, message_content, message_drop, message_keep, message_new, needs_other_form, put_message,
-    put_middle,
 )
 from fastbroker.core.parser cimport Parser
 from fastbroker.core.queue cimport Queue, queue_new
@@ -29,7 +28,7 @@ from fastbroker.core.subscription cimport ACK_AUTO, Subscription
 from fastbroker.core.table cimport TableSlot, hash_seed, table_free, table_get, table_init, table_next, table_put, table_remove
 from fastbroker.core.trie cimport Trie, is_pattern, pattern_error, pattern_matches
 from fastbroker.core.wire cimport (
-    DOOM_SLOW, Link, OutBuf, link_init, link_join, link_joined, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure,
+    DOOM_SLOW, Link, counter_increment, counter_init, put_counter, OutBuf, link_init, link_join, link_joined, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure,
     outbuf_reserve, outbuf_touch, outbuf_touch_bulk, pool_free, ring_init, ring_take, text_free, text_put, timer_arm,
     timer_init, wheel_init,
 )
@@ -63,6 +62,7 @@ cdef class Broker:
         ring_init(&self.outlets.bulk)
         self.outlets.census = &self.census
         self.now = 1
+        counter_init(&self.number)
         wheel_init(&self.wheel, self.now)
         table_init(&self.routes, hash_seed(int.from_bytes(secrets.token_bytes(8), "little")))
         table_init(&self.queues, hash_seed(int.from_bytes(secrets.token_bytes(8), "little")))
@@ -172,27 +172,29 @@ cdef class Broker:
 
     cdef int publish(self, Route route, const Content *content) except -1:
         """One SEND, to whoever gets it. Afterwards `blocking` is a subscriber that the publisher must wait for."""
-        self.message_number += 1
+        counter_increment(&self.number)
         self.census.messages_in += 1
         self.blocking = NULL
         if route.kind == ROUTE_TOPIC:
             return self._publish_topic(route, content)
         if route.kind == ROUTE_QUEUE and not route.queue.removed:
-            route.queue.offer(content, self.message_number)
+            route.queue.offer(content, self.number.value)
         return 0
 
     cdef int _publish_topic(self, Route route, const Content *content) except -1:
         cdef char middle[MIDDLE_SPACE]
-        cdef size_t length = put_middle(middle, self.message_number)
+        cdef size_t length = put_counter(middle, &self.number)
         cdef Message *message = NULL
         cdef Content stored
         cdef size_t i
+        middle[length] = c'\n'
+        length += 1
         if route.generation != self.topics.generation:
             route.rematch(self.topics)
         if route.matches.count > FEW and content.body_length < SHARED_BODY:
             return self._fan_out(route, content, middle, length)
         if route.matches.count > 1 and content.body_length >= SHARED_BODY:
-            message = message_new(&self.census, content, self.message_number)
+            message = message_new(&self.census, content, self.number.value)
             message_content(message, &stored)
             content = &stored   # outputs will point into it
         try:
@@ -285,7 +287,7 @@ cdef class Broker:
             queue.add_consumer(subscription)
         queue = <Queue>subscription.source
         if message[0] == NULL:
-            message[0] = message_new(&self.census, content, self.message_number)
+            message[0] = message_new(&self.census, content, self.number.value)
         message_keep(message[0])
         queue.push(message[0])
         if out.overdue and route.policy == POLICY_DROP_OLDEST:

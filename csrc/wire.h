@@ -223,6 +223,35 @@ static inline size_t put_number(char *out, uint64_t value) {
     return length;
 }
 
+/* A number that counts up together with its digits: cheaper than writing them anew for every message. */
+typedef struct Counter {
+    uint64_t value;
+    size_t first; /* of the digits that count */
+    char digits[NUMBER_SPACE];
+} Counter;
+
+static inline void counter_init(Counter *counter) {
+    memset(counter->digits, '0', NUMBER_SPACE);
+    counter->value = 0;
+    counter->first = NUMBER_SPACE - 1;
+}
+
+static inline void counter_increment(Counter *counter) {
+    size_t place = NUMBER_SPACE - 1;
+    counter->value++;
+    while (counter->digits[place] == '9')
+        counter->digits[place--] = '0';
+    counter->digits[place]++;
+    if (place < counter->first)
+        counter->first = place;
+}
+
+static inline size_t put_counter(char *out, const Counter *counter) {
+    size_t length = NUMBER_SPACE - counter->first;
+    memcpy(out, counter->digits + counter->first, length);
+    return length;
+}
+
 static inline int is_continuation(const char *p, const char *end) {
     return p < end && ((unsigned char)*p & 0xc0) == 0x80;
 }

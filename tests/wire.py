@@ -196,6 +196,14 @@ class Broker:
             pytest.skip("resident memory is read from /proc")
         return int(re.search(r"VmRSS:\s+([0-9]+) kB", status.read_text())[1]) * 1024  # type: ignore[index]
 
+    def processor_time(self) -> float:
+        """Seconds of processor time that the broker process has used; Linux only."""
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        if not stat.exists():
+            pytest.skip("processor time is read from /proc")
+        fields = stat.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self) -> None:
         """End the broker politely; it must leave with exit code 0 and without a stack trace in its log."""
         self.process.terminate()

@@ -10,7 +10,7 @@ from fastbroker.core.route cimport Route
 from fastbroker.core.subscription cimport Subscription
 from fastbroker.core.table cimport Table
 from fastbroker.core.trie cimport Trie
-from fastbroker.core.wire cimport Census, Link, OutBuf, Outlets, Text, Wheel
+from fastbroker.core.wire cimport Census, Counter, Link, OutBuf, Outlets, Text, Wheel
 
 
 cdef struct Limits:
@@ -58,7 +58,7 @@ cdef class Broker:
     cdef Link released          # connections that were held and go on in this turn
     cdef Link parking           # sessions with frames that wait for memory
     cdef OutBuf *blocking       # set by publish: a subscriber whose output is too full, or NULL
-    cdef uint64_t message_number
+    cdef Counter number         # of the last message
     cdef readonly bytes boot    # random, part of every message-id
     cdef readonly bytes server  # "fastbroker/<version>"
     cdef Trie topics

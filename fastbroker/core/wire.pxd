@@ -59,6 +59,11 @@ cdef extern from "csrc/wire.h" nogil:
     int known_of(const char *text, size_t length)
     int parse_number(const char *text, size_t length, size_t most, uint64_t *value)
     size_t put_number(char *out, uint64_t value)
+    struct Counter:
+        uint64_t value
+    void counter_init(Counter *counter)
+    void counter_increment(Counter *counter)
+    size_t put_counter(char *out, const Counter *counter)
     int utf8_valid(const char *text, size_t length)
     int escapes_valid(const char *text, size_t length, int version)
     size_t unescape(char *out, const char *text, size_t length, int version)

@@ -126,7 +126,16 @@ def test_any_host_or_none(dial, version, host):
 @every_version
 @pytest.mark.item(44)
 @pytest.mark.parametrize(
-    "headers", [[], ["login:"], ["login:", "passcode:"], ["login:a:b\\c", "passcode:x:\\n\\:"], ["passcode:alone"]]
+    "headers",
+    [
+        [],
+        ["login:"],
+        ["login:", "passcode:"],
+        ["login:a:b\\c", "passcode:x:\\n\\:"],
+        ["passcode:alone"],
+        ["login:" + "é" * 300],
+        ["login:" + "a" * 199 + "é"],
+    ],
 )
 def test_any_login_or_none(dial, version, headers):
     client = dial()

@@ -68,6 +68,16 @@ def test_no_header_or_zeros_mean_no_heart_beats(talk_both, beating, wait_beats):
         client.expect_nothing()
 
 
+@pytest.mark.item(52)
+def test_very_long_interval_is_not_a_short_one(talk_both, beating, wait_beats):
+    clients = [
+        client for ms in (1 << 31, 1 << 32, (1 << 32) + 1) for client in talk_both(f"heart-beat:{ms},{ms}", to=beating)
+    ]
+    wait_beats(4)
+    for client in clients:
+        client.expect_nothing()
+
+
 @pytest.mark.item(52, 53)
 def test_broker_that_wants_and_sends_none(talk_both, broker_with, wait_beats):
     clients = talk_both("heart-beat:50,50", to=broker_with(heart_beat={"send": 0, "receive": 0}))

@@ -199,6 +199,26 @@ def test_nul_within_the_headers_ends_the_frame(talk, version):
 
 
 @every_version
+@pytest.mark.rule(12)
+@pytest.mark.parametrize("ending", ["\n\0", "\0"])
+def test_send_that_forgets_the_blank_line(talk, queue, version, ending):
+    client = talk(version)
+    client.subscribe(queue)
+    client.send(f"SEND\nx:1\ndestination:{queue}{ending}", frame("SEND", f"destination:{queue}", body="next"))
+    client.expect(message(queue, "", subscription="1").replace(b"destination", b"x:1\ndestination"))
+    client.expect_message(queue, "next")
+
+
+@every_version
+@pytest.mark.rule(12, 14)
+def test_send_that_forgets_the_blank_line_and_counts_a_body(talk, queue, version):
+    """Its subscribers would take what comes next for the body."""
+    client = talk(version)
+    client.send(f"SEND\ndestination:{queue}\ncontent-length:5\n\0")
+    client.expect_error("malformed frame")
+
+
+@every_version
 @pytest.mark.rule(12, 14)
 @pytest.mark.parametrize("stray", ["\0", "BEGIN\ntransaction:t\n\0"])
 def test_strict_refuses_stray_nuls(talk, broker_with, version, stray):

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from wire import frame, in_background
+from wire import every_version, frame, in_background
 
 MADE_BY_BROKER = re.compile(rb"^(session|message-id):([^\n]+)$", re.MULTILINE)
 
@@ -102,12 +102,22 @@ def test_bodies_around_the_sizes_of_buffers(talk, queue):
             client.expect_message(queue, body, *count)
 
 
-@every_stream
-@pytest.mark.item(8)
-def test_error_is_the_same_wherever_it_is_cut(play, stream, queue):
-    broken = stream.removesuffix(frame("DISCONNECT", "receipt:5"))
-    broken += frame("SEND", f"destination:{queue}", "content-length:3", "receipt:r", body="four")
-    whole = play([broken])
-    assert b"ERROR\nmessage:malformed frame\n" in whole
-    for at in range(len(broken) - 60, len(broken)):
-        assert play([broken[:at], broken[at:]]) == whole, f"cut into {broken[:at]!r} and {broken[at:]!r}"
+@every_version
+@pytest.mark.item(8, 19, 62, 113)
+@pytest.mark.parametrize(
+    "failing",
+    [
+        frame("SEND", "destination:/queue/never", "content-length:3", "receipt:r", body="four"),
+        frame("SEND", "no colon", "receipt:r"),
+        frame("SEND", "receipt:r", body="no destination"),
+        frame("foo", "receipt:r"),
+        frame("NONSENSE", "receipt:r"),
+        b"SEND\ndestination:/queue/never\ncontent-length:5\n\0",
+    ],
+)
+def test_error_is_the_same_wherever_it_is_cut(play, version, failing):
+    login = frame("CONNECT", f"accept-version:{version}", "host:x")
+    whole = play([login + failing])
+    assert b"ERROR\nmessage:" in whole
+    for at in range(len(failing)):
+        assert play([login + failing[:at], failing[at:]]) == whole, f"cut into {failing[:at]!r} and {failing[at:]!r}"

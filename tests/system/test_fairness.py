@@ -14,7 +14,11 @@ PATIENCE = 0.1
 @pytest.fixture
 def ping(talk, queue):
     """Times round trips of a client that sends to itself."""
-    client = talk()
+    return pinger(talk(), queue)
+
+
+def pinger(client, queue):
+    """Make a client that times its round trips."""
     client.subscribe(queue)
 
     def once():
@@ -83,6 +87,49 @@ def test_floods_of_many_publishers_are_read_in_turn(talk, topic):
         for _ in range(100):
             late.roundtrip()
         done.set()
+
+
+def longest_ping(work, ping):
+    """The longest round trip while `work` goes on in the background."""
+    with in_background(work) as working:
+        times = [ping()]
+        while working.is_alive():
+            times.append(ping())
+    return max(times)
+
+
+def test_ping_beside_thousands_of_subscriptions_without_id(talk, topic, ping):
+    client = talk("1.0")
+
+    def work():
+        client.send(frame("SUBSCRIBE", f"destination:{topic}") * 9999)
+        client.roundtrip()
+
+    assert longest_ping(work, ping) < 5 * PATIENCE
+
+
+def test_ping_beside_acks_from_the_newest_to_the_oldest(talk, broker_with, queue):
+    broker = broker_with(queues={"prefetch_bytes": 1 << 26})
+    client, ping, busy = talk("1.1", to=broker), pinger(talk(to=broker), queue), f"{queue}.busy"
+    client.subscribe(busy, "prefetch-count:65535", ack="client-individual")
+    talk(to=broker).send(frame("SEND", f"destination:{busy}") * 20_000)
+    acks = [frame("ACK", *client.settling_headers(client.expect_message(busy))) for _ in range(20_000)]
+
+    def work():
+        client.send(*acks[::-1])
+        client.roundtrip()
+
+    assert longest_ping(work, ping) < 5 * PATIENCE
+
+
+def test_idle_broker_sleeps(talk, publish, queue, broker):
+    clients = [talk() for _ in range(20)]
+    publish(queue, "x")
+    before = broker.processor_time()
+    time.sleep(0.5)
+    assert broker.processor_time() - before < 0.1
+    for client in clients:
+        client.roundtrip()
 
 
 @pytest.mark.parametrize("mode", ["auto", "client", "client-individual"])

@@ -1,6 +1,7 @@
 """Flow: slow consumers, credit, limits of unsent bytes, and the memory ceiling. Nothing grows without bound."""
 
 import signal
+import socket
 import time
 from itertools import count
 
@@ -107,6 +108,27 @@ def talk_once(client, topic):
     """Send a message to oneself and read it."""
     client.send(frame("SEND", f"destination:{topic}", body="x"))
     client.expect_message(topic, "x")
+
+
+def test_publishers_go_on_when_a_stalled_subscriber_breaks_the_protocol(talk, broker_with, topic):
+    """Nobody waits any more for a connection that is being closed."""
+    broker = broker_with(limits={"outbound_soft": 64 * KiB, "slow_consumer_grace": 60, "outbound_timeout": 60})
+    stalled, publisher = talk(to=broker, receive_buffer=NARROW), talk(to=broker)
+    stalled.subscribe(topic)
+    with in_background(lambda: flood(publisher, topic)):
+        wait_held_back(broker)
+        stalled.send(frame("NONSENSE"))
+
+
+def wait_held_back(broker):
+    """Wait until publishers have sent something and are not read any more."""
+    seen = []
+
+    def stands_still():
+        seen.append(broker.census()["messages_in"])
+        return seen[-1] and seen[-10:] == seen[-1:] * 10
+
+    eventually(stands_still, "publishers are held back", pause=0.01)
 
 
 @pytest.mark.parametrize("policy", ["drop-oldest", "drop-newest"])
@@ -269,7 +291,12 @@ def send_until_cut_off(client, octets):
 def test_many_publishers_at_once_do_not_cost_a_reader_its_connection(talk, broker_with, topic):
     """What they send in one moment is more than the subscriber's hard limit; it waits outside its output."""
     broker = broker_with(
-        limits={"max_frame": 256 * KiB, "outbound_soft": 64 * KiB, "outbound_hard": 512 * KiB, "max_header_block": 8 * KiB}
+        limits={
+            "max_frame": 256 * KiB,
+            "outbound_soft": 64 * KiB,
+            "outbound_hard": 512 * KiB,
+            "max_header_block": 8 * KiB,
+        }
     )
     reader = talk(to=broker)
     reader.subscribe(topic)
@@ -280,11 +307,43 @@ def test_many_publishers_at_once_do_not_cost_a_reader_its_connection(talk, broke
     reader.roundtrip()
 
 
+# Time
+
+
+def test_broker_that_stood_still_gives_nobody_up(talk, broker_with):
+    """After a stop it reads what came meanwhile before it judges who was silent."""
+    broker = broker_with(heart_beat={"send": 0, "receive": 300})
+    client = talk("1.2", "heart-beat:300,0", to=broker)
+    broker.process.send_signal(signal.SIGSTOP)
+    client.send("\n")
+    time.sleep(1)
+    client.send("\n")
+    broker.process.send_signal(signal.SIGCONT)
+    client.roundtrip()
+
+
+def test_idle_subscribers_are_not_taken_for_stalled(talk, broker_with, topic):
+    """Output that is older than the deadline by the time it is flushed is the broker's own delay, not the client's."""
+    broker = broker_with(limits={"outbound_timeout": 0.1}, heart_beat={"send": 20, "receive": 0})
+    readers, publisher = [talk("1.2", "heart-beat:0,20", to=broker) for _ in range(200)], talk(to=broker)
+    for reader in readers:
+        reader.send(frame("SUBSCRIBE", "id:1", f"destination:{topic}"))
+    publisher.expect_nothing()
+    for number in range(6):
+        time.sleep(0.15)
+        publisher.publish(topic, body(number))
+    for reader in readers:
+        for number in range(6):
+            reader.skip_heart_beats()
+            assert read_number(reader) == number
+
+
 # The memory ceiling
 
 CEILING = 2 * MiB
-FEW = 400
-"""Messages of SIZE bytes that are more than the ceiling."""
+OVER = CEILING // SIZE + 5
+"""Messages of SIZE bytes of which the last few go beyond the ceiling."""
+FAR_OVER = 2 * OVER
 
 
 @pytest.fixture
@@ -315,7 +374,7 @@ def test_sends_wait_at_the_ceiling_and_go_on_when_others_acknowledge(talk, small
     publisher, late, bystander = talk(to=small), talk(to=small), talk(to=small)
     for id in "12":
         bystander.subscribe(queue.replace("/queue/", "/topic/"), id=id)
-    with in_background(lambda: publisher.send(*sends(queue, 0, FEW), frame("DISCONNECT", "receipt:bye"))):
+    with in_background(lambda: publisher.send(*sends(queue, 0, FAR_OVER), frame("DISCONNECT", "receipt:bye"))):
         wait_for_ceiling(small)
         late.send(frame("SEND", f"destination:{queue}.other", "receipt:late"))
         bystander.unsubscribe("1")
@@ -326,9 +385,9 @@ def test_sends_wait_at_the_ceiling_and_go_on_when_others_acknowledge(talk, small
         bystander.expect_end()
         consumer = talk(to=small)
         consumer.subscribe(queue, ack="client")
-        for number in range(FEW):
+        for number in range(FAR_OVER):
             consumer.settle(consumer.expect_message(queue, body(number)))
-    expect_receipts(publisher, 0, FEW)
+    expect_receipts(publisher, 0, FAR_OVER)
     publisher.expect(receipt("bye"))
     publisher.expect_end()
     late.expect(receipt("late"))
@@ -346,12 +405,12 @@ def test_client_at_the_ceiling_can_free_memory_itself(talk, small, queue, comman
         "ACK": frame("ACK", f"id:{last}", "receipt:freed"),
         "UNSUBSCRIBE": frame("UNSUBSCRIBE", "id:1", "receipt:freed"),
     }[command]
-    client.send(*sends(queue, 90, 240))
+    client.send(*sends(queue, 90, OVER))
     wait_for_ceiling(small)
     client.send(freeing)
-    expect_receipts(client, 90, 240)
+    expect_receipts(client, 90, OVER)
     client.expect(receipt("freed"))
-    drain(talk, small, queue, 150)
+    drain(talk, small, queue, OVER - 90)
 
 
 def ack_of(message):
@@ -383,7 +442,7 @@ def test_more_than_may_be_parked_is_not_read(talk, small, queue):
     """The sender is slowed down by TCP; the broker keeps what it has read and no more."""
     publisher, consumer = talk(to=small), talk(to=small)
     consumer.subscribe(queue.replace("/queue/", "/topic/"))
-    amount = 3 * FEW
+    amount = 3 * FAR_OVER
     with in_background(lambda: publisher.send(*sends(queue, 0, amount))):
         wait_for_ceiling(small)
         consumer.unsubscribe()
@@ -392,3 +451,69 @@ def test_more_than_may_be_parked_is_not_read(talk, small, queue):
         for number in range(amount):
             assert read_number(consumer) == number
     expect_receipts(publisher, 0, amount)
+
+
+def test_frames_that_wait_keep_their_order(talk, small, queue):
+    """What depends on a frame that waits for memory waits too, and nothing is an error that was right when sent."""
+    hoarder, client, topic = talk(to=small), talk(to=small), queue.replace("/queue/", "/topic/")
+    hoarder.send(*sends(queue, 0, OVER))
+    wait_for_ceiling(small)
+    client.send(
+        frame("SEND", f"destination:{queue}.other", "receipt:1", body="first"),
+        frame("SUBSCRIBE", "id:1", f"destination:{topic}", "receipt:2"),
+        frame("UNSUBSCRIBE", "id:1", "receipt:3"),
+        frame("BEGIN", "transaction:t", "receipt:4"),
+        frame("SEND", f"destination:{queue}.other", "transaction:t", "receipt:5", body="second"),
+        frame("COMMIT", "transaction:t", "receipt:6"),
+        frame("DISCONNECT", "receipt:7"),
+        frame("SEND", f"destination:{queue}.other", "receipt:8", body="never"),
+    )
+    drain(talk, small, queue, OVER)
+    for number in range(1, 8):
+        client.expect(receipt(str(number)))
+    client.expect_end()
+    heir = talk(to=small)
+    heir.subscribe(f"{queue}.other")
+    heir.expect_bodies(f"{queue}.other", ["first", "second"])
+    heir.expect_nothing()
+
+
+def test_frames_that_wait_outlive_the_end_of_the_stream(talk, small, queue):
+    hoarder, client = talk(to=small), talk(to=small)
+    hoarder.send(*sends(queue, 0, OVER))
+    wait_for_ceiling(small)
+    client.send(*[frame("SEND", f"destination:{queue}.other", f"receipt:{n}", body=str(n)) for n in range(5)])
+    client.socket.shutdown(socket.SHUT_WR)
+    drain(talk, small, queue, OVER)
+    expect_receipts(client, 0, 5)
+    client.expect_end()
+    heir = talk(to=small)
+    heir.subscribe(f"{queue}.other")
+    heir.expect_bodies(f"{queue}.other", map(str, range(5)))
+
+
+@pytest.mark.parametrize("ending", ["", ".long" * 30])
+def test_destinations_that_are_remembered_do_not_use_up_memory(talk, small, ending):
+    client = talk(to=small)
+    for start in range(0, 20_000, 1000):
+        client.send(*[frame("SEND", f"destination:/topic/{n}{ending}") for n in range(start, start + 1000)])
+    client.roundtrip()
+    assert small.census()["memory"] < CEILING // 2
+
+
+def test_empty_queues_count_as_memory(talk, small):
+    before = small.resident()
+    client = talk(to=small)
+    for start in range(0, 50_000, 1000):
+        numbered = range(start, start + 1000)
+        try:
+            client.send(
+                *[
+                    frame("SUBSCRIBE", "id:1", f"destination:/queue/{n}.{'x' * 1000}") + frame("UNSUBSCRIBE", "id:1")
+                    for n in numbered
+                ]
+            )
+        except ConnectionError:
+            break
+    client.expect_error("server busy")
+    assert small.resident() - before < 16 * MiB
