@@ -93,7 +93,7 @@ cdef class Broker:
 
     def _take_limits(self, settings):
         for name in ("login_timeout", "idle_timeout", "outbound_timeout", "slow_consumer_grace", "transaction_timeout",
-                     "queue_idle_timeout", "nack_delay", "linger"):
+                     "queue_idle_timeout", "nack_delay", "linger", "frame_timeout"):
             settings = {**settings, name: int(settings[name] * 1000)}
         settings["max_failures"] = settings.pop("max_deliveries")
         self.limits = {key: settings[key] for key in LIMIT_NAMES}
@@ -412,7 +412,7 @@ cdef class Broker:
 
 LIMIT_NAMES = (
     "login_timeout", "idle_timeout", "outbound_timeout", "slow_consumer_grace", "transaction_timeout",
-    "queue_idle_timeout", "nack_delay", "linger", "heart_beat_send", "heart_beat_receive", "heart_beat_margin",
+    "queue_idle_timeout", "nack_delay", "linger", "frame_timeout", "heart_beat_send", "heart_beat_receive", "heart_beat_margin",
     "memory", "max_parked", "max_transaction_bytes", "prefetch_bytes", "dead_letter_limit", "max_connections",
     "max_unauthenticated", "max_subscriptions", "max_transactions", "max_transaction_frames", "max_failures",
     "prefetch", "max_prefetch", "max_levels",

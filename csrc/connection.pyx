@@ -20,11 +20,11 @@ from fastbroker.core.hub cimport INPUT_FRONT, INPUT_SPACE, Hub
 from fastbroker.core.parser cimport PARSE_FRAME, PARSE_MORE, Parser
 from fastbroker.core.route cimport POLICY_DISCONNECT
 from fastbroker.core.session cimport (
-    HOLD_LOGIN, HOLD_MEMORY, HOLD_SLOW, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session, session_new,
+    HOLD_LOGIN, HOLD_MEMORY, HOLD_OUTPUT, HOLD_SLOW, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session, session_new,
 )
 from fastbroker.core.wire cimport (
     DOOM_NONE, Census, Link, OutBuf, link_init, link_join, link_joined, link_leave, outbuf_consume, outbuf_doom, outbuf_free,
-    outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, outbuf_put, outbuf_send, outbuf_touch, ring_empty,
+    outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, outbuf_put, outbuf_send, outbuf_touch, peer_gone, ring_empty,
     ring_take, text_free, text_length, text_put, text_use, timer_arm, timer_cancel, timer_init,
 )
 
@@ -34,6 +34,7 @@ from fastbroker.core.session import LoginRefused
 cdef enum:
     PIECE = 16384           # given to the transport when the kernel is full
     OUTPUT_SLICE = 1048576  # bytes of output that one connection may cause before others are served
+    PEER_CHECK = 1000       # milliseconds between looks at a peer that is not read from for want of memory
     BULK_LAG = 65536        # bytes that a large fan-out may be behind before its publishers wait
 
 DOOMS = {1: "slow consumer: limits.outbound_hard reached", 2: "slow consumer", 3: "out of memory"}
@@ -112,7 +113,9 @@ cdef class Connection:
         self.eof = True
         if self.half_closed:
             return False    # both sides are shut
-        if not self.closing and self.session.hold == 0 and self.session.parked.end == 0 and not self.paused:
+        if self.session.parked.end and not self.session.ending:
+            self.session.said_all()
+        elif not self.closing and self.session.hold == 0 and not self.paused:
             self._close_for("closed by client")
         self._after_input()
         return True
@@ -171,12 +174,17 @@ cdef class Connection:
         used = self._frames(bytes, length)
         if used < length and text_put(&self.kept, bytes + used, length - used) < 0:
             return self.abort("out of memory")
+        if used or not kept:
+            self.kept_since = self.last_read
         return 0
 
     cdef int _take_kept(self) except -1:
-        cdef size_t length = text_length(&self.kept)
+        cdef size_t length = text_length(&self.kept), used
         if length and not self.session.hold and not link_joined(&self.session.go_on):
-            text_use(&self.kept, self._frames(self.kept.bytes + self.kept.start, length))
+            used = self._frames(self.kept.bytes + self.kept.start, length)
+            text_use(&self.kept, used)
+            if used:
+                self.kept_since = self.hub.broker.now
         return 0
 
     cdef size_t _frames(self, const char *bytes, size_t length) except? 0:
@@ -201,7 +209,7 @@ cdef class Connection:
                 used += frame.size
                 session.on_frame(frame)
                 if outbuf_pending(&self.out) > self.out.outlets.own:
-                    session.wait_for(&self.out)
+                    session.hold |= HOLD_OUTPUT
                 if session.hold:
                     break
                 if census.bytes_out + census.work > budget:
@@ -244,7 +252,7 @@ cdef class Connection:
             link_join(&self.hub.broker.parking, &self.session.parking)
             return 0    # it waits for something else first
         try:
-            self.session.unpark(False)
+            self.session.unpark()
         except Exception as failure:
             return self._broken(failure)
         link_join(&self.hub.broker.released, &self.session.go_on)
@@ -283,7 +291,7 @@ cdef class Connection:
                 self._close_for("closed by client")
             elif self.paused and not self.eof:
                 self.paused = False
-                self.last_read = self.hub.broker.now
+                self.last_read = self.kept_since = self.hub.broker.now
                 self.transport.resume_reading()
         return self._after_input()
 
@@ -298,14 +306,18 @@ cdef class Connection:
         cdef size_t before = 0
         if self.session.state != STATE_CONNECTED:
             return 0
-        self.session.hold = 0
-        self.session.finishing = True
-        self.session.unpark(True)
-        while text_length(&self.kept) and text_length(&self.kept) != before:
-            before = text_length(&self.kept)
-            self.session.hold = 0
-            link_leave(&self.session.go_on)
-            self._take_kept()
+        self.hub.broker.unlimited = True
+        try:
+            while self.session.parked.end:
+                self.session.hold = 0
+                self.session.unpark()
+            while text_length(&self.kept) and text_length(&self.kept) != before:
+                before = text_length(&self.kept)
+                self.session.hold = 0
+                link_leave(&self.session.go_on)
+                self._take_kept()
+        finally:
+            self.hub.broker.unlimited = False
         return 0
 
     async def _await_login(self, answer):
@@ -367,8 +379,12 @@ cdef class Connection:
 
     cdef int _written(self) except -1:
         """Lets those go on who waited for this output to drain."""
-        if outbuf_pending(&self.out) <= self.out.outlets.low and not ring_empty(&self.session.starved):
-            self.session.drained()
+        if outbuf_pending(&self.out) <= self.out.outlets.low:
+            if self.session.hold & HOLD_OUTPUT:
+                self.session.hold &= ~HOLD_OUTPUT
+                link_join(&self.hub.broker.released, &self.session.go_on)
+            if not ring_empty(&self.session.starved):
+                self.session.drained()
         if outbuf_pressure(&self.out) <= self.out.outlets.low:
             self.out.slow_since = 0
             self.out.overdue = False
@@ -445,6 +461,10 @@ cdef class Connection:
         if session.state == STATE_NEW:
             return self.made + broker.limits.login_timeout
         due = self.last_read + self._patience()
+        if self.paused and session.hold & HOLD_MEMORY:
+            due = min(due, broker.now + PEER_CHECK)
+        if text_length(&self.kept) and not self.paused:
+            due = min(due, self.kept_since + broker.limits.frame_timeout)
         if session.send_every and not self.blocked:
             due = min(due, self.last_write + session.send_every - session.send_every // 3)
         if self.blocked:
@@ -490,6 +510,10 @@ cdef class Connection:
             return session.fail(b"transaction timed out", b"A transaction was open longer than limits.transaction_timeout.")
         if self.paused:
             self.last_read = now    # it may have sent: we did not look
+            if session.hold & HOLD_MEMORY and peer_gone(self.fd):
+                return self.abort("connection lost")    # nor would we see it go, and it may hold what all wait for
+        elif text_length(&self.kept) and now >= self.kept_since + self.hub.broker.limits.frame_timeout:
+            return session.fail(b"frame too slow", b"A frame was not complete within limits.frame_timeout.")
         if now < self.last_read + self._patience():
             return 0
         if session.expect_every:

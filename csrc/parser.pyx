@@ -383,4 +383,4 @@ cdef class FrameReader:
         name = frame.base[:frame.head_start - 1]
         if self.parser.version == 12 or self.parser.version == 0:
             name = name.removesuffix(b"\r")
-        return name.decode("utf-8", "replace"), headers, frame.base[frame.body_start:frame.body_start + frame.body_length]
+        return name.decode("ascii", "replace"), headers, frame.base[frame.body_start:frame.body_start + frame.body_length]

@@ -123,7 +123,7 @@ cdef class Session:
     cdef int _on_connected(self, const Frame *frame) except -1:
         if self.ending:
             return 0
-        if (self.parked.end or self.broker.is_full()) and not self.finishing and self._must_park(frame):
+        if (self.parked.end or self.broker.is_full()) and self._must_park(frame):
             self.parked_transaction |= frame.known[KNOWN_TRANSACTION] != 0
             return self._park(PARKED_FRAME, frame.base, frame.size)
         return self._handle(frame)
@@ -700,25 +700,35 @@ cdef class Session:
         """The client has said all; its unsettled messages are free again, its RECEIPT comes behind all others."""
         self._receipt(frame)
         if self.parked.end:
-            self.ending = True
-            self._park(PARKED_END, NULL, 0)
-            return self._end_subscriptions()
+            return self.said_all()
         return self._close(b"disconnect")
+
+    cdef int said_all(self) except -1:
+        """No frame will follow those that are parked: what is not settled need not wait for them."""
+        self.ending = True
+        self._park(PARKED_END, NULL, 0)
+        return self._end_subscriptions()
 
     cdef int _end_subscriptions(self) except -1:
         cdef Transaction transaction
         cdef Subscription subscription
-        if self.transactions:
-            for transaction in list(self.transactions.values()):
+        while self.transactions:
+            transaction = next(iter(self.transactions.values()))
+            try:
                 self._take_back(transaction)
-                self._end_transaction(transaction)
+            except MemoryError:
+                self._lost_messages()
+            self._end_transaction(transaction)
         while self.subscriptions:
             subscription = self.subscriptions.popitem()[1]
             try:
                 self._end_subscription(subscription)
             except MemoryError:
-                self.broker.log("error", "out of memory", lost="messages that were not settled", peer=self.peer)
+                self._lost_messages()
         return 0
+
+    def _lost_messages(self):
+        self.broker.log("error", "out of memory", lost="messages that were not settled", peer=self.peer)
 
     cdef void leave(self) noexcept:
         """The session is over: everything it held is free again. More than once is fine."""
@@ -759,9 +769,9 @@ cdef class Session:
     # ---- frames that wait for memory ----
 
     cdef bint _must_park(self, const Frame *frame) noexcept:
-        """A SEND; and behind a parked one all but what frees memory and depends on nothing that is parked."""
+        """A SEND, unless a transaction bounds it; and behind a parked one all but what frees memory and depends on nothing parked."""
         if not self.parked.end:
-            return frame.command == COMMAND_SEND
+            return frame.command == COMMAND_SEND and not frame.known[KNOWN_TRANSACTION]
         if self.parked_transaction or frame.known[KNOWN_TRANSACTION]:
             return True
         if frame.command == COMMAND_UNSUBSCRIBE:
@@ -786,8 +796,8 @@ cdef class Session:
                 or self.broker.census.input > self.broker.limits.memory):
             self.hold |= HOLD_MEMORY
 
-    cdef int unpark(self, bint always) except -1:
-        """Handles parked frames while there is memory, or all of them when the client is gone."""
+    cdef int unpark(self) except -1:
+        """Handles parked frames while there is memory and nothing else holds them."""
         cdef Text parked = self.parked
         cdef Slice record
         cdef uint32_t size
@@ -798,7 +808,7 @@ cdef class Session:
         self.parked_transaction = False
         try:
             while text_length(&parked) and self.state == STATE_CONNECTED:
-                if not always and (self.broker.is_full() or self.hold):
+                if self.broker.is_full() or self.hold:
                     break
                 kind = parked.bytes[parked.start]
                 memcpy(&size, parked.bytes + parked.start + 1, sizeof(uint32_t))

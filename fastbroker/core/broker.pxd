@@ -23,6 +23,7 @@ cdef struct Limits:
     uint64_t queue_idle_timeout
     uint64_t nack_delay
     uint64_t linger
+    uint64_t frame_timeout
     uint32_t heart_beat_send
     uint32_t heart_beat_receive
     double heart_beat_margin
@@ -54,6 +55,7 @@ cdef class Broker:
     cdef Parser parser          # for frames that were parked
     cdef Text scratch           # header lines being put together
     cdef Text tail              # what all subscribers of a large fan-out get alike
+    cdef bint unlimited         # the last frames of a client that is gone are handled whatever the memory
     cdef Link due               # queues to dispatch in this turn
     cdef Link released          # connections that were held and go on in this turn
     cdef Link parking           # sessions with frames that wait for memory
@@ -86,7 +88,7 @@ cdef class Broker:
     cdef int dispatch_due(self) except -1
 
     cdef inline bint is_full(self) noexcept:
-        return self.census.memory > self.limits.memory
+        return self.census.memory > self.limits.memory and not self.unlimited
 
     # inside
     cdef Queue _create_queue(self, bytes name)

@@ -21,6 +21,7 @@ cdef class Connection:
     cdef uint64_t made
     cdef uint64_t last_read
     cdef uint64_t last_write
+    cdef uint64_t kept_since    # when the frame that is under way began
     cdef uint64_t last_progress # when the kernel last took bytes, or had none to take
     cdef uint64_t closing       # since when; 0: open
     cdef bint paused            # reading, by us

@@ -22,6 +22,7 @@ cdef enum:
     HOLD_LOGIN = 1          # the authenticator has not answered yet
     HOLD_SLOW = 2           # a subscriber of a topic it publishes to is too slow
     HOLD_MEMORY = 4         # its parked frames have reached limits.max_parked
+    HOLD_OUTPUT = 8         # it does not read its answers
 
 
 @cython.final
@@ -52,7 +53,6 @@ cdef class Session:
     cdef Text parked            # frames that wait for memory: (kind, length, bytes) each
     cdef bint parked_transaction    # a parked frame belongs to a transaction: nothing overtakes it
     cdef bint ending            # DISCONNECT is parked: what follows is not looked at
-    cdef bint finishing         # the client is gone, its last frames are handled whatever the memory
     cdef Link parking           # in the broker's ring of sessions with parked frames
     cdef Broker broker          # last: what is freed before it counts itself down there
 
@@ -65,7 +65,8 @@ cdef class Session:
     cdef bint wait_for(self, OutBuf *out) noexcept
     cdef int drained(self) except -1
     cdef uint64_t next_timeout(self) noexcept
-    cdef int unpark(self, bint always) except -1
+    cdef int unpark(self) except -1
+    cdef int said_all(self) except -1
 
     # inside
     cdef int _on_connected(self, const Frame *frame) except -1

@@ -162,6 +162,9 @@ cdef extern from "csrc/outbuf.h":
     void outbuf_consume(OutBuf *out, size_t length)
     void pool_free(Outlets *outlets)
 
+cdef extern from "csrc/peer.h" nogil:
+    int peer_gone(int fd)
+
 cdef extern from "csrc/wheel.h":
     enum:
         TICK

@@ -279,6 +279,20 @@ def test_receipts_that_nobody_reads_are_bounded(talk, broker_with, queue):
     broker.wait_disconnected(greedy, "slow consumer")
 
 
+def test_answers_that_were_held_up_all_come(talk, broker_with, topic):
+    """Neither the answers that wait nor the messages that wait for credit keep the other from going on."""
+    broker = broker_with(limits={"max_frame": 64 * KiB, "outbound_soft": 64 * KiB, "outbound_hard": 256 * KiB})
+    client, publisher = talk(to=broker), talk(to=broker)
+    client.subscribe(topic, "prefetch-count:1", ack="client")
+    flood(publisher, topic, 5)
+    asking = [frame("SEND", f"destination:{topic}.nobody", f"receipt:{n}.{'r' * 5000}") for n in range(2000)]
+    with in_background(lambda: client.send(*asking)):
+        wait_held_back(broker)
+        client.expect_message(topic, body(0))
+        for number in range(2000):
+            client.expect(receipt(f"{number}.{'r' * 5000}"))
+
+
 def send_until_cut_off(client, octets):
     """Send the same again and again until the connection is gone."""
     try:
@@ -517,3 +531,18 @@ def test_empty_queues_count_as_memory(talk, small):
             break
     client.expect_error("server busy")
     assert small.resident() - before < 16 * MiB
+
+
+def test_clients_that_vanish_while_they_wait_are_noticed(talk, small, queue):
+    """Nothing is read from them, so it is not the end of their stream that tells."""
+    hoarder = talk(to=small)
+    hoarder.send(*sends(queue, 0, OVER))
+    wait_for_ceiling(small)
+    clients = [talk(to=small) for _ in range(10)]
+    for client in clients:
+        client.send(*sends(f"{queue}.other", 0, 50))
+    wait_held_back(small)
+    for client in clients:
+        client.reset()
+    eventually(lambda: small.census()["connections"] == 1, "only one is left")
+    drain(talk, small, queue, OVER)
