@@ -54,6 +54,19 @@ extensions = [
     for source in sorted(Path("csrc").glob("*.pyx"))
 ]
 
+
+
+def forget_if_older_than_its_declarations(source: Path) -> None:
+    """Cython looks for x.pxd beside x.pyx; ours is elsewhere, so a change there would go unnoticed."""
+    declared = Path("fastbroker", "core", f"{source.stem}.pxd")
+    generated = Path("build", variant, "cython", "csrc", f"{source.stem}.c")
+    if generated.exists() and declared.stat().st_mtime > generated.stat().st_mtime:
+        generated.unlink()
+
+
+for source in Path("csrc").glob("*.pyx"):
+    forget_if_older_than_its_declarations(source)
+
 core = cythonize(
     [] if switch("THIN") else extensions,
     include_path=["."],

@@ -14,7 +14,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from fastbroker.core.frame cimport Content, frame_free, frame_init
+from fastbroker.core.frame cimport Content, frame_free, frame_init, head_in_form
 from fastbroker.core.message cimport (
     MIDDLE_SPACE, SHARED_BODY, Entry, Message, message_content, message_drop, message_keep, message_new, needs_other_form, put_message,
 )
@@ -81,6 +81,7 @@ cdef class Broker:
         self.parser = Parser()
         self.parser.limits = &self.parser_limits
         self.replies = {}
+        self.form_heads = [b"", b""]
         self.short_sessions = set()
 
     def __dealloc__(self):
@@ -249,6 +250,8 @@ cdef class Broker:
         cdef OutBuf *out = subscription.out
         if self._must_wait(subscription, length + content.head_length + content.body_length + 3):
             return self._deliver_private(subscription, route, content, message)
+        if needs_other_form(content, subscription.version):
+            content = self._in_form(content, subscription.version)
         put_message(out, subscription.prefix, subscription.prefix_length, middle, length, subscription.version,
                     content, message[0])
         outbuf_touch(out)
@@ -257,6 +260,18 @@ cdef class Broker:
         if outbuf_pressure(out) > self.outlets.soft:
             self._weigh(out, route)
         return 0
+
+    cdef const Content *_in_form(self, const Content *content, int version) except NULL:
+        """The content for receivers of an older version, put together once per message."""
+        cdef Form *form = &self.forms[version - 10]
+        if form.number != self.number.value:
+            form.number = self.number.value
+            self.form_heads[version - 10] = head_in_form(content.head, content.head_length, version)
+            form.content = content[0]
+            form.content.head = <bytes>self.form_heads[version - 10]
+            form.content.head_length = len(<bytes>self.form_heads[version - 10])
+            form.content.seen = 0
+        return &form.content
 
     cdef bint _must_wait(self, Subscription subscription, size_t size) noexcept:
         """Whether a message goes to the subscription's own queue: it acknowledges, has too much before it, or is too slow."""

@@ -23,8 +23,8 @@ from fastbroker.core.session cimport (
     HOLD_LOGIN, HOLD_MEMORY, HOLD_OUTPUT, HOLD_SLOW, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session, session_new,
 )
 from fastbroker.core.wire cimport (
-    DOOM_NONE, Census, Link, OutBuf, link_init, link_join, link_joined, link_leave, outbuf_consume, outbuf_doom, outbuf_free,
-    outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, outbuf_put, outbuf_send, outbuf_touch, peer_gone, ring_empty,
+    DOOM_NONE, PEER_GONE, PEER_SILENT, Census, Link, OutBuf, link_init, link_join, link_joined, link_leave, outbuf_consume, outbuf_doom, outbuf_free,
+    outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, outbuf_put, outbuf_send, outbuf_touch, peer_state, ring_empty,
     ring_take, text_free, text_length, text_put, text_use, timer_arm, timer_cancel, timer_init,
 )
 
@@ -510,8 +510,8 @@ cdef class Connection:
             return session.fail(b"transaction timed out", b"A transaction was open longer than limits.transaction_timeout.")
         if self.paused:
             self.last_read = now    # it may have sent: we did not look
-            if session.hold & HOLD_MEMORY and peer_gone(self.fd):
-                return self.abort("connection lost")    # nor would we see it go, and it may hold what all wait for
+            if session.hold & HOLD_MEMORY:
+                self._check_unread()
         elif text_length(&self.kept) and now >= self.kept_since + self.hub.broker.limits.frame_timeout:
             return session.fail(b"frame too slow", b"A frame was not complete within limits.frame_timeout.")
         if now < self.last_read + self._patience():
@@ -519,6 +519,15 @@ cdef class Connection:
         if session.expect_every:
             return session.fail(b"no heart-beat", b"Nothing came from the client for longer than its heart-beat allows.")
         return session.fail(b"idle too long", b"Nothing happened for limits.idle_timeout; use heart-beats to stay connected.")
+
+    cdef int _check_unread(self) except -1:
+        """Nobody reads from it, so nobody sees it go, and it may hold the messages whose memory all wait for."""
+        cdef int state = peer_state(self.fd)
+        if state == PEER_GONE:
+            return self.abort("connection lost")
+        if state == PEER_SILENT:
+            return self.session.end_subscriptions()
+        return 0
 
     cdef int _check_output(self, uint64_t now) except -1:
         """Heart-beat, slow consumer, stalled consumer."""

@@ -13,6 +13,15 @@ from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcpy
 
+cdef extern from *:
+    """
+    #ifndef _GNU_SOURCE
+    #define _GNU_SOURCE
+    #endif
+    #include <string.h>
+    """
+    void *memmem(const void *text, size_t length, const void *part, size_t part_length)
+
 from fastbroker.core.wire cimport (
     KNOWN_ACK, KNOWN_CONTENT_LENGTH, KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_REPLY_TO,
     KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, NUMBER_SPACE, SEEN_BACKSLASH, SEEN_COLON, SEEN_CR, SEEN_TRIMMED, OutBuf,
@@ -68,13 +77,12 @@ cdef int content_of(const Frame *frame, Text *scratch, const char *reply_to, siz
     """Fills `content` with views: into the frame as it stands where possible, else into `scratch`."""
     content.body = frame.base + frame.body_start
     content.body_length = frame.body_length
-    content.seen = frame.seen & (SEEN_BACKSLASH | SEEN_CR)
-    if frame.version == 12 and frame.seen & SEEN_BACKSLASH:
-        content.seen |= SEEN_CR     # there may be a \r among the escapes
+    content.seen = frame.seen & SEEN_BACKSLASH
     if (not frame.stripped and reply_to == NULL and not frame.seen & (SEEN_TRIMMED | SEEN_COLON | SEEN_CR)
             and (frame.version >= 11 or not frame.seen & SEEN_BACKSLASH)):
         content.head = frame.base + frame.head_start
         content.head_length = frame.head_end - frame.head_start
+        note_cr(content)
         return 0
     scratch.start = scratch.end = 0
     relay_headers(frame, scratch, reply_to != NULL, content)
@@ -84,7 +92,14 @@ cdef int content_of(const Frame *frame, Text *scratch, const char *reply_to, siz
         relay_length(scratch, content.body_length)
     content.head = scratch.bytes
     content.head_length = scratch.end
+    note_cr(content)
     return 0
+
+
+cdef inline void note_cr(Content *content) noexcept:
+    """An escaped CR is what 1.1 writes in another way than 1.2."""
+    if content.seen and memmem(content.head, content.head_length, b"\\r", 2) != NULL:
+        content.seen |= SEEN_CR
 
 
 cdef int relay_headers(const Frame *frame, Text *scratch, bint without_reply_to, Content *content) except -1:
@@ -144,23 +159,28 @@ cdef int relay_length(Text *scratch, size_t length) except -1:
 
 # ---- frames to a client ----
 
-cdef int put_head(OutBuf *out, const char *head, size_t length, int version) except -1:
-    """Header lines kept in 1.2 encoding, to a receiver of another version.
+cdef bytes head_in_form(const char *head, size_t length, int version):
+    """Header lines kept in 1.2 encoding, as a receiver of another version reads them.
 
     A name with a colon in it cannot be told to a 1.0 receiver at all; that header is left out.
     """
     cdef bytes name, value
     cdef bytes lines = head[:length]
+    cdef list form = []
     for line in lines.splitlines():
         name, _, value = line.partition(b":")
         name = decoded(name, len(name), 12)
         if version >= 11 or b":" not in name:
-            put_header(out, name, decoded(value, len(value), 12), version)
-    return 0
+            form.append(header_line(name, decoded(value, len(value), 12), version))
+    return b"".join(form)
+
+
+cdef bytes header_line(bytes name, bytes value, int version):
+    return b"%b:%b\n" % (encoded(name, version), encoded(value, version))
 
 
 cdef int put_header(OutBuf *out, bytes name, bytes value, int version) except -1:
-    cdef bytes line = b"%b:%b\n" % (encoded(name, version), encoded(value, version))
+    cdef bytes line = header_line(name, value, version)
     outbuf_put(out, line, len(line))
     return 0
 

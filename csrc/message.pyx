@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from fastbroker.core.frame cimport Content, put_head
+from fastbroker.core.frame cimport Content, head_in_form
 from fastbroker.core.wire cimport Census, OutBuf, Shared, outbuf_put, outbuf_put_shared
 
 cdef enum:
@@ -43,10 +43,12 @@ cdef Message *message_new(Census *census, const Content *content, uint64_t id) e
 cdef int put_message_slowly(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,
                             size_t middle_length, int version, const Content *content, Message *owner) except -1:
     """A frame whose body goes by reference, or whose header lines need another form."""
+    cdef bytes head
     outbuf_put(out, prefix, prefix_length)
     outbuf_put(out, middle, middle_length)
     if needs_other_form(content, version):
-        put_head(out, content.head, content.head_length, version)
+        head = head_in_form(content.head, content.head_length, version)
+        outbuf_put(out, head, len(head))
     else:
         outbuf_put(out, content.head, content.head_length)
     outbuf_put(out, b"\n", 1)

@@ -11,12 +11,17 @@
 #define POLLRDHUP 0 /* macOS: a peer that has only shut its side is noticed when it is read from again */
 #endif
 
-static inline int peer_gone(int fd) {
+enum { PEER_THERE, PEER_SILENT, PEER_GONE };
+
+/* PEER_SILENT: it has shut its side, so nothing follows what it has sent already. */
+static inline int peer_state(int fd) {
     struct pollfd look;
     look.fd = fd;
     look.events = POLLRDHUP;
     look.revents = 0;
-    return fd >= 0 && poll(&look, 1, 0) > 0 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+    if (fd < 0 || poll(&look, 1, 0) <= 0)
+        return PEER_THERE;
+    return look.revents & (POLLHUP | POLLERR) ? PEER_GONE : PEER_SILENT;
 }
 
 #endif

@@ -707,9 +707,9 @@ cdef class Session:
         """No frame will follow those that are parked: what is not settled need not wait for them."""
         self.ending = True
         self._park(PARKED_END, NULL, 0)
-        return self._end_subscriptions()
+        return self.end_subscriptions()
 
-    cdef int _end_subscriptions(self) except -1:
+    cdef int end_subscriptions(self) except -1:
         cdef Transaction transaction
         cdef Subscription subscription
         while self.transactions:
@@ -739,7 +739,7 @@ cdef class Session:
         link_leave(&self.waiting)
         link_leave(&self.parking)
         text_free(&self.parked)
-        self._end_subscriptions()
+        self.end_subscriptions()
         if self.temporaries is not None:
             for queue in self.temporaries.values():
                 del self.broker.replies[queue.name]

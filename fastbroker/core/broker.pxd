@@ -43,6 +43,12 @@ cdef struct Limits:
     int max_levels
 
 
+cdef struct Form:
+    # the content of one message for receivers of an older version
+    uint64_t number
+    Content content
+
+
 @cython.final
 cdef class Broker:
     cdef Limits limits
@@ -56,6 +62,8 @@ cdef class Broker:
     cdef Text scratch           # header lines being put together
     cdef Text tail              # what all subscribers of a large fan-out get alike
     cdef bint unlimited         # the last frames of a client that is gone are handled whatever the memory
+    cdef Form forms[2]          # for 1.0 and 1.1
+    cdef list form_heads        # whose bytes they point to
     cdef Link due               # queues to dispatch in this turn
     cdef Link released          # connections that were held and go on in this turn
     cdef Link parking           # sessions with frames that wait for memory
@@ -99,6 +107,7 @@ cdef class Broker:
     cdef int _fan_out(self, Route route, const Content *content, const char *middle, size_t length) except -1
     cdef int _deliver(self, Subscription subscription, Route route, const Content *content, const char *middle,
                       size_t length, Message **message) except -1
+    cdef const Content *_in_form(self, const Content *content, int version) except NULL
     cdef bint _must_wait(self, Subscription subscription, size_t size) noexcept
     cdef int _deliver_private(self, Subscription subscription, Route route, const Content *content,
                               Message **message) except -1

@@ -59,6 +59,7 @@ cdef class Connection:
     cdef void _arm(self) noexcept
     cdef int _on_timer(self) except -1
     cdef int _check_peer(self, uint64_t now) except -1
+    cdef int _check_unread(self) except -1
     cdef int _check_output(self, uint64_t now) except -1
 
 

@@ -69,7 +69,7 @@ cdef bytes encoded(bytes text, int version)
 
 cdef int content_of(const Frame *frame, Text *scratch, const char *reply_to, size_t reply_to_length,
                     Content *content) except -1
-cdef int put_head(OutBuf *out, const char *head, size_t length, int version) except -1
+cdef bytes head_in_form(const char *head, size_t length, int version)
 cdef int put_header(OutBuf *out, bytes name, bytes value, int version) except -1
 cdef int put_raw_header(OutBuf *out, const char *name, size_t name_length, Slice value, int version) except -1
 cdef int put_connected(OutBuf *out, list headers) except -1

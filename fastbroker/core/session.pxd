@@ -67,6 +67,7 @@ cdef class Session:
     cdef uint64_t next_timeout(self) noexcept
     cdef int unpark(self) except -1
     cdef int said_all(self) except -1
+    cdef int end_subscriptions(self) except -1
 
     # inside
     cdef int _on_connected(self, const Frame *frame) except -1
@@ -109,7 +110,6 @@ cdef class Session:
     cdef int _take_back(self, Transaction transaction) except -1
     cdef int _end_transaction(self, Transaction transaction) except -1
     cdef int _on_disconnect(self, const Frame *frame) except -1
-    cdef int _end_subscriptions(self) except -1
     cdef bint _must_park(self, const Frame *frame) noexcept
     cdef int _park(self, int kind, const char *bytes, size_t length) except -1
     cdef void _limit_parked(self) noexcept

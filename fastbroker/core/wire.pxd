@@ -163,7 +163,11 @@ cdef extern from "csrc/outbuf.h":
     void pool_free(Outlets *outlets)
 
 cdef extern from "csrc/peer.h" nogil:
-    int peer_gone(int fd)
+    enum:
+        PEER_THERE
+        PEER_SILENT
+        PEER_GONE
+    int peer_state(int fd)
 
 cdef extern from "csrc/wheel.h":
     enum:

@@ -8,7 +8,7 @@ from itertools import cycle, islice
 import pytest
 from wire import Client, eventually, frame, in_background
 
-CONNECTIONS = int(os.environ.get("FASTBROKER_CENSUS", "2000"))
+CONNECTIONS = int(os.environ.get("FASTBROKER_CENSUS", "10000"))
 AT_A_TIME = 200
 ALIVE = (
     "connections", "sessions", "subscriptions", "queues", "routes", "messages", "deliveries", "transactions", "memory",
