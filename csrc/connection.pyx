@@ -29,7 +29,7 @@ from fastbroker.core.wire cimport (
 )
 
 from fastbroker.core.broker import Refused
-from fastbroker.core.session import LoginRefused
+from fastbroker.core.login import LoginRefused
 
 cdef enum:
     PIECE = 16384           # given to the transport when the kernel is full

@@ -9,7 +9,7 @@ Header lines that go to subscribers are kept in one form, that of STOMP 1.2, and
 only when they hold something that the two versions write differently.
 """
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcpy
 
@@ -25,7 +25,7 @@ cdef extern from *:
 from fastbroker.core.wire cimport (
     KNOWN_ACK, KNOWN_CONTENT_LENGTH, KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_REPLY_TO,
     KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, NUMBER_SPACE, SEEN_BACKSLASH, SEEN_COLON, SEEN_CR, SEEN_TRIMMED, OutBuf,
-    Text, escape, known_of, outbuf_commit, outbuf_put, outbuf_reserve, outbuf_touch, put_number, text_put,
+    Text, escape, known_of, outbuf_commit, outbuf_put, outbuf_reserve, outbuf_touch, parse_number, put_number, text_put,
     text_reserve, unescape,
 )
 
@@ -62,6 +62,11 @@ cdef bytes frame_text(const Frame *frame, int known):
     if value.bytes == NULL:
         return None
     return decoded(value.bytes, value.length, frame.version)
+
+
+cdef bint number_of(bytes text, uint64_t *number) noexcept:
+    """A decimal number of at most ten digits."""
+    return parse_number(text, len(text), 10, number) != 0
 
 
 # ---- what of a SEND reaches subscribers ----

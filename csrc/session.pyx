@@ -17,9 +17,13 @@ from libc.string cimport memchr, memcmp, memcpy
 
 from fastbroker.core.broker cimport Broker, shown, target_of
 from fastbroker.core.frame cimport (
-    Content, Frame, Header, Slice, content_of, decoded, frame_text, frame_value, put_connected, put_error, put_receipt,
+    Content, Frame, Slice, content_of, decoded, frame_text, frame_value, number_of, put_connected, put_error,
+    put_receipt,
 )
 from fastbroker.core.ledger cimport DELIVERY_IN_TRANSACTION, DELIVERY_OUT, NO_SLOT, Delivery, Ledger
+from fastbroker.core.login cimport (
+    agree_on_heart_beats, connected_headers, ends_without_lf, login_of, negotiated_version, short_session,
+)
 from fastbroker.core.message cimport Entry, message_content, message_drop, message_new
 from fastbroker.core.parser cimport PARSE_FRAME, Parser, parse_error
 from fastbroker.core.queue cimport Queue
@@ -33,14 +37,15 @@ from fastbroker.core.transaction cimport (
 from fastbroker.core.wire cimport (
     COMMAND_ABORT, COMMAND_ACK, COMMAND_BEGIN, COMMAND_COMMIT, COMMAND_CONNECT, COMMAND_DISCONNECT, COMMAND_NACK,
     COMMAND_SEND, COMMAND_STOMP, COMMAND_SUBSCRIBE, COMMAND_UNSUBSCRIBE, KNOWN_ACCEPT_VERSION, KNOWN_ACK,
-    KNOWN_BROWSER, KNOWN_CONTENT_LENGTH, KNOWN_CREDIT, KNOWN_DESTINATION, KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID,
-    KNOWN_PASSCODE, KNOWN_PREFETCH_COUNT, KNOWN_PREFETCH_SIZE, KNOWN_RECEIPT, KNOWN_REPLY_TO, KNOWN_REQUEST_ID,
+    KNOWN_BROWSER, KNOWN_CREDIT, KNOWN_DESTINATION, KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID,
+    KNOWN_PASSCODE, KNOWN_PREFETCH_COUNT, KNOWN_PREFETCH_SIZE, KNOWN_RECEIPT, KNOWN_REPLY_TO,
     KNOWN_REQUEUE, KNOWN_SELECTOR, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, Link, OutBuf, link_init, link_join,
     link_joined, link_leave, outbuf_pressure, parse_number, ring_init, ring_take, text_free, text_length, text_put,
     text_use, timer_arm, timer_init,
 )
 
 from fastbroker.core.broker import Refused
+from fastbroker.core.login import LoginRefused
 
 cdef enum:
     PARKED_FRAME
@@ -48,42 +53,8 @@ cdef enum:
     PARKED_END          # of the session
     PARKED_HEAD = 5     # kind and length in front of each
     SEARCH_STEP = 16    # what looking at one delivery costs, in bytes of output
-    LONGEST_INTERVAL = 0x7fffffff
 
 ACK_MODES = {b"auto": ACK_AUTO, b"client": ACK_CLIENT, b"client-individual": ACK_CLIENT_INDIVIDUAL}
-VERSIONS = {b"1.0": 10, b"1.1": 11, b"1.2": 12}
-SHORT_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
-
-class Login:
-    """What a client says about itself in CONNECT: `login`, `passcode` (None when absent), all `headers`, its `peer`."""
-
-    __slots__ = ("login", "passcode", "headers", "peer")
-
-    def __init__(self, login, passcode, headers, peer):
-        self.login = login
-        self.passcode = passcode
-        self.headers = headers
-        self.peer = peer
-
-    def __repr__(self):
-        return f"Login(login={self.login!r}, peer={self.peer!r})"
-
-
-class Identity:
-    """Who a client is, as the authenticator decided; handed to `authorize` with every action."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name):
-        self.name = name
-
-    def __repr__(self):
-        return f"Identity({self.name!r})"
-
-
-class LoginRefused(Exception):
-    """Raised by an authenticator: the text goes to the client, so it must give nothing away."""
 
 
 cdef Session session_new(Broker broker, OutBuf *out, Parser parser, void *connection):
@@ -195,9 +166,12 @@ cdef class Session:
         cdef object answer
         self.login = shown(login).decode() if login is not None else ""
         if version >= 11:
-            self._heart_beats(frame_text(frame, KNOWN_HEART_BEAT))
+            agree_on_heart_beats(frame_text(frame, KNOWN_HEART_BEAT), &self.broker.limits, &self.send_every,
+                                 &self.expect_every)
         self.version = version
-        self.welcome = self._welcome(frame)
+        if not frame.known[KNOWN_ACCEPT_VERSION]:
+            self.short_id = short_session(self.broker.short_sessions)
+        self.welcome = connected_headers(frame, version, self.broker, self.short_id)
         if ends_without_lf(frame):
             self.out.frame_end = 1
         if self.broker.authenticate is None:
@@ -211,39 +185,6 @@ cdef class Session:
             self.login_answer = answer
             return 0
         return self.admit(answer)
-
-    cdef int _heart_beats(self, bytes offer) except -1:
-        """Each direction: the slower of what one side can do and the other wants, or none (STOMP 1.2, "Heart-beating")."""
-        cdef uint64_t can, wants
-        if offer is None:
-            return 0
-        first, _, second = offer.partition(b",")
-        if not number_of(first.strip(), &can) or not number_of(second.strip(), &wants):
-            raise Refused(b"bad heart-beat", b"heart-beat is two numbers of milliseconds, such as heart-beat:10000,10000.")
-        if can and self.broker.limits.heart_beat_receive:
-            self.expect_every = <uint32_t>min(max(can, self.broker.limits.heart_beat_receive), <uint64_t>LONGEST_INTERVAL)
-        if wants and self.broker.limits.heart_beat_send:
-            self.send_every = <uint32_t>min(max(wants, self.broker.limits.heart_beat_send), <uint64_t>LONGEST_INTERVAL)
-        return 0
-
-    cdef list _welcome(self, const Frame *frame):
-        """The headers of CONNECTED. For a client that names no version they have a fixed length: one counts bytes."""
-        cdef bytes request = frame_text(frame, KNOWN_REQUEST_ID)
-        cdef list headers
-        if not frame.known[KNOWN_ACCEPT_VERSION]:
-            self.short_id = short_session(self.broker.short_sessions)
-            headers = [(b"session", self.short_id), (b"version", b"1.0"), (b"heart-beat", b"0,0")]
-        else:
-            headers = [(b"version", b"1.%d" % (self.version - 10)), (b"session", secrets.token_hex(12).encode()),
-                       (b"server", self.broker.server), (b"heart-beat", self._offer())]
-        if request is not None:
-            headers.append((b"response-id", request))
-        return headers
-
-    cdef bytes _offer(self):
-        if self.version < 11:
-            return b"0,0"
-        return b"%d,%d" % (self.broker.limits.heart_beat_send, self.broker.limits.heart_beat_receive)
 
     cdef int admit(self, object identity) except -1:
         """The login is accepted."""
@@ -864,47 +805,6 @@ cdef int refuse_unsupported(const Frame *frame) except -1:
     if frame_text(frame, KNOWN_BROWSER) == b"true":
         raise Refused(b"bad header", b"browser is not supported.")
     return 0
-
-
-cdef bint ends_without_lf(const Frame *frame) noexcept:
-    """One client (AnyEvent::STOMP 0.7) loses frames if a LF follows the NUL; it alone sends an empty content-length."""
-    return frame.known[KNOWN_CONTENT_LENGTH] != 0 and frame_value(frame, KNOWN_CONTENT_LENGTH).length == 0
-
-
-cdef bint number_of(bytes text, uint64_t *number) noexcept:
-    return parse_number(text, len(text), 10, number) != 0
-
-
-cdef int negotiated_version(bytes accepted) except -1:
-    """The highest version both sides know; a client that names none speaks 1.0."""
-    cdef int version = 10 if accepted is None else 0
-    if accepted is not None:
-        for text in accepted.split(b","):
-            version = max(version, VERSIONS.get(text.strip(), 0))
-    if version == 0:
-        raise Refused(b"unsupported version", b"This broker speaks STOMP 1.0, 1.1 and 1.2; accept-version names none of them.")
-    return version
-
-
-cdef object login_of(const Frame *frame, str peer):
-    cdef dict headers = {}
-    cdef const Header *header
-    cdef uint32_t i
-    for i in range(frame.header_count):
-        header = &frame.headers[i]
-        name = (frame.base + header.name)[:header.name_length].decode()
-        headers.setdefault(name, (frame.base + header.value)[:header.value_length].decode())
-    return Login(headers.get("login"), headers.get("passcode"), headers, peer)
-
-
-cdef bytes short_session(set used):
-    """Four characters, unique among the live sessions of its kind."""
-    cdef bytes id
-    while True:
-        id = "".join(secrets.choice(SHORT_ALPHABET) for _ in range(4)).encode()
-        if id not in used:
-            used.add(id)
-            return id
 
 
 # ---- queues ----

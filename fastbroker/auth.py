@@ -12,7 +12,7 @@ from fastbroker.config import Auth
 from fastbroker.errors import StartError
 
 if TYPE_CHECKING:
-    from fastbroker.core.session import Login
+    from fastbroker.core.login import Login
 
 # An identity is whatever the first returns; the broker only keeps it and hands it to the second.
 Authenticate = Callable[["Login"], Awaitable[object] | object]
@@ -22,7 +22,7 @@ Authorize = Callable[[object, str, str], bool]
 class Access(NamedTuple):
     """The two questions. None means that the broker need not ask: the answer is always yes.
 
-    `authenticate` is asked at each CONNECT and may take its time; it raises fastbroker.core.session.LoginRefused.
+    `authenticate` is asked at each CONNECT and may take its time; it raises fastbroker.core.login.LoginRefused.
     `authorize` is asked whether an identity may `"send"` to or `"subscribe"` to a destination.
     """
 

@@ -64,6 +64,7 @@ cdef inline Slice frame_value(const Frame *frame, int known) noexcept:
     return value
 
 cdef bytes frame_text(const Frame *frame, int known)
+cdef bint number_of(bytes text, uint64_t *number) noexcept
 cdef bytes decoded(const char *text, size_t length, int version)
 cdef bytes encoded(bytes text, int version)
 

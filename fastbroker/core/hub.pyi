@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, final
 
-from fastbroker.core.session import Login
+from fastbroker.core.login import Login
 
 @final
 class Hub:
@@ -31,7 +31,7 @@ class Hub:
         ``topic_policies`` are pairs of a topic pattern and ``disconnect``, ``drop-oldest`` or ``drop-newest``: what
         happens to a subscriber that is too slow; the first pattern that matches wins.
         ``authenticate`` is asked at each CONNECT and returns, at once or as an awaitable, an identity of any kind; it
-        raises :class:`~fastbroker.core.session.LoginRefused`. None lets everybody in without being asked.
+        raises :class:`~fastbroker.core.login.LoginRefused`. None lets everybody in without being asked.
         ``authorize`` is asked with that identity, ``"send"`` or ``"subscribe"``, and the destination; the core
         remembers a yes for as long as a session goes on sending there. None allows everything without being asked.
         ``log`` is called as ``log(level, event, **fields)``.

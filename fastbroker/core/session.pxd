@@ -75,9 +75,6 @@ cdef class Session:
     cdef int _receipt(self, const Frame *frame) except -1
     cdef int _close(self, bytes reason) except -1
     cdef int _on_connect(self, const Frame *frame) except -1
-    cdef int _heart_beats(self, bytes offer) except -1
-    cdef list _welcome(self, const Frame *frame)
-    cdef bytes _offer(self)
     cdef int _on_send(self, const Frame *frame) except -1
     cdef int _find_route(self, const Frame *frame) except -1
     cdef int _new_route(self, const char *destination, size_t length) except -1

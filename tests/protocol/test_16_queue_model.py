@@ -84,6 +84,8 @@ class QueueMachine(RuleBasedStateMachine):
     """Some connections do what they like to one queue. After each step the broker comes to rest, and must then agree
     with the model."""
 
+    patience = DEADLINE
+
     def __init__(self, broker: Broker) -> None:
         super().__init__()
         self.broker = broker
@@ -104,10 +106,12 @@ class QueueMachine(RuleBasedStateMachine):
 
     def end_step(self, *, at_once: bool = True) -> None:
         """Wait until nothing more can come, and compare."""
-        end = time.monotonic() + DEADLINE
+        end = time.monotonic() + self.patience
         self.see_what_comes()
         while not self.model.is_settled():
-            assert time.monotonic() < end, f"{self.model.waiting} are not delivered to {self.model.consumers}"
+            if time.monotonic() > end:
+                QueueMachine.patience = 0.5  # a shorter way to the same failure is looked for now
+                pytest.fail(f"{self.model.waiting} are not delivered to {self.model.consumers}")
             time.sleep(0.002)  # a consumer that has just refused something is spared for a moment
             self.see_what_comes()
         self.model.check_order(at_once=at_once)

@@ -1,0 +1,116 @@
+"""CONNECT: what a client asks for and what it is told (STOMP 1.2, "Connecting", "Heart-beating")."""
+import secrets
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from fastbroker.core.broker cimport Broker, Limits
+from fastbroker.core.frame cimport Frame, Header, frame_text, frame_value, number_of
+from fastbroker.core.wire cimport KNOWN_CONTENT_LENGTH, KNOWN_REQUEST_ID
+
+from fastbroker.core.broker import Refused
+
+cdef enum:
+    LONGEST_INTERVAL = 0x7fffffff   # milliseconds
+
+VERSIONS = {b"1.0": 10, b"1.1": 11, b"1.2": 12}
+SHORT_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class Login:
+    """What a client says about itself in CONNECT: `login`, `passcode` (None when absent), all `headers`, its `peer`."""
+
+    __slots__ = ("login", "passcode", "headers", "peer")
+
+    def __init__(self, login, passcode, headers, peer):
+        self.login = login
+        self.passcode = passcode
+        self.headers = headers
+        self.peer = peer
+
+    def __repr__(self):
+        return f"Login(login={self.login!r}, peer={self.peer!r})"
+
+
+class Identity:
+    """Who a client is, as the authenticator decided; handed to `authorize` with every action."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name):
+        self.name = name
+
+    def __repr__(self):
+        return f"Identity({self.name!r})"
+
+
+class LoginRefused(Exception):
+    """Raised by an authenticator: the text goes to the client, so it must give nothing away."""
+
+
+cdef int negotiated_version(bytes accepted) except -1:
+    """The highest version both sides know; a client that names none speaks 1.0."""
+    cdef int version = 10 if accepted is None else 0
+    if accepted is not None:
+        for text in accepted.split(b","):
+            version = max(version, VERSIONS.get(text.strip(), 0))
+    if version == 0:
+        raise Refused(b"unsupported version", b"This broker speaks STOMP 1.0, 1.1 and 1.2; accept-version names none of them.")
+    return version
+
+
+cdef object login_of(const Frame *frame, str peer):
+    cdef dict headers = {}
+    cdef const Header *header
+    cdef uint32_t i
+    for i in range(frame.header_count):
+        header = &frame.headers[i]
+        name = (frame.base + header.name)[:header.name_length].decode()
+        headers.setdefault(name, (frame.base + header.value)[:header.value_length].decode())
+    return Login(headers.get("login"), headers.get("passcode"), headers, peer)
+
+
+cdef bytes short_session(set used):
+    """Four characters, unique among the live sessions of its kind."""
+    cdef bytes id
+    while True:
+        id = "".join(secrets.choice(SHORT_ALPHABET) for _ in range(4)).encode()
+        if id not in used:
+            used.add(id)
+            return id
+
+
+cdef int agree_on_heart_beats(bytes offer, const Limits *limits, uint32_t *send_every, uint32_t *expect_every) except -1:
+    """Each direction: the slower of what one side can do and the other wants, or none."""
+    cdef uint64_t can, wants
+    if offer is None:
+        return 0
+    first, _, second = offer.partition(b",")
+    if not number_of(first.strip(), &can) or not number_of(second.strip(), &wants):
+        raise Refused(b"bad heart-beat", b"heart-beat is two numbers of milliseconds, such as heart-beat:10000,10000.")
+    if can and limits.heart_beat_receive:
+        expect_every[0] = <uint32_t>min(max(can, limits.heart_beat_receive), <uint64_t>LONGEST_INTERVAL)
+    if wants and limits.heart_beat_send:
+        send_every[0] = <uint32_t>min(max(wants, limits.heart_beat_send), <uint64_t>LONGEST_INTERVAL)
+    return 0
+
+
+cdef list connected_headers(const Frame *frame, int version, Broker broker, bytes short_id):
+    """The headers of CONNECTED. With a short id, for a client that names no version, they have a fixed length."""
+    cdef bytes request = frame_text(frame, KNOWN_REQUEST_ID)
+    cdef bytes beats = b"0,0"
+    cdef list headers
+    if version >= 11:
+        beats = b"%d,%d" % (broker.limits.heart_beat_send, broker.limits.heart_beat_receive)
+    if short_id is not None:
+        headers = [(b"session", short_id), (b"version", b"1.0"), (b"heart-beat", b"0,0")]
+    else:
+        headers = [(b"version", b"1.%d" % (version - 10)), (b"session", secrets.token_hex(12).encode()),
+                   (b"server", broker.server), (b"heart-beat", beats)]
+    if request is not None:
+        headers.append((b"response-id", request))
+    return headers
+
+
+cdef bint ends_without_lf(const Frame *frame) noexcept:
+    """One client (AnyEvent::STOMP 0.7) loses frames if a LF follows the NUL; it alone sends an empty content-length."""
+    return frame.known[KNOWN_CONTENT_LENGTH] != 0 and frame_value(frame, KNOWN_CONTENT_LENGTH).length == 0

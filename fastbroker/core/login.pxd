@@ -1,0 +1,12 @@
+"""Reading a CONNECT."""
+from libc.stdint cimport uint32_t
+
+from fastbroker.core.broker cimport Broker, Limits
+from fastbroker.core.frame cimport Frame
+
+cdef int negotiated_version(bytes accepted) except -1
+cdef int agree_on_heart_beats(bytes offer, const Limits *limits, uint32_t *send_every, uint32_t *expect_every) except -1
+cdef list connected_headers(const Frame *frame, int version, Broker broker, bytes short_id)
+cdef bytes short_session(set used)
+cdef object login_of(const Frame *frame, str peer)
+cdef bint ends_without_lf(const Frame *frame) noexcept

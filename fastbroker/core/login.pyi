@@ -1,0 +1,35 @@
+"""CONNECT as Python meets it: who wants in, who that is, and the refusal."""
+
+class Login:
+    """What a client says about itself in CONNECT, as an authenticator is shown it."""
+
+    login: str | None
+    """The ``login`` header, or None when there is none."""
+    passcode: str | None
+    """The ``passcode`` header, or None when there is none. It is kept out of ``repr()``."""
+    headers: dict[str, str]
+    """All headers; of a repeated one the first counts."""
+    peer: str
+    """Where the client is: ``host:port``, ``[host]:port``, or ``unix``."""
+
+    def __init__(self, login: str | None, passcode: str | None, headers: dict[str, str], peer: str) -> None: ...
+
+class Identity:
+    """Who a client is, as an authenticator decided. Any other object will do as well: the core only hands it on."""
+
+    name: str
+    """As logs and permissions know the client."""
+
+    def __init__(self, name: str) -> None: ...
+
+class LoginRefused(Exception):
+    """Raised by an authenticator that lets nobody in.
+
+    Its text is the body of the ERROR frame, so it must not tell which of the two was wrong, login or passcode.
+    """
+
+VERSIONS: dict[bytes, int]
+"""Versions that a CONNECT may accept, and the numbers they go by inside: 10, 11, 12."""
+
+SHORT_ALPHABET: str
+"""What session ids of clients that name no version are made of."""
