@@ -30,6 +30,7 @@ def switch(name: str) -> bool:
 
 debug, coverage, sanitize = switch("DEBUG"), switch("COVERAGE"), switch("SANITIZE")
 variant = "-".join(name for name in ("debug", "coverage", "sanitize") if switch(name.upper()))
+build_dir = None if coverage else str(Path("build", variant, "cython"))
 checked = debug or sanitize
 
 macros = [] if checked else [("NDEBUG", "1"), ("CYTHON_WITHOUT_ASSERTIONS", "1")]
@@ -55,11 +56,10 @@ extensions = [
 ]
 
 
-
 def forget_if_older_than_its_declarations(source: Path) -> None:
     """Cython looks for x.pxd beside x.pyx; ours is elsewhere, so a change there would go unnoticed."""
     declared = Path("fastbroker", "core", f"{source.stem}.pxd")
-    generated = Path("build", variant, "cython", "csrc", f"{source.stem}.c")
+    generated = Path(build_dir or ".", "csrc", f"{source.stem}.c")
     if generated.exists() and declared.stat().st_mtime > generated.stat().st_mtime:
         generated.unlink()
 
@@ -70,7 +70,7 @@ for source in Path("csrc").glob("*.pyx"):
 core = cythonize(
     [] if switch("THIN") else extensions,
     include_path=["."],
-    build_dir=None if coverage else str(Path("build", variant, "cython")),
+    build_dir=build_dir,
     compiler_directives={
         "language_level": "3",
         "boundscheck": debug,

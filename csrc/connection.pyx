@@ -33,7 +33,7 @@ from fastbroker.core.login import LoginRefused
 
 cdef enum:
     PIECE = 16384           # given to the transport when the kernel is full
-    OUTPUT_SLICE = 1048576  # bytes of output that one connection may cause before others are served
+    OUTPUT_SLICE = 4194304  # bytes of output that one connection may cause before others are served
     PEER_CHECK = 1000       # milliseconds between looks at a peer that is not read from for want of memory
     BULK_LAG = 65536        # bytes that a large fan-out may be behind before its publishers wait
 

@@ -22,12 +22,13 @@ from fastbroker.core.broker cimport Broker
 from fastbroker.core.connection cimport Connection, connection_new
 from fastbroker.core.session cimport Session
 from fastbroker.core.wire cimport (
-    SCAN_SLACK, Link, ring_empty, ring_init, ring_splice, ring_take, wheel_advance,
+    SCAN_SLACK, Link, pool_free, pool_trim, ring_empty, ring_init, ring_splice, ring_take, wheel_advance,
 )
 
 cdef enum:
     TICK_EVERY = 20         # milliseconds
     LONGEST_STEP = 200      # of the clock; more means that the process stood still
+    TRIM_EVERY = 50         # ticks
     BULK_SLICE = 128        # connections of large fan-outs flushed in one turn
 
 
@@ -163,6 +164,11 @@ cdef class Hub:
         self.ticking = False
         self._set_clock()
         wheel_advance(&self.broker.wheel, self.broker.now)
+        self.ticks += 1
+        if self.ticks % TRIM_EVERY == 0:
+            pool_trim(&self.broker.outlets)
         if self.broker.census.connections or self.broker.queues.count:
             self.tick_on()
+        else:
+            pool_free(&self.broker.outlets)
         self.schedule()

@@ -29,7 +29,7 @@
 #endif
 
 #define POOL_CLASSES 6
-#define POOL_CLASS_BYTES ((size_t)8 << 20)
+#define POOL_CLASS_BYTES ((size_t)32 << 20)
 #define SMALLEST_BUFFER ((size_t)1024)
 #define MOST_PIECES 64
 
@@ -57,6 +57,7 @@ typedef struct Outlets {
     Link dirty, bulk;
     void *pool[POOL_CLASSES];
     size_t pooled[POOL_CLASSES];
+    size_t idle[POOL_CLASSES]; /* the least that was pooled since the last trim: nobody needed it */
     size_t soft, low, hard;
     size_t own; /* from here on a client that does not read its answers is not read from */
     Census *census;
@@ -132,6 +133,8 @@ static inline void *pool_take(Outlets *outlets, unsigned size_class) {
         return malloc(class_bytes(size_class));
     outlets->pool[size_class] = *(void **)buffer;
     outlets->pooled[size_class] -= class_bytes(size_class);
+    if (outlets->pooled[size_class] < outlets->idle[size_class])
+        outlets->idle[size_class] = outlets->pooled[size_class];
     return buffer;
 }
 
@@ -145,13 +148,20 @@ static inline void pool_give(Outlets *outlets, unsigned size_class, void *buffer
     outlets->pooled[size_class] += class_bytes(size_class);
 }
 
-static inline void pool_free(Outlets *outlets) {
+/* Gives back to the system what was not needed since the last call. */
+static inline void pool_trim(Outlets *outlets) {
     unsigned size_class;
-    for (size_class = 0; size_class < POOL_CLASSES; size_class++)
-        while (outlets->pool[size_class] != NULL) {
-            outlets->pooled[size_class] = POOL_CLASS_BYTES;
+    for (size_class = 0; size_class < POOL_CLASSES; size_class++) {
+        size_t surplus = outlets->idle[size_class];
+        for (; surplus > 0; surplus -= class_bytes(size_class))
             free(pool_take(outlets, size_class));
-        }
+        outlets->idle[size_class] = outlets->pooled[size_class];
+    }
+}
+
+static inline void pool_free(Outlets *outlets) {
+    pool_trim(outlets);
+    pool_trim(outlets);
 }
 
 static inline void outbuf_give_back(OutBuf *out) {

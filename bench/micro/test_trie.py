@@ -1,8 +1,4 @@
-"""Topic trie: what a match, a subscribe and an unsubscribe cost among a million subscriptions.
-
-Run with ``pytest bench/micro/test_trie.py``. Times are of rounds of BATCH calls from Python;
-`ns_each` in the extra information is one call, with some 50 ns of Python in it.
-"""
+"""Topic trie: what a match, a subscribe and an unsubscribe cost among a million subscriptions."""
 
 from __future__ import annotations
 
@@ -13,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from bench.micro.conftest import Measure
 from fastbroker.core.trie import PatternTable, matches_pattern
 
-PATTERNS = 100_000
 SUBSCRIBERS = 10  # of each pattern
 BATCH = 1_000
 REGIONS = [b"eu", b"us", b"asia", b"africa", b"oceania", b"latam"]
 METRICS = [b"temperature", b"humidity", b"pressure", b"status", b"alarm", b"voltage"]
+
+pytestmark = pytest.mark.benchmark(group="trie")
 
 
 def name(rng: random.Random) -> bytes:
@@ -50,8 +48,8 @@ def some(make: Callable[[random.Random], bytes], count: int, seed: int) -> list[
 
 
 @pytest.fixture(scope="module")
-def patterns() -> list[bytes]:
-    return some(pattern, PATTERNS, 1)
+def patterns(measuring: bool) -> list[bytes]:
+    return some(pattern, 100_000 if measuring else BATCH, 1)
 
 
 @pytest.fixture(scope="module")
@@ -65,47 +63,45 @@ def million(patterns: list[bytes]) -> Iterator[PatternTable]:
     gc.enable()
 
 
-def measure(benchmark: Any, batch: Callable[[], object]) -> None:
-    benchmark(batch)
-    benchmark.extra_info["ns_each"] = round(benchmark.stats.stats.median / BATCH * 1e9)
+def shuffled_names(patterns: list[bytes]) -> list[bytes]:
+    """So many, in no order, that what a match needs is rarely in the processor's caches."""
+    names = [each for each in patterns if b"*" not in each and b"#" not in each]
+    random.Random(2).shuffle(names)
+    return names
 
 
-def test_match_names_at_random(benchmark: Any, million: PatternTable, patterns: list[bytes]) -> None:
-    """Every round takes other names, so that what it needs is rarely in the processor's caches."""
-    subscribed = [each for each in patterns if b"*" not in each and b"#" not in each]
-    random.Random(2).shuffle(subscribed)
-    names = iter(subscribed * 1000)
-    count = million.count
-    measure(benchmark, lambda: [count(next(names)) for _ in range(BATCH)])
-    benchmark.extra_info["bytes_per_subscription"] = round(million.trie.memory / len(million)) + 24
+def test_match_names_at_random(
+    micro: Any, each: Measure, benchmark: Any, million: PatternTable, patterns: list[bytes]
+) -> None:
+    names = shuffled_names(patterns)
+    benchmark.extra_info["bytes of a subscription"] = round(million.trie.memory / len(million)) + 24
+    each(lambda count: micro.match(million.trie, names, count), 1, len(names))
 
 
-def test_match_few_names(benchmark: Any, million: PatternTable, patterns: list[bytes]) -> None:
-    names = random.Random(3).sample(patterns, 20) * (BATCH // 20)
-    count = million.count
-    measure(benchmark, lambda: [count(each) for each in names])
+def test_match_few_names(micro: Any, each: Measure, million: PatternTable, patterns: list[bytes]) -> None:
+    names = random.Random(3).sample(patterns, 20)
+    each(lambda count: micro.match(million.trie, names, count), BATCH, BATCH * len(names))
 
 
-def test_match_nothing(benchmark: Any, million: PatternTable) -> None:
+def test_match_nothing(micro: Any, each: Measure, million: PatternTable) -> None:
     names = [b"nowhere.site%d.device%d.status" % (n, n) for n in range(BATCH)]
-    count = million.count
-    measure(benchmark, lambda: [count(each) for each in names])
+    each(lambda count: micro.match(million.trie, names, count), 10, 10 * BATCH)
 
 
-def test_find_values(benchmark: Any, million: PatternTable, patterns: list[bytes]) -> None:
-    """As above with a list of the values, as Python sees them."""
+def test_find_values_from_python(each: Measure, million: PatternTable, patterns: list[bytes]) -> None:
+    """With a list of the values, as Python sees them."""
     names = random.Random(4).sample(patterns, BATCH)
     find = million.find
-    measure(benchmark, lambda: [find(each) for each in names])
+    each(lambda count: [find(each) for each in names], BATCH)
 
 
-def test_insert_and_remove(benchmark: Any, million: PatternTable) -> None:
-    """A pattern that is not there yet comes and goes: both together."""
-    fresh = [each + b".x" for each in some(pattern, BATCH, 5) if not each.endswith(b">")]
+def test_insert_and_remove(each: Measure, million: PatternTable) -> None:
+    """A pattern that is not there yet comes and goes: both together, with an object of Python's."""
+    fresh = [each + b".x" for each in some(pattern, BATCH, 5)]
     add, discard = million.add, million.discard
-    measure(benchmark, lambda: [discard(add(each, 0)) for each in fresh])
+    each(lambda count: [discard(add(each, 0)) for each in fresh], BATCH)
 
 
-def test_one_pattern_against_one_name(benchmark: Any) -> None:
+def test_one_pattern_against_one_name(each: Measure) -> None:
     names = some(name, BATCH, 6)
-    measure(benchmark, lambda: [matches_pattern(b"eu.#.status", each) for each in names])
+    each(lambda count: [matches_pattern(b"eu.#.status", each) for each in names], BATCH)

@@ -22,6 +22,7 @@ cdef class Hub:
     cdef uint64_t real          # monotonic milliseconds when the clock was last set
     cdef readonly int64_t unauthenticated
     cdef int64_t most_connections
+    cdef uint64_t ticks
     cdef bint turn_due
     cdef bint ticking
     cdef readonly bint draining

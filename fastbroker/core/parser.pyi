@@ -1,5 +1,10 @@
 """The frame parser's face to Python."""
 
+from typing import Self
+
+from typing_extensions import disjoint_base
+
+@disjoint_base
 class FrameReader:
     """Bytes in, whole frames out: reads what clients write, exactly as the broker does.
 
@@ -15,8 +20,8 @@ class FrameReader:
     version: int
     """By whose rules the next frame is read."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         version: int = 12,
         *,
         strict: bool = False,
@@ -25,7 +30,7 @@ class FrameReader:
         max_header_line: int = 8192,
         max_header_block: int = 65536,
         max_headers: int = 100,
-    ) -> None: ...
+    ) -> Self: ...
     def feed(self, data: bytes) -> list[tuple[str, list[tuple[bytes, bytes]], bytes]]:
         """Take the next piece of the stream and return the frames that are complete now.
 

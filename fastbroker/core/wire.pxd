@@ -160,6 +160,7 @@ cdef extern from "csrc/outbuf.h":
     ssize_t outbuf_send(OutBuf *out, int fd)
     size_t outbuf_peek(const OutBuf *out, const char **data, size_t most)
     void outbuf_consume(OutBuf *out, size_t length)
+    void pool_trim(Outlets *outlets)
     void pool_free(Outlets *outlets)
 
 cdef extern from "csrc/peer.h" nogil:

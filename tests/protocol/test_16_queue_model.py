@@ -331,7 +331,7 @@ def test_a_queue_does_what_the_model_does(broker_with: Callable[..., Broker]) ->
     queues = {"nack_delay": 0.001, "max_deliveries": MAX_DELIVERIES, "dead_letter": DEAD_LETTERS}
     broker = broker_with(queues=queues)
     run_state_machine_as_test(
-        lambda: QueueMachine(broker),
+        lambda: QueueMachine(broker),  # type: ignore[arg-type]
         settings=settings(
             max_examples=EXAMPLES, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
         ),

@@ -345,17 +345,15 @@ ESCAPED = {
 )
 def test_any_headers_and_any_body(version: int, headers: list[tuple[str, str]], body: bytes, places: list[int]) -> None:
     headers = [("content-length", str(len(body))), *headers]
-    if version == 11:  # a CR in front of the LF is data there, so that is fine as well
-        headers = [(name, value) for name, value in headers if name != "\r" or value]
     escapes = str.maketrans(ESCAPED[version])
     lines = [f"{name.translate(escapes)}:{value.translate(escapes)}" for name, value in headers]
     stream = "\n".join(["SEND", *lines, "", ""]).encode() + body + b"\0"
     expected = ("SEND", [(name.encode(), value.encode()) for name, value in headers], body)
-    options = {"max_header_line": 1 << 20, "max_header_block": 1 << 24}
+    options: dict[str, Any] = {"max_header_line": 1 << 20, "max_header_block": 1 << 24}
     assert outcome(FrameReader(version, **options), cut(stream, places)) == ([expected], "")
 
 
 @every_version
 def test_small_limits_do_not_depend_on_the_version(version: int) -> None:
     stream = b"SEND\na:1\na:2\na:3\na:4\n\n\0"
-    assert outcome(FrameReader(**{**SMALL, "version": version}), [stream])[1] == "too many headers"
+    assert outcome(FrameReader(version, **SMALL), [stream])[1] == "too many headers"
