@@ -95,9 +95,9 @@ class Limits(Table, frozen=True):
     queue_idle_timeout: Annotated[
         float, seconds("A queue that is empty and that nobody uses is gone after this time.", 0.1, 30 * DAY)
     ] = 60.0
-    frame_timeout: Annotated[
-        float, seconds("A frame that has begun must be complete after this time.", 0.1, DAY)
-    ] = 60.0
+    frame_timeout: Annotated[float, seconds("A frame that has begun must be complete after this time.", 0.1, DAY)] = (
+        60.0
+    )
     outbound_soft: Annotated[
         int,
         size(

@@ -1,0 +1,146 @@
+# Every target sets up what it needs and does nothing twice. All it takes is Python 3.11 or newer, a C compiler, and a
+# package registry to install from. Works with GNU make 3.81 and newer, so also with that of macOS.
+#
+#   PYTHON=...   the interpreter to make the environment with (default: what .ci/pythons --one finds)
+#   VENV=...     where that environment is (default: .venv)
+#   ARGS=...     further arguments for the program behind run, test, fuzz, bench, bench-micro
+
+PYTHON ?=
+VENV ?= .venv
+ARGS ?=
+FUZZ_SECONDS ?= 60
+
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check -q
+# A test that hangs is ended.
+PYTEST := -m pytest --timeout=300
+STAMPS := $(VENV)/stamps
+
+CORE := $(wildcard csrc/*.pyx csrc/*.h fastbroker/core/*.pxd) setup.py
+THIN := $(shell find fastbroker -name '*.py' -o -name '*.pyi')
+
+# The tests that need no other programs; slow builds run them too.
+OWN_TESTS := tests/unit tests/protocol
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint debug-test sanitize coverage fuzz bench bench-micro wheel wheels clean
+.DELETE_ON_ERROR:
+
+help: ## say what there is
+	@echo "make <target>:"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+
+run: build ## start the broker on its default address, 127.0.0.1:61613
+	@exec $(VENV)/bin/fastbroker serve $(ARGS)
+
+build: $(STAMPS)/installed $(STAMPS)/built ## compile the core in place, into an environment of its own (.venv)
+
+test: build $(STAMPS)/tools ## run the whole test suite
+	@echo "== installing the clients that the broker is tested with"
+	$(PY) tests/interop/install_peers.py
+	$(PY) $(PYTEST) $(ARGS)
+
+lint: build $(STAMPS)/tools ## ruff, mypy, and whether the .pyi files tell the truth
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -m mypy .ci/check_wheel.py .ci/wheels.py
+	$(PY) -m mypy.stubtest --concise --allowlist .ci/stubtest-allowlist \
+		--ignore-missing-stub --ignore-positional-only --ignore-disjoint-bases \
+		$(patsubst fastbroker/core/%.pyi,fastbroker.core.%,$(wildcard fastbroker/core/*.pyi))
+
+# ---- builds with switches, each in its own directory ----
+
+# Only what is installed and what PYTHONPATH names is imported, so the build in place is not taken by mistake.
+in_variant = PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/$(1)/lib:$(CURDIR)" FASTBROKER_TEST_DEADLINE=30
+is_variant = -c "import fastbroker.core.hub as hub; assert '/build/$(1)/' in hub.__file__, hub.__file__"
+
+debug-test: build/debug/built $(STAMPS)/tools ## build with bounds checks and C asserts; run the unit and protocol tests on it
+	@$(call in_variant,debug) $(PY) $(call is_variant,debug)
+	$(call in_variant,debug) $(PY) $(PYTEST) $(OWN_TESTS) $(ARGS)
+
+sanitize: build/sanitize/built $(STAMPS)/tools ## the same with the address and undefined-behaviour sanitizers
+	@$(call in_variant,sanitize) $(sanitized) $(PY) $(call is_variant,sanitize)
+	$(call in_variant,sanitize) $(sanitized) $(PY) $(PYTEST) $(OWN_TESTS) $(ARGS)
+
+# The sanitizer must be there before the interpreter is; the interpreter's own leaks at exit are not ours.
+CC_FOR_PYTHON = $(firstword $(shell $(PY) -c "import os, sysconfig; print(os.environ.get('CC') or sysconfig.get_config_var('CC'))"))
+sanitized = LD_PRELOAD="$$($(CC_FOR_PYTHON) -print-file-name=libasan.so)" PYTHONMALLOC=malloc \
+	ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1
+
+build/debug/built: switch = FASTBROKER_DEBUG
+build/sanitize/built: switch = FASTBROKER_SANITIZE
+build/debug/built build/sanitize/built: build/%/built: $(CORE) $(THIN) $(STAMPS)/ready
+	@echo "== compiling the core, $*"
+	rm -rf build/$*/lib/fastbroker/*.py
+	$(switch)=1 $(PY) setup.py -q build --build-base build/$* --build-lib build/$*/lib
+	@touch $@
+
+# coverage.py's Cython plugin wants sources, C files and modules in one tree: a copy of this one.
+TREE := build/coverage/tree
+
+coverage: $(STAMPS)/tools $(STAMPS)/ready ## line coverage of the core and of the thin layer, report in build/coverage/html
+	@mkdir -p $(TREE)
+	tar cf - --exclude '*.so' --exclude __pycache__ --exclude build \
+		setup.py pyproject.toml LICENSE csrc fastbroker tests bench docs | tar xf - -C $(TREE)
+	cd $(TREE) && FASTBROKER_COVERAGE=1 "$(abspath $(PY))" setup.py -q build_ext --inplace
+	rm -rf $(TREE)/build/coverage
+	cd $(TREE) && PYTHONPATH="$(CURDIR)/$(TREE)" FASTBROKER_TEST_DEADLINE=30 \
+		"$(abspath $(PY))" -m coverage run $(PYTEST) $(OWN_TESTS) $(ARGS)
+	cd $(TREE) && "$(abspath $(PY))" -m coverage combine -q && "$(abspath $(PY))" -m coverage html -q --title fastbroker
+	@rm -rf build/coverage/html && cp -R $(TREE)/build/coverage/html build/coverage/html
+	cd $(TREE) && "$(abspath $(PY))" -m coverage report
+
+# ---- more ----
+
+fuzz: build $(STAMPS)/tools ## the tests that feed it garbage, FUZZ_SECONDS (60) for each
+	FASTBROKER_FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest tests/fuzz -v $(ARGS)
+
+bench: build $(STAMPS)/tools ## measure the broker, a raw relay and nats-server in one run
+	$(PY) -m bench.run $(ARGS)
+
+bench-micro: build $(STAMPS)/tools ## measure parser, trie, route look-up, encoding and queue by themselves
+	$(PY) -m pytest bench/micro --benchmark-only $(ARGS)
+
+wheel: $(STAMPS)/tools ## build one wheel, install it into an empty environment and serve a message
+	$(PY) .ci/wheels.py "$$($(PY) -c 'import sys; print(sys._base_executable)')"
+
+wheels: $(STAMPS)/tools build/wheels/built ## the same for every CPython from 3.11 on that is found on this machine
+
+build/wheels/built: $(CORE) $(THIN) pyproject.toml MANIFEST.in LICENSE .ci/wheels.py .ci/check_wheel.py .ci/pythons
+	$(PY) .ci/wheels.py
+	@touch $@
+
+clean: ## remove everything that these targets have made
+	rm -rf .venv build dist bench/build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .benchmarks .coverage
+	rm -f fastbroker/core/*.so
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- the environment, step by step ----
+
+$(STAMPS)/ready: pyproject.toml
+	@if [ ! -x $(PY) ]; then \
+		python="$(PYTHON)"; \
+		[ -n "$$python" ] || python=$$(.ci/pythons --one) || exit 1; \
+		echo "== making $(VENV) with $$python"; \
+		"$$python" -m venv $(VENV); \
+	fi
+	@echo "== installing what the build needs"
+	@$(PIP) install -U 'pip>=25.1'
+	@$(PIP) install --group build
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/built: $(CORE) $(STAMPS)/ready
+	@echo "== compiling the core"
+	$(PY) setup.py -q build_ext --inplace
+	@touch $@
+
+$(STAMPS)/installed: pyproject.toml $(STAMPS)/ready | $(STAMPS)/built
+	@echo "== installing what the broker needs"
+	@FASTBROKER_THIN=1 PYTHONWARNINGS=ignore $(PIP) install --no-build-isolation --editable .
+	@touch $@
+
+$(STAMPS)/tools: pyproject.toml $(STAMPS)/ready
+	@echo "== installing what the tests need"
+	@$(PIP) install --group dev
+	@touch $@

@@ -1,0 +1,59 @@
+"""The house has floors: a file uses its own and those below, and the compiled half knows nothing of the thin one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from tree import COMPILED, DECLARATIONS, FLOOR, ROOT, SOURCES, THIN, code_of, modules_named_in, rooms_of, shown
+
+WRITES = re.compile(r"\b(outbuf_send|transport\s*\.\s*(?:write|writelines|sendto))\s*\(")
+SYSTEM_CALL = re.compile(r"(?<![\w.])(send|sendto|sendmsg|write|writev)\s*\(")
+
+
+@pytest.mark.parametrize("path", COMPILED, ids=shown)
+def test_every_file_has_its_floor(path: Path) -> None:
+    assert path.stem in FLOOR, f"say in tests/architecture/tree.py which floor {shown(path)} belongs to"
+
+
+@pytest.mark.parametrize("path", COMPILED, ids=shown)
+def test_a_file_uses_its_own_floor_and_those_below(path: Path) -> None:
+    above = {room for room in rooms_of(path) if FLOOR[room] > FLOOR[path.stem]}
+    assert not above, f"{shown(path)} is on floor {FLOOR[path.stem]} and must not know of {sorted(above)}"
+
+
+@pytest.mark.parametrize("path", COMPILED, ids=shown)
+def test_the_compiled_half_imports_nothing_from_the_other(path: Path) -> None:
+    ours = {name for name in modules_named_in(path) if name.split(".")[0] == "fastbroker"}
+    assert not {name for name in ours if not name.startswith("fastbroker.core.")}
+
+
+def test_what_is_looked_for_is_found() -> None:
+    rooms = {path.name: rooms_of(path) for path in COMPILED}
+    assert "session" in rooms["connection.pyx"]
+    assert "ring" in rooms["outbuf.h"]
+    assert "census" in rooms["wire.pxd"]
+    assert WRITES.search(code_of(ROOT / "csrc" / "connection.pyx"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=shown)
+def test_every_module_is_declared(path: Path) -> None:
+    assert ROOT / "fastbroker" / "core" / f"{path.stem}.pxd" in DECLARATIONS
+
+
+def test_only_the_connection_writes_to_a_socket() -> None:
+    writers = {path.name for path in SOURCES if WRITES.search(code_of(path))}
+    callers = {path.name for path in COMPILED if path.suffix != ".pxd" and SYSTEM_CALL.search(code_of(path))}
+    assert writers == {"connection.pyx"}
+    assert callers <= {"outbuf.h"}
+
+
+def test_the_connection_writes_in_one_function() -> None:
+    functions = re.split(r"(?m)^    (?:cdef|def|async def) ", code_of(ROOT / "csrc" / "connection.pyx"))
+    assert [text.split("(")[0] for text in functions if WRITES.search(text)] == ["int _write"]
+
+
+def test_the_thin_layer_writes_to_no_client() -> None:
+    serving = [path for path in THIN if path.name not in ("client.py", "cli_client.py")]
+    assert not [shown(path) for path in serving if re.search(r"\b(transport|writer)\s*\.\s*write", code_of(path))]
