@@ -1,0 +1,58 @@
+"""Compiles a .pyx file that cimports fastbroker.core, for what has no face to Python, and imports it.
+
+What it makes lies in build/faces and is made anew when the source, or anything it cimports or includes, has changed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from sysconfig import get_config_var
+from types import ModuleType
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def compiled(source: Path) -> ModuleType:
+    """The module that `source` makes. Raises CalledProcessError, with the compiler's words, when it makes none."""
+    sanitize = "asan" in os.environ.get("LD_PRELOAD", "")  # then what is tested with the sanitizers is built with them
+    target = ROOT / "build" / ("faces-sanitized" if sanitize else "faces")
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    command = [sys.executable, __file__, str(source.relative_to(ROOT)), str(target), *["sanitize"] * sanitize]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    spec = spec_from_file_location(source.stem, target / f"{source.stem}{get_config_var('EXT_SUFFIX')}")
+    assert spec
+    assert spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def build(source: str, target: str, *switches: str) -> None:
+    """Compile; does nothing when there is nothing to do."""
+    cythonize = import_module("Cython.Build").cythonize  # imported like this, since they have no type hints
+    setuptools = import_module("setuptools")
+    checks = ["-fsanitize=address,undefined", "-g"] if "sanitize" in switches else []
+    extension = setuptools.Extension(
+        Path(source).stem,
+        [source],
+        include_dirs=["."],
+        depends=sorted(str(header) for header in Path("csrc").glob("*.h")),
+        define_macros=[("NDEBUG", "1")],
+        extra_compile_args=["-O3", "-g0", "-Wall", "-Wextra", "-Wno-unused-function", *checks],
+        extra_link_args=checks,
+    )
+    directives = {"language_level": "3", "boundscheck": False, "wraparound": False, "cdivision": True}
+    modules = cythonize([extension], include_path=["."], build_dir=target, compiler_directives=directives, quiet=True)
+    command = setuptools.Distribution({"ext_modules": modules}).get_command_obj("build_ext")
+    command.build_lib = command.build_temp = target
+    command.ensure_finalized()
+    command.run()
+
+
+if __name__ == "__main__":
+    build(*sys.argv[1:])

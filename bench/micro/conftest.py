@@ -1,0 +1,62 @@
+"""Micro benchmarks: one operation many times, the loop in C, and what one of them takes.
+
+pytest bench/micro --benchmark-only       measure; the table "each" at the end is in nanoseconds
+pytest bench/micro --benchmark-disable    only see whether they run
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from bench.micro.compiled import compiled
+
+
+class Measure(Protocol):
+    """The fixture `each`."""
+
+    def __call__(self, run: Callable[[int], object], count: int, operations: int = 0) -> None: ...
+
+
+SECOND = 1e9
+
+
+@pytest.fixture(scope="session")
+def micro() -> Any:
+    """The loops in C (micro.pyx)."""
+    return compiled(Path(__file__).with_name("micro.pyx"))
+
+
+@pytest.fixture(scope="session")
+def measuring(pytestconfig: pytest.Config) -> bool:
+    """Whether times matter, or only that it runs."""
+    return not pytestconfig.getoption("benchmark_disable")
+
+
+@pytest.fixture
+def each(benchmark: Any) -> Measure:
+    """Measure `run(count)`: what one operation takes. There are `count` of them unless `operations` says otherwise."""
+
+    def measure(run: Callable[[int], object], count: int, operations: int = 0) -> None:
+        benchmark.extra_info["operations"] = operations or count
+        benchmark.pedantic(run, args=(count,), rounds=15, warmup_rounds=1)
+
+    return measure
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """One line for each benchmark: nanoseconds for one operation, the median and the best of all rounds."""
+    session = getattr(config, "_benchmarksession", None)
+    measured = [each for each in getattr(session, "benchmarks", []) if each and "operations" in each.extra_info]
+    if not measured:
+        return
+    terminalreporter.section("each, in nanoseconds")
+    terminalreporter.write_line(f"{'median':>10} {'best':>10} {'million/s':>10}")
+    for one in measured:
+        median, best = (value / one.extra_info["operations"] * SECOND for value in (one.stats.median, one.stats.min))
+        others = [f"{value} {name}" for name, value in one.extra_info.items() if name != "operations"]
+        name = ", ".join([one.name, *others])
+        terminalreporter.write_line(f"{median:10.1f} {best:10.1f} {1e3 / median:10.2f}  {name}")

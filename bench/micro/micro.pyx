@@ -1,0 +1,304 @@
+"""Loops in C over the parts of the core that have no face to Python. Every `run` repeats one operation `rounds` times.
+
+What goes to clients goes to an Output, which is emptied now and then as a socket would empty it.
+"""
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+from fastbroker.core.broker cimport Broker
+from fastbroker.core.frame cimport Content, Frame, content_of, frame_free, frame_init
+from fastbroker.core.ledger cimport Ledger, put_ack
+from fastbroker.core.message cimport (
+    MIDDLE_SPACE, Entry, Message, message_drop, message_keep, message_new, put_message, put_middle,
+)
+from fastbroker.core.parser cimport PARSE_FRAME, Parser, ParserLimits
+from fastbroker.core.queue cimport Queue, queue_new
+from fastbroker.core.route cimport ROUTE_TOPIC, Route
+from fastbroker.core.subscription cimport ACK_AUTO, ACK_CLIENT_INDIVIDUAL, Subscription, subscription_new
+from fastbroker.core.trie cimport Matches, Trie, matches_free
+from fastbroker.core.wire cimport (
+    SCAN_SLACK, Link, OutBuf, outbuf_consume, outbuf_free, outbuf_init, outbuf_pending, ring_init, ring_take, text_free,
+    Text,
+)
+
+from fastbroker.config import Config, hub_settings
+
+cdef enum:
+    EMPTY_EVERY = 64        # operations between two system calls
+
+
+def make_broker():
+    """A broker with default settings, without sockets."""
+    return Broker({**hub_settings(Config()), "max_connections": 0}, [], None, None, None, "fastbroker/bench")
+
+
+cdef class Parsing:
+    """Frames out of a buffer, as often as wanted."""
+    cdef Parser parser
+    cdef ParserLimits limits
+    cdef Frame frame
+    cdef char *bytes
+    cdef size_t length
+
+    def __cinit__(self, bytes stream not None, int version=12):
+        self.limits.max_frame = self.limits.max_frame_before_login = 1 << 30
+        self.limits.max_line = self.limits.max_head = 1 << 16
+        self.limits.max_headers = 100
+        frame_init(&self.frame, 100)
+        self.parser = Parser()
+        self.parser.limits = &self.limits
+        self.parser.version = version
+        self.length = len(stream)
+        self.bytes = <char *>malloc(self.length + SCAN_SLACK)
+        if self.bytes == NULL:
+            raise MemoryError()
+        memcpy(self.bytes, <const char *>stream, self.length)
+
+    def __dealloc__(self):
+        frame_free(&self.frame)
+        free(self.bytes)
+
+    def run(self, long rounds):
+        """Parses the whole stream `rounds` times; returns how many frames that were."""
+        cdef long frames = 0, i
+        cdef size_t used
+        for i in range(rounds):
+            self.parser.begin()
+            used = 0
+            while self.parser.next(self.bytes + used, self.length - used, &self.frame) == PARSE_FRAME:
+                used += self.frame.skipped + self.frame.size
+                frames += 1
+        return frames
+
+
+def match(Trie trie not None, list names not None, long rounds):
+    """Matches each of the names `rounds` times; returns how many values were found."""
+    cdef Matches found
+    cdef long total = 0, i
+    cdef bytes name
+    memset(&found, 0, sizeof(found))
+    for i in range(rounds):
+        for name in names:
+            found.count = 0
+            trie.match(name, len(name), &found)
+            total += <long>found.count
+    matches_free(&found)
+    return total
+
+
+def look_up(Broker broker not None, list destinations not None, long rounds):
+    """Looks each of the destinations up `rounds` times; the first time makes the route, as a first SEND does."""
+    cdef Route route
+    cdef bytes destination
+    cdef long i
+    for i in range(rounds):
+        for destination in destinations:
+            route = broker.route_of(destination, len(destination))
+    return route.destination
+
+
+cdef class Send:
+    """What of a SEND frame travels on."""
+    cdef Parsing parsing
+    cdef Content content
+    cdef Text scratch
+
+    def __init__(self, bytes frame not None, int version=12):
+        self.parsing = Parsing(frame, version)
+        if self.parsing.run(1) != 1:
+            raise ValueError("one frame is wanted")
+        content_of(&self.parsing.frame, &self.scratch, NULL, 0, &self.content)
+
+    def __dealloc__(self):
+        text_free(&self.scratch)
+
+    def run(self, long rounds):
+        """Finds out `rounds` times what travels on."""
+        cdef long i
+        for i in range(rounds):
+            content_of(&self.parsing.frame, &self.scratch, NULL, 0, &self.content)
+
+
+cdef class Output:
+    """Where a client's frames go; it takes everything."""
+    cdef Broker broker
+    cdef OutBuf out
+    cdef Link starved
+
+    def __init__(self, Broker broker not None):
+        self.broker = broker
+        outbuf_init(&self.out, &broker.outlets, <void *>self)
+        ring_init(&self.starved)
+
+    def __dealloc__(self):
+        if self.broker is not None:
+            outbuf_free(&self.out)
+
+    @property
+    def pending(self):
+        return outbuf_pending(&self.out)
+
+    cdef void empty(self) noexcept:
+        outbuf_consume(&self.out, outbuf_pending(&self.out))
+
+
+cdef Subscription subscribe(Output output, bytes id, bytes destination, int version, int ack_mode, uint32_t credit):
+    cdef Broker broker = output.broker
+    cdef Ledger ledger = Ledger()
+    ledger.census = &broker.census
+    return subscription_new(id, destination, broker.boot, version, ack_mode, credit, broker.limits.prefetch_bytes,
+                            &output.out, ledger, &output.starved)
+
+
+cdef class Encoding:
+    """MESSAGE frames of one content for a subscriber of one version."""
+    cdef Send send
+    cdef Output output
+    cdef Subscription subscription
+    cdef Message *message
+
+    def __init__(self, Broker broker not None, Send send not None, int version=12):
+        self.send = send
+        self.output = Output(broker)
+        self.subscription = subscribe(self.output, b"0", b"/topic/a", version, ACK_AUTO, 1)
+        self.message = message_new(&broker.census, &send.content, 1)
+
+    def __dealloc__(self):
+        if self.message != NULL:
+            message_drop(self.message)
+
+    def run(self, long rounds):
+        cdef Subscription to = self.subscription
+        cdef char middle[MIDDLE_SPACE]
+        cdef size_t length
+        cdef long i
+        for i in range(rounds):
+            length = put_middle(middle, i)
+            put_message(to.out, to.prefix, to.prefix_length, middle, length, to.version, &self.send.content, self.message)
+            if i % EMPTY_EVERY == 0:
+                self.output.empty()
+        self.output.empty()
+
+
+cdef class Publishing:
+    """SENDs to one destination, with so many subscriptions on connections of their own."""
+    cdef Broker broker
+    cdef Send send
+    cdef Route route
+    cdef list outputs
+    cdef list subscriptions
+
+    def __init__(self, Send send not None, bytes destination not None, int subscribers, int version=12):
+        self.broker = make_broker()
+        self.send = send
+        self.route = self.broker.route_of(destination, len(destination))
+        self.outputs = [Output(self.broker) for _ in range(subscribers)]
+        self.subscriptions = [self._subscribe(output, destination, version) for output in self.outputs]
+
+    cdef Subscription _subscribe(self, Output output, bytes destination, int version):
+        cdef Subscription new = subscribe(output, b"0", destination, version, ACK_AUTO, 1000)
+        if self.route.kind == ROUTE_TOPIC:
+            self.broker.subscribe_topic(new, self.route.name)
+        else:
+            new.source = self.route.queue
+            self.route.queue.add_consumer(new)
+        return new
+
+    def close(self):
+        """Ends the subscriptions: the broker points to them."""
+        cdef Subscription subscription
+        for subscription in self.subscriptions:
+            self.broker.unsubscribe(subscription)
+
+    def run(self, long rounds):
+        """Publishes `rounds` times; returns the bytes that this wrote."""
+        cdef Output output
+        cdef long i
+        cdef long long written = 0
+        for i in range(1, rounds + 1):
+            self.broker.publish(self.route, &self.send.content)
+            if i % EMPTY_EVERY == 0 or i == rounds:
+                for output in self.outputs:
+                    written += <long long>outbuf_pending(&output.out)
+                    output.empty()
+        return written
+
+
+cdef class Queueing:
+    """A queue and one consumer that settles what it gets, by ack id as a client does."""
+    cdef Broker broker
+    cdef Send send
+    cdef Output output
+    cdef Queue queue
+    cdef Link due
+    cdef Subscription consumer
+
+    def __init__(self, Send send not None, int credit):
+        self.broker = make_broker()
+        self.send = send
+        self.output = Output(self.broker)
+        ring_init(&self.due)
+        self.queue = queue_new(b"a", &self.broker.census, &self.due)
+        self.consumer = subscribe(self.output, b"0", b"/queue/a", 12, ACK_CLIENT_INDIVIDUAL, credit)
+        self.consumer.source = self.queue
+
+    cdef int _settle_first(self, Subscription consumer) except -1:
+        """What an ACK does, its look-up by ack id included."""
+        cdef char ack[MIDDLE_SPACE]
+        cdef Entry entry
+        cdef uint32_t slot = consumer.first
+        cdef size_t length = put_ack(ack, slot, consumer.ledger.slots[slot].generation)
+        if consumer.ledger.find(ack, length) != slot:
+            raise LookupError("the ledger does not know its own ack id")
+        consumer.settle(slot, &entry)
+        self.queue.unsettled -= 1
+        message_drop(entry.message)
+        self.queue.regained(consumer)
+        return 0
+
+    def deliver_and_settle(self, long rounds):
+        """Messages that come one by one to a consumer with credit, and are acknowledged."""
+        cdef long i
+        self.queue.add_consumer(self.consumer)
+        for i in range(rounds):
+            self.queue.offer(&self.send.content, i)
+            self._settle_first(self.consumer)
+            if i % EMPTY_EVERY == 0:
+                self.output.empty()
+        self._leave()
+
+    def fill_and_drain(self, long rounds):
+        """Messages that wait for a consumer, then go to it a credit's worth at a time."""
+        cdef long i
+        for i in range(rounds):
+            self.queue.offer(&self.send.content, i)
+        self.queue.add_consumer(self.consumer)
+        while self.queue.waiting():
+            self.queue.dispatch()
+            self.output.empty()
+            while self.consumer.outstanding:
+                self._settle_first(self.consumer)
+        self._leave()
+
+    def give_back_and_take(self, long rounds):
+        """Messages that come back in no order, and are taken again in theirs."""
+        cdef Message *message = message_new(&self.broker.census, &self.send.content, 1)
+        cdef Entry entry
+        cdef long i
+        memset(&entry, 0, sizeof(entry))
+        entry.message = message
+        for i in range(rounds):
+            entry.number = (<uint64_t>i * 7919) % 1000003
+            message_keep(message)
+            self.queue.put_back(&entry)
+        while self.queue.take(&entry):
+            message_drop(entry.message)
+        message_drop(message)
+
+    cdef int _leave(self) except -1:
+        self.output.empty()
+        self.queue.remove_consumer(self.consumer)
+        while ring_take(&self.due) != NULL:
+            pass
+        return 0
