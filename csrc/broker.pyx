@@ -11,9 +11,10 @@ import secrets
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from fastbroker.core.batch cimport Batch
 from fastbroker.core.frame cimport Content, frame_free, frame_init, head_in_form
 from fastbroker.core.message cimport (
     MIDDLE_SPACE, SHARED_BODY, Entry, Message, message_content, message_drop, message_keep, message_new, needs_other_form, put_message,
@@ -28,7 +29,7 @@ from fastbroker.core.subscription cimport ACK_AUTO, Subscription
 from fastbroker.core.table cimport TableSlot, hash_seed, table_free, table_get, table_init, table_next, table_put, table_remove
 from fastbroker.core.trie cimport Trie, is_pattern, pattern_error, pattern_matches
 from fastbroker.core.wire cimport (
-    DOOM_SLOW, Link, counter_increment, counter_init, put_counter, OutBuf, link_init, link_join, link_joined, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure,
+    DOOM_SLOW, SEEN_CR, Link, counter_increment, counter_init, put_counter, OutBuf, link_init, link_join, link_joined, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure,
     outbuf_reserve, outbuf_touch, outbuf_touch_bulk, pool_free, ring_init, ring_take, text_free, text_put, timer_arm,
     timer_init, wheel_init,
 )
@@ -36,7 +37,7 @@ from fastbroker.core.wire cimport (
 cdef enum:
     ROUTE_COST = 256        # bytes of a route beside its names
     ROUTES_SHARE = 16       # looked-up destinations may take this part of the memory; then all are forgotten
-    FEW = 2                 # subscribers that are written to without preparing the frame's tail first
+    FEW = 2                 # subscribers that are written to at once; for more, messages are put into a batch
     BULK = 256              # subscribers from which on a fan-out is flushed in slices
 
 POLICIES = {"disconnect": POLICY_DISCONNECT, "drop-oldest": POLICY_DROP_OLDEST, "drop-newest": POLICY_DROP_NEWEST}
@@ -78,6 +79,7 @@ cdef class Broker:
         self.server = server.encode()
         self.boot = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(8)).encode()
         self.topics = Trie()
+        self.batch = Batch()
         self.parser = Parser()
         self.parser.limits = &self.parser_limits
         self.replies = {}
@@ -89,7 +91,6 @@ cdef class Broker:
         forget_all(&self.queues)
         frame_free(&self.frame)
         text_free(&self.scratch)
-        text_free(&self.tail)
         pool_free(&self.outlets)
 
     def _take_limits(self, settings):
@@ -176,6 +177,8 @@ cdef class Broker:
         counter_increment(&self.number)
         self.census.messages_in += 1
         self.blocking = NULL
+        if self.batch.count and self.batch.route is not route:
+            self.deliver_batch()
         if route.kind == ROUTE_TOPIC:
             return self._publish_topic(route, content)
         if route.kind == ROUTE_QUEUE and not route.queue.removed:
@@ -184,76 +187,91 @@ cdef class Broker:
 
     cdef int _publish_topic(self, Route route, const Content *content) except -1:
         cdef char middle[MIDDLE_SPACE]
-        cdef size_t length = put_counter(middle, &self.number)
+        cdef size_t length
         cdef Message *message = NULL
         cdef Content stored
         cdef size_t i
-        middle[length] = c'\n'
-        length += 1
         if route.generation != self.topics.generation:
             route.rematch(self.topics)
         if route.matches.count > FEW and content.body_length < SHARED_BODY:
-            return self._fan_out(route, content, middle, length)
+            return self.deliver_batch() if self.batch.add(route, content, &self.number) else 0
+        length = put_counter(middle, &self.number)
+        middle[length] = c'\n'
+        length += 1
         if route.matches.count > 1 and content.body_length >= SHARED_BODY:
             message = message_new(&self.census, content, self.number.value)
             message_content(message, &stored)
             content = &stored   # outputs will point into it
         try:
             for i in range(route.matches.count):
-                self._deliver(<Subscription>route.matches.items[i], route, content, middle, length, &message)
+                self._deliver(<Subscription>route.matches.items[i], route, content, middle, length, self.number.value,
+                              &message)
         finally:
             if message != NULL:
                 message_drop(message)
         return 0
 
-    cdef int _fan_out(self, Route route, const Content *content, const char *middle, size_t length) except -1:
-        """Many subscribers: all of the frame behind the prefix is put together once and copied to each."""
-        cdef bint bulk = route.matches.count > BULK
-        cdef Message *message = NULL
-        cdef Subscription subscription
-        cdef OutBuf *out
+    cdef int deliver_batch(self) except -1:
+        """What was published to a topic with many subscribers goes to all of them. Nothing may be put off any longer."""
+        cdef Batch batch = self.batch
+        cdef Route route = batch.route
+        cdef size_t i
+        try:
+            for i in range(route.matches.count):
+                self._deliver_tails(<Subscription>route.matches.items[i], route, route.matches.count > BULK)
+        finally:
+            batch.clear()
+        return 0
+
+    cdef int _deliver_tails(self, Subscription subscription, Route route, bint bulk) except -1:
+        """All of the batch to one subscription: its prefix and a tail, again and again, in one piece."""
+        cdef Batch batch = self.batch
+        cdef OutBuf *out = subscription.out
+        cdef size_t size = batch.count * subscription.prefix_length + batch.tails.end
         cdef char *room
-        cdef size_t i, size
-        self.tail.start = self.tail.end = 0
-        if (text_put(&self.tail, middle, length) < 0 or text_put(&self.tail, content.head, content.head_length) < 0
-                or text_put(&self.tail, b"\n", 1) < 0 or text_put(&self.tail, content.body, content.body_length) < 0
-                or text_put(&self.tail, b"\0\n", 2) < 0):
-            raise MemoryError()
-        size = self.tail.end
-        for i in range(route.matches.count):
-            subscription = <Subscription>route.matches.items[i]
-            out = subscription.out
-            if self._must_wait(subscription, size) or needs_other_form(content, subscription.version):
-                self._deliver(subscription, route, content, middle, length, &message)
-                continue
-            room = outbuf_reserve(out, subscription.prefix_length + size)
-            if room == NULL:
-                continue
+        cdef uint32_t i
+        if (self._must_wait(subscription, size)
+                or (batch.seen and (subscription.version < 11 or (subscription.version == 11 and batch.seen & SEEN_CR)))):
+            return self._deliver_singly(subscription, route)
+        room = outbuf_reserve(out, size)
+        if room == NULL:
+            return 0
+        for i in range(batch.count):
             memcpy(room, subscription.prefix, subscription.prefix_length)
-            memcpy(room + subscription.prefix_length, self.tail.bytes, size)
-            outbuf_commit(out, room + subscription.prefix_length + size - 2 + out.frame_end)
-            if bulk:
-                outbuf_touch_bulk(out)
-            else:
-                outbuf_touch(out)
-            if outbuf_pressure(out) > self.outlets.soft:
-                self._weigh(out, route)
-        self.census.messages_out += <Py_ssize_t>route.matches.count
-        self.census.bytes_out += <Py_ssize_t>(route.matches.count * size)
-        if message != NULL:
-            message_drop(message)
+            room += subscription.prefix_length
+            memcpy(room, batch.middle(i), batch.items[i].length)
+            room += batch.items[i].length - 2 + out.frame_end
+        outbuf_commit(out, room)
+        if bulk:
+            outbuf_touch_bulk(out)
+        else:
+            outbuf_touch(out)
+        self.census.messages_out += batch.count
+        self.census.bytes_out += <Py_ssize_t>size
+        if outbuf_pressure(out) > self.outlets.soft:
+            self._weigh(out, route)
+        return 0
+
+    cdef int _deliver_singly(self, Subscription subscription, Route route) except -1:
+        cdef Content content
+        cdef uint32_t i
+        for i in range(self.batch.count):
+            self.batch.content(i, &content)
+            self._deliver(subscription, route, &content, self.batch.middle(i), self.batch.items[i].middle_length,
+                          self.batch.items[i].number, &self.batch.items[i].message)
         return 0
 
     cdef int _deliver(self, Subscription subscription, Route route, const Content *content, const char *middle,
-                      size_t length, Message **message) except -1:
+                      size_t length, uint64_t number, Message **message) except -1:
         """One topic message to one subscription; `message` is the stored copy, made when first needed."""
         cdef OutBuf *out = subscription.out
-        if self._must_wait(subscription, length + content.head_length + content.body_length + 3):
-            return self._deliver_private(subscription, route, content, message)
+        if self._must_wait(subscription, subscription.prefix_length + length + content.head_length
+                           + content.body_length + 3):
+            return self._deliver_private(subscription, route, content, number, message)
         if needs_other_form(content, subscription.version):
-            content = self._in_form(content, subscription.version)
+            content = self._in_form(content, subscription.version, number)
         put_message(out, subscription.prefix, subscription.prefix_length, middle, length, subscription.version,
-                    content, message[0])
+                    content, message[0] if content.body_length >= SHARED_BODY else NULL)
         outbuf_touch(out)
         self.census.messages_out += 1
         self.census.bytes_out += <Py_ssize_t>(content.head_length + content.body_length)
@@ -261,11 +279,11 @@ cdef class Broker:
             self._weigh(out, route)
         return 0
 
-    cdef const Content *_in_form(self, const Content *content, int version) except NULL:
+    cdef const Content *_in_form(self, const Content *content, int version, uint64_t number) except NULL:
         """The content for receivers of an older version, put together once per message."""
         cdef Form *form = &self.forms[version - 10]
-        if form.number != self.number.value:
-            form.number = self.number.value
+        if form.number != number:
+            form.number = number
             self.form_heads[version - 10] = head_in_form(content.head, content.head_length, version)
             form.content = content[0]
             form.content.head = <bytes>self.form_heads[version - 10]
@@ -279,10 +297,10 @@ cdef class Broker:
         if subscription.source is not None and (
                 subscription.ack_mode != ACK_AUTO or (<Queue>subscription.source).waiting()):
             return True
-        return out.overdue or outbuf_pending(out) + subscription.prefix_length + size > self.outlets.hard
+        return out.overdue or outbuf_pending(out) + size > self.outlets.hard
 
     cdef int _deliver_private(self, Subscription subscription, Route route, const Content *content,
-                              Message **message) except -1:
+                              uint64_t number, Message **message) except -1:
         """To the subscription's own queue: it acknowledges what it gets, or it was too slow and may lose messages."""
         cdef OutBuf *out = subscription.out
         cdef Queue queue
@@ -302,7 +320,7 @@ cdef class Broker:
             queue.add_consumer(subscription)
         queue = <Queue>subscription.source
         if message[0] == NULL:
-            message[0] = message_new(&self.census, content, self.number.value)
+            message[0] = message_new(&self.census, content, number)
         message_keep(message[0])
         queue.push(message[0])
         if out.overdue and route.policy == POLICY_DROP_OLDEST:

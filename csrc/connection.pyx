@@ -217,6 +217,9 @@ cdef class Connection:
                     break
         except Refused as refusal:
             session.refused(frame, refusal.args[0], refusal.args[1])
+        finally:
+            if broker.batch.count:
+                session.deliver_batch()
         return length if session.state == STATE_CLOSING else used
 
     cdef int _after_input(self) except -1:

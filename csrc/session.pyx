@@ -101,6 +101,8 @@ cdef class Session:
 
     cdef int _handle(self, const Frame *frame) except -1:
         cdef int command = frame.command
+        if self.broker.batch.count and command != COMMAND_SEND:
+            self.deliver_batch()
         if command == COMMAND_SEND:
             self._on_send(frame)
         elif command == COMMAND_ACK:
@@ -130,6 +132,8 @@ cdef class Session:
         cdef Slice receipt = frame_value(frame, KNOWN_RECEIPT)
         if receipt.bytes == NULL:
             return 0
+        if self.broker.batch.count:
+            self.deliver_batch()
         if self.parked.end:
             return self._park(PARKED_RECEIPT, receipt.bytes, receipt.length)
         return put_receipt(self.out, receipt, self.version)
@@ -252,6 +256,14 @@ cdef class Session:
         """The one place where an action on a destination is allowed."""
         if not self.broker.authorize(self.identity, action, destination.decode()):
             raise Refused(b"access refused", b"You may not %b to '%b'." % (action.encode(), shown(destination)))
+        return 0
+
+    cdef int deliver_batch(self) except -1:
+        """What was sent to a topic with many subscribers is not put off any longer."""
+        self.broker.blocking = NULL
+        self.broker.deliver_batch()
+        if self.broker.blocking != NULL:
+            self.wait_for(self.broker.blocking)
         return 0
 
     cdef bint wait_for(self, OutBuf *out) noexcept:
@@ -597,6 +609,8 @@ cdef class Session:
                 self._settle(<Subscription>operation.target, operation.slot, operation.kind)
                 self._settled(<Subscription>operation.target, operation.kind)
         self._end_transaction(transaction)
+        if self.broker.batch.count:
+            self.deliver_batch()
         if blocking != NULL:
             self.wait_for(blocking)
         return 0
@@ -759,6 +773,8 @@ cdef class Session:
                 self._handle_parked(kind, record)
             if text_length(&parked) and self.state == STATE_CONNECTED:
                 self._park_again(&parked)
+            if self.broker.batch.count:
+                self.deliver_batch()
         finally:
             text_free(&parked)
         return 0

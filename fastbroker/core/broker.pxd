@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from fastbroker.core.batch cimport Batch
 from fastbroker.core.frame cimport Content, Frame
 from fastbroker.core.message cimport Entry, Message
 from fastbroker.core.parser cimport Parser, ParserLimits
@@ -60,7 +61,7 @@ cdef class Broker:
     cdef Frame frame            # the frame being handled
     cdef Parser parser          # for frames that were parked
     cdef Text scratch           # header lines being put together
-    cdef Text tail              # what all subscribers of a large fan-out get alike
+    cdef Batch batch            # messages for a large fan-out, delivered before anything else happens
     cdef bint unlimited         # the last frames of a client that is gone are handled whatever the memory
     cdef Form forms[2]          # for 1.0 and 1.1
     cdef list form_heads        # whose bytes they point to
@@ -85,6 +86,7 @@ cdef class Broker:
 
     cdef Route route_of(self, const char *destination, size_t length)
     cdef int publish(self, Route route, const Content *content) except -1
+    cdef int deliver_batch(self) except -1
     cdef int subscribe_topic(self, Subscription subscription, bytes pattern) except -1
     cdef int unsubscribe(self, Subscription subscription) except -1
     cdef Queue queue_of(self, bytes name)
@@ -104,13 +106,14 @@ cdef class Broker:
     cdef Route _reply_route(self, bytes destination)
     cdef int _cache(self, Route route) except -1
     cdef int _publish_topic(self, Route route, const Content *content) except -1
-    cdef int _fan_out(self, Route route, const Content *content, const char *middle, size_t length) except -1
+    cdef int _deliver_tails(self, Subscription subscription, Route route, bint bulk) except -1
+    cdef int _deliver_singly(self, Subscription subscription, Route route) except -1
     cdef int _deliver(self, Subscription subscription, Route route, const Content *content, const char *middle,
-                      size_t length, Message **message) except -1
-    cdef const Content *_in_form(self, const Content *content, int version) except NULL
+                      size_t length, uint64_t number, Message **message) except -1
+    cdef const Content *_in_form(self, const Content *content, int version, uint64_t number) except NULL
     cdef bint _must_wait(self, Subscription subscription, size_t size) noexcept
     cdef int _deliver_private(self, Subscription subscription, Route route, const Content *content,
-                              Message **message) except -1
+                              uint64_t number, Message **message) except -1
     cdef int _weigh(self, OutBuf *out, Route route) except -1
     cdef uint8_t _policy(self, bytes name)
 

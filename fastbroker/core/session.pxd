@@ -62,6 +62,7 @@ cdef class Session:
     cdef int fail(self, bytes message, bytes body) except -1
     cdef int admit(self, object identity) except -1
     cdef void leave(self) noexcept
+    cdef int deliver_batch(self) except -1
     cdef bint wait_for(self, OutBuf *out) noexcept
     cdef int drained(self) except -1
     cdef uint64_t next_timeout(self) noexcept

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FLOORS = (
     ("wire", "ring", "census", "text", "outbuf", "wheel", "table", "peer"),
     ("frame", "parser", "trie"),
-    ("message", "ledger", "subscription", "queue", "route", "transaction"),
+    ("message", "ledger", "subscription", "queue", "route", "transaction", "batch"),
     ("broker", "login", "session"),
     ("connection", "hub"),
 )
