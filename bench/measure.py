@@ -24,11 +24,8 @@ def applies(scenario: Scenario, peer: Peer) -> bool:
 
 
 def measure(scenario: Scenario, peer: Peer, seconds: float, one_core: bool) -> Measured:
-    """Runs a scenario once against a fresh server, which may be held to one core.
-
-    The relay always is: a single thread that stays where its cache is shows the limit best.
-    """
-    with peer.running(pinned=one_core or peer is RELAY) as server:
+    """Runs a scenario once against a fresh server, which may be held to one core."""
+    with peer.running(pinned=one_core) as server:
         command = _command(scenario, peer, server, seconds)
         return _measure_idle(command, server) if scenario.idle else _measure_load(command)
 

@@ -19,7 +19,7 @@ from bench.results import Results
 from bench.scenarios import SCENARIOS, Scenario
 from bench.table import render
 
-PIPED_WIDTH = 150  # a table in a file need not be folded to the 80 columns assumed there
+PIPED_WIDTH = 140  # a table in a file need not be folded to the 80 columns assumed there
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Method:
 @click.option("--peers", multiple=True, type=click.Choice([p.name for p in PEERS]), help="Only this server.")
 @click.option("--seconds", default=3.0, show_default=True, help="Measured time of one run.")
 @click.option("--repeat", default=3, show_default=True, type=click.IntRange(1), help="Runs of each.")
-@click.option("--one-core", is_flag=True, help="Hold every server to one core, not only the relay.")
+@click.option("--one-core", is_flag=True, help="Hold every server to one core.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write everything measured here.")
 def main(
     only: tuple[str, ...], peers: tuple[str, ...], seconds: float, repeat: int, one_core: bool, json_file: Path | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
@@ -13,8 +14,8 @@ from bench.results import Cell, Outcome, Results
 from bench.scenarios import Against, Goal, Row, Scenario
 
 NOTES = (
-    "Rates are deliveries per second: median (lowest–highest) of the runs. CPU is the broker's processor time per"
-    " delivery.\n"
+    "Rates are deliveries per second: median, and below it the lowest and highest of the runs."
+    " CPU is the broker's processor time per delivery.\n"
     "relay: a C program that copies bytes and parses nothing, the limit of this machine.   "
     "*: the generator had no time left, the server may do more."
 )
@@ -39,13 +40,13 @@ FORMATS: dict[str, tuple[Callable[[float], str], str]] = {
 
 def render(title: str, results: Results, scenarios: list[Scenario], peers: list[Peer]) -> Table:
     """The table of one run of the benchmark."""
-    table = Table(title=title, caption=NOTES, caption_justify="left")
-    table.add_column("", no_wrap=True)
+    table = Table(title=title, box=SIMPLE, caption=NOTES, caption_justify="left")
+    table.add_column("", overflow="fold")
     for peer in PEERS:
         table.add_column(peer.name, justify="right", no_wrap=True)
     for heading in ("of relay", "× nats", "CPU µs"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("goals", no_wrap=True)
+    table.add_column("goals", overflow="fold")
     for scenario in scenarios:
         for row in scenario.rows:
             table.add_row(*_cells(results, scenario, row, peers))
@@ -77,7 +78,7 @@ def _measured(cell: Cell, scenario: Scenario, row: Row, peer: Peer, wanted: bool
     form, unit = FORMATS[row.metric]
     values = cell.values(row.metric)
     mark = "*" if cell.generator_bound() else ""
-    return f"{form(value)} {unit}{mark} ({form(min(values))}–{form(max(values))})"
+    return f"{form(value)} {unit}{mark}\n{form(min(values))}–{form(max(values))}"
 
 
 def _ratio(value: float | None) -> str:

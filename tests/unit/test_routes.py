@@ -122,7 +122,11 @@ def test_routes_follow_all_that_comes_and_goes(broker: Broker) -> None:
     run_state_machine_as_test(
         lambda: RouteMachine(broker),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=EXAMPLES, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=EXAMPLES,
+            stateful_step_count=50,
+            deadline=None,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
         ),
     )
 
