@@ -152,7 +152,7 @@ cdef class Broker:
         return route
 
     cdef int _cache(self, Route route) except -1:
-        cdef int64_t cost = ROUTE_COST + 2 * len(route.destination)
+        cdef int64_t cost = route_cost(route.destination)
         if self.route_memory + cost > self.limits.memory // ROUTES_SHARE:
             self.census.memory -= self.route_memory
             self.route_memory = 0
@@ -411,7 +411,16 @@ cdef class Broker:
         queue.purge()
         if table_get(&self.queues, PyBytes_AS_STRING(queue.name), PyBytes_GET_SIZE(queue.name)) == <void *>queue:
             table_remove(&self.queues, PyBytes_AS_STRING(queue.name), PyBytes_GET_SIZE(queue.name))
+            self._forget_route(queue.name)
+            self._forget_route(b"/queue/" + queue.name)
             Py_DECREF(queue)
+
+    cdef void _forget_route(self, bytes destination) noexcept:
+        cdef void *found = table_remove(&self.routes, PyBytes_AS_STRING(destination), PyBytes_GET_SIZE(destination))
+        if found != NULL:
+            self.route_memory -= route_cost(destination)
+            self.census.memory -= route_cost(destination)
+            Py_DECREF(<Route>found)
 
     cdef int dispatch_due(self) except -1:
         """The first step of a turn: queues with new credit. Queues that nobody has used for long end here too."""
@@ -467,6 +476,10 @@ cdef void forget_all(Table *table) noexcept:
         Py_DECREF(<object>slot.value)
         slot = table_next(table, &cursor)
     table_free(table)
+
+
+cdef int64_t route_cost(bytes destination) noexcept:
+    return ROUTE_COST + 2 * PyBytes_GET_SIZE(destination)
 
 
 cdef tuple target_of(bytes destination):

@@ -262,7 +262,7 @@ cdef class Session:
         """What was sent to a topic with many subscribers is not put off any longer."""
         self.broker.blocking = NULL
         self.broker.deliver_batch()
-        if self.broker.blocking != NULL:
+        if self.broker.blocking != NULL and self.state == STATE_CONNECTED:
             self.wait_for(self.broker.blocking)
         return 0
 
@@ -667,6 +667,11 @@ cdef class Session:
     cdef int end_subscriptions(self) except -1:
         cdef Transaction transaction
         cdef Subscription subscription
+        try:
+            if self.broker.batch.count:
+                self.deliver_batch()    # while those it goes to are still there
+        except MemoryError:
+            self._lost_messages()
         while self.transactions:
             transaction = next(iter(self.transactions.values()))
             try:
@@ -683,7 +688,7 @@ cdef class Session:
         return 0
 
     def _lost_messages(self):
-        self.broker.log("error", "out of memory", lost="messages that were not settled", peer=self.peer)
+        self.broker.log("error", "out of memory", lost="messages", peer=self.peer)
 
     cdef void leave(self) noexcept:
         """The session is over: everything it held is free again. More than once is fine."""

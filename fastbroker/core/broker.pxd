@@ -104,6 +104,7 @@ cdef class Broker:
     cdef Queue _create_queue(self, bytes name)
     cdef Route _new_route(self, bytes destination)
     cdef Route _reply_route(self, bytes destination)
+    cdef void _forget_route(self, bytes destination) noexcept
     cdef int _cache(self, Route route) except -1
     cdef int _publish_topic(self, Route route, const Content *content) except -1
     cdef int _deliver_tails(self, Subscription subscription, Route route, bint bulk) except -1

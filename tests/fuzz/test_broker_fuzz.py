@@ -6,19 +6,20 @@ import random
 import re
 import socket
 import time
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from mutations import mutated, pieces
-from wire import VERSIONS, Broker, Client, eventually
+from wire import VERSIONS, Broker, Client, eventually, in_background
 
 GOOD = [
     "/queue/a",
     "/queue/b",
     "bare",
     "/topic/a.b",
+    "/topic/crowd",
     "/topic/a",
     "/exchange/amq.topic/a.b",
     "/temp-queue/t",
@@ -168,6 +169,24 @@ def version_of(data: bytes) -> str:
     return found[1].decode() if found else "1.0"
 
 
+@contextmanager
+def crowd(broker: Broker) -> Iterator[None]:
+    """Somebody with many subscriptions to one topic, who reads what comes."""
+    with closing(Client(broker)) as client:
+        client.login("1.2")
+        client.send(*(f"SUBSCRIBE\nid:{number}\ndestination:/topic/crowd\n\n\0" for number in range(300)))
+        client.roundtrip()
+        with in_background(lambda: read_away(client)):
+            yield
+            client.socket.shutdown(socket.SHUT_RDWR)
+
+
+def read_away(client: Client) -> None:
+    client.socket.settimeout(None)
+    while client.socket.recv(1 << 20):
+        pass
+
+
 @pytest.fixture(scope="module")
 def victim(broker_with: Callable[..., Broker]) -> Broker:
     """A broker for whom much is too much."""
@@ -194,7 +213,7 @@ def check_witness(witness: Client) -> None:
 def test_whatever_clients_write(victim: Broker, chance: random.Random, seconds: float, tmp_path: Path) -> None:
     end = time.monotonic() + seconds
     conversations = 0
-    with closing(Client(victim)) as witness:
+    with crowd(victim), closing(Client(victim)) as witness:
         witness.login("1.2")
         witness.subscribe("/topic/witness")
         while time.monotonic() < end:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -129,6 +130,36 @@ def test_routes_follow_all_that_comes_and_goes(broker: Broker) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+ENDINGS = {
+    "malformed": "SEND\nno colon\n\n\0",
+    "no command": "x" * 100,
+    "unknown command": "NONSENSE\n\n\0",
+    "refused message": "SEND\ndestination:/nowhere\n\n\0",
+    "refused": "UNSUBSCRIBE\nid:none\n\n\0",
+    "unsubscribe": "UNSUBSCRIBE\nid:1\n\n\0UNSUBSCRIBE\nid:0\n\n\0",
+    "disconnect": "DISCONNECT\n\n\0",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
+@pytest.mark.parametrize("subscriptions", [1, 2, 3, 10, 300])
+@pytest.mark.parametrize("mode", ["auto", "client"])
+def test_a_client_that_ends_right_behind_its_messages(
+    talk: Callable[..., Client], topic: str, ending: str, subscriptions: int, mode: str
+) -> None:
+    """It is one of the subscribers itself; all in one write."""
+    witness, client = talk(), talk()
+    witness.subscribe(topic)
+    subscribe = "".join(f"SUBSCRIBE\nid:{n}\ndestination:{topic}\nack:{mode}\n\n\0" for n in range(subscriptions))
+    client.send(subscribe, frame("SEND", f"destination:{topic}", body="x") * 3, ending)
+    client.socket.shutdown(socket.SHUT_WR)
+    witness.expect_bodies(topic, ["x", "x", "x"])
+    assert client.read_all().count(b"\nx\0") <= 3 * subscriptions
+    witness.send(frame("SEND", f"destination:{topic}", body="still here"))
+    witness.expect_message(topic, "still here")
 
 
 # ---- routes to queues ----------------------------------------------------------------------------
