@@ -29,9 +29,9 @@ from fastbroker.core.subscription cimport ACK_AUTO, Subscription
 from fastbroker.core.table cimport TableSlot, hash_seed, table_free, table_get, table_init, table_next, table_put, table_remove
 from fastbroker.core.trie cimport Trie, is_pattern, pattern_error, pattern_matches
 from fastbroker.core.wire cimport (
-    DOOM_SLOW, SEEN_CR, Link, counter_increment, counter_init, put_counter, OutBuf, link_init, link_join, link_joined, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure,
-    outbuf_reserve, outbuf_touch, outbuf_touch_bulk, pool_free, ring_init, ring_take, text_free, text_put, timer_arm,
-    timer_init, wheel_init,
+    DOOM_SLOW, SEEN_CR, counter_increment, counter_init, put_counter, OutBuf, link_join, link_joined,
+    outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure, outbuf_reserve, outbuf_touch, outbuf_touch_bulk,
+    pool_free, ring_init, ring_take, text_free, timer_arm, timer_init, wheel_init,
 )
 
 cdef enum:

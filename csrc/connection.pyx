@@ -12,7 +12,7 @@ peer closes or `linger` is over: unread input would turn close() into a reset, a
 """
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcpy
 
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.frame cimport Frame
@@ -23,9 +23,10 @@ from fastbroker.core.session cimport (
     HOLD_LOGIN, HOLD_MEMORY, HOLD_OUTPUT, HOLD_SLOW, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session, session_new,
 )
 from fastbroker.core.wire cimport (
-    DOOM_NONE, PEER_GONE, PEER_SILENT, Census, Link, OutBuf, link_init, link_join, link_joined, link_leave, outbuf_consume, outbuf_doom, outbuf_free,
-    outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, outbuf_put, outbuf_send, outbuf_touch, peer_state, ring_empty,
-    ring_take, text_free, text_length, text_put, text_use, timer_arm, timer_cancel, timer_init,
+    DOOM_MEMORY, DOOM_NONE, DOOM_OVERFLOW, DOOM_SLOW, PEER_GONE, PEER_SILENT, Census, Link, link_init, link_join, link_joined, link_leave, outbuf_consume,
+    outbuf_doom, outbuf_free, outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, outbuf_put, outbuf_send,
+    outbuf_touch, peer_state, ring_empty, ring_take, text_free, text_length, text_put, text_use, timer_arm,
+    timer_cancel, timer_init,
 )
 
 from fastbroker.core.broker import Refused
@@ -37,7 +38,11 @@ cdef enum:
     PEER_CHECK = 1000       # milliseconds between looks at a peer that is not read from for want of memory
     BULK_LAG = 65536        # bytes that a large fan-out may be behind before its publishers wait
 
-DOOMS = {1: "slow consumer: limits.outbound_hard reached", 2: "slow consumer", 3: "out of memory"}
+DOOMS = {
+    DOOM_OVERFLOW: "slow consumer: limits.outbound_hard reached",
+    DOOM_SLOW: "slow consumer",
+    DOOM_MEMORY: "out of memory",
+}
 
 
 cdef Connection connection_new(Hub hub):
@@ -537,10 +542,10 @@ cdef class Connection:
         cdef Broker broker = self.hub.broker
         cdef uint64_t every = self.session.send_every
         if self.blocked and now >= self.last_progress + broker.limits.outbound_timeout:
-            outbuf_doom(&self.out, 2)
+            outbuf_doom(&self.out, DOOM_SLOW)
         elif self.out.slow_since and not self.out.overdue and now >= self.out.slow_since + broker.limits.slow_consumer_grace:
             if self.out.policy == POLICY_DISCONNECT:
-                outbuf_doom(&self.out, 2)
+                outbuf_doom(&self.out, DOOM_SLOW)
             else:
                 self.out.overdue = True
                 self._release_waiters()

@@ -25,7 +25,7 @@ cdef extern from *:
 from fastbroker.core.wire cimport (
     KNOWN_ACK, KNOWN_CONTENT_LENGTH, KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_REPLY_TO,
     KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, NUMBER_SPACE, SEEN_BACKSLASH, SEEN_COLON, SEEN_CR, SEEN_TRIMMED, OutBuf,
-    Text, escape, known_of, outbuf_commit, outbuf_put, outbuf_reserve, outbuf_touch, parse_number, put_number, text_put,
+    Text, escape, known_of, outbuf_commit, outbuf_put, outbuf_reserve, outbuf_touch, parse_number, put_number,
     text_reserve, unescape,
 )
 

@@ -7,10 +7,9 @@ with a content-length is jumped over. Nothing is copied and nothing is decoded: 
 What is lenient here and why is in docs/protocol.md ("What we accept").
 """
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
-from libc.string cimport memchr, memcmp, memcpy, memset
+from libc.string cimport memchr, memcmp, memset
 
-from fastbroker.core.frame cimport Frame, Header, decoded, frame_free, frame_init, frame_value
+from fastbroker.core.frame cimport Frame, Header, decoded, frame_free, frame_init
 from fastbroker.core.wire cimport (
     COMMAND_CONNECT, COMMAND_SEND, COMMAND_STOMP, COMMAND_UNKNOWN, KNOWN_ACK, KNOWN_CONTENT_LENGTH, KNOWN_COUNT,
     KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, LINE_MORE, LINE_NUL,

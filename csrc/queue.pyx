@@ -7,7 +7,7 @@ Every number in `returned` is lower than every number in `ring`, so the next mes
 of the ring, and one that came back stands exactly where it stood. Consumers with room stand in a ring and take turns; one
 found without room leaves it and joins again when it gets credit or its output has drained.
 """
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 

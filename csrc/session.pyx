@@ -38,10 +38,9 @@ from fastbroker.core.wire cimport (
     COMMAND_ABORT, COMMAND_ACK, COMMAND_BEGIN, COMMAND_COMMIT, COMMAND_CONNECT, COMMAND_DISCONNECT, COMMAND_NACK,
     COMMAND_SEND, COMMAND_STOMP, COMMAND_SUBSCRIBE, COMMAND_UNSUBSCRIBE, KNOWN_ACCEPT_VERSION, KNOWN_ACK,
     KNOWN_BROWSER, KNOWN_CREDIT, KNOWN_DESTINATION, KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID,
-    KNOWN_PASSCODE, KNOWN_PREFETCH_COUNT, KNOWN_PREFETCH_SIZE, KNOWN_RECEIPT, KNOWN_REPLY_TO,
-    KNOWN_REQUEUE, KNOWN_SELECTOR, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, Link, OutBuf, link_init, link_join,
-    link_joined, link_leave, outbuf_pressure, parse_number, ring_init, ring_take, text_free, text_length, text_put,
-    text_use, timer_arm, timer_init,
+    KNOWN_PREFETCH_COUNT, KNOWN_PREFETCH_SIZE, KNOWN_RECEIPT, KNOWN_REPLY_TO, KNOWN_REQUEUE, KNOWN_SELECTOR,
+    KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, OutBuf, link_init, link_join, link_joined, link_leave, parse_number,
+    ring_init, ring_take, text_free, text_length, text_put, timer_arm, timer_init,
 )
 
 from fastbroker.core.broker import Refused

@@ -1,5 +1,5 @@
 """A client frame as a view into the bytes it was read from, and what of it travels on to subscribers."""
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from fastbroker.core.wire cimport OutBuf, Text
 

@@ -1,6 +1,6 @@
 """The deliveries of a session that are not settled yet."""
 cimport cython
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t
 
 from fastbroker.core.message cimport Entry
 from fastbroker.core.wire cimport Census

@@ -9,13 +9,12 @@
     LF
     body NUL LF
 """
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content
 from fastbroker.core.wire cimport (
-    NUMBER_SPACE, SEEN_CR, Census, OutBuf, Shared, outbuf_commit, outbuf_put, outbuf_put_shared, outbuf_reserve,
-    put_number, shared_drop,
+    SEEN_CR, Census, OutBuf, Shared, outbuf_commit, outbuf_reserve, put_number, shared_drop,
 )
 
 cdef enum:

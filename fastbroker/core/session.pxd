@@ -1,11 +1,10 @@
 """What STOMP means, for one client: one handler per command."""
 cimport cython
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.frame cimport Content, Frame, Slice
 from fastbroker.core.ledger cimport Ledger
-from fastbroker.core.message cimport Entry
 from fastbroker.core.parser cimport Parser
 from fastbroker.core.queue cimport Queue
 from fastbroker.core.route cimport Route

@@ -1,6 +1,6 @@
 """One SUBSCRIBE of one session: where its messages go and what it has not settled yet."""
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
 from fastbroker.core.ledger cimport Ledger
 from fastbroker.core.message cimport Entry
