@@ -30,7 +30,7 @@ from fastbroker.core.table cimport TableSlot, hash_seed, table_free, table_get, 
 from fastbroker.core.trie cimport Trie, is_pattern, pattern_error, pattern_matches
 from fastbroker.core.wire cimport (
     DOOM_SLOW, SEEN_CR, counter_increment, counter_init, put_counter, OutBuf, link_join, link_joined,
-    outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure, outbuf_reserve, outbuf_touch, outbuf_touch_bulk,
+    outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure, outbuf_push, outbuf_reserve, outbuf_touch, outbuf_touch_bulk,
     pool_free, ring_init, ring_take, text_free, timer_arm, timer_init, wheel_init,
 )
 
@@ -38,6 +38,7 @@ cdef enum:
     ROUTE_COST = 256        # bytes of a route beside its names
     ROUTES_SHARE = 16       # looked-up destinations may take this part of the memory; then all are forgotten
     FEW = 2                 # subscribers that are written to at once; for more, messages are put into a batch
+    CACHE = 1048576         # bytes; output for all subscribers that does not fit is sent to each as it is written
     BULK = 256              # subscribers from which on a fan-out is flushed in slices
 
 POLICIES = {"disconnect": POLICY_DISCONNECT, "drop-oldest": POLICY_DROP_OLDEST, "drop-newest": POLICY_DROP_NEWEST}
@@ -215,15 +216,16 @@ cdef class Broker:
         """What was published to a topic with many subscribers goes to all of them. Nothing may be put off any longer."""
         cdef Batch batch = self.batch
         cdef Route route = batch.route
+        cdef bint large = batch.tails.end * route.matches.count > CACHE
         cdef size_t i
         try:
             for i in range(route.matches.count):
-                self._deliver_tails(<Subscription>route.matches.items[i], route, route.matches.count > BULK)
+                self._deliver_tails(<Subscription>route.matches.items[i], route, large)
         finally:
             batch.clear()
         return 0
 
-    cdef int _deliver_tails(self, Subscription subscription, Route route, bint bulk) except -1:
+    cdef int _deliver_tails(self, Subscription subscription, Route route, bint large) except -1:
         """All of the batch to one subscription: its prefix and a tail, again and again, in one piece."""
         cdef Batch batch = self.batch
         cdef OutBuf *out = subscription.out
@@ -242,10 +244,12 @@ cdef class Broker:
             memcpy(room, batch.middle(i), batch.items[i].length)
             room += batch.items[i].length - 2 + out.frame_end
         outbuf_commit(out, room)
-        if bulk:
+        if route.matches.count > BULK:
             outbuf_touch_bulk(out)
         else:
             outbuf_touch(out)
+        if large:
+            outbuf_push(out, size)
         self.census.messages_out += batch.count
         self.census.bytes_out += <Py_ssize_t>size
         if outbuf_pressure(out) > self.outlets.soft:

@@ -4,7 +4,7 @@ Reading. The loop reads into one buffer that all connections share. Frames are h
 off is kept and put in front of the next read. A connection stops reading while its session holds, and for the rest of a
 turn when it has filled the buffer or caused much output, so that the others are served.
 
-Writing. `flush` is called by the turn and makes one system call. When the kernel takes no more, the transport is given a
+Writing. `flush` is called by the turn and makes one system call; what `outbuf_push` has sent already is not in it. When the kernel takes no more, the transport is given a
 little of the rest, and tells by resume_writing when there is room again.
 
 Closing. After ERROR, or the RECEIPT of a DISCONNECT, output is flushed, our side is shut, input is thrown away until the
@@ -48,7 +48,6 @@ DOOMS = {
 cdef Connection connection_new(Hub hub):
     cdef Connection new = Connection()
     new.hub = hub
-    new.fd = -1
     new.parser = Parser()
     new.parser.limits = &hub.broker.parser_limits
     new.kept.counted = &hub.broker.census.input
@@ -85,7 +84,7 @@ cdef class Connection:
         self.transport = transport
         transport.set_write_buffer_limits(0)
         if transport.get_extra_info("sslcontext") is None:
-            self.fd = transport.get_extra_info("socket").fileno()
+            self.out.fd = transport.get_extra_info("socket").fileno()
         self.session.peer = peer_of(transport)
         self.made = self.last_read = self.last_write = self.last_progress = hub.broker.now
         hub.broker.census.connections += 1
@@ -126,16 +125,17 @@ cdef class Connection:
         return True
 
     def pause_writing(self):
-        self.blocked = True
+        self.out.blocked = True
 
     def resume_writing(self):
-        self.blocked = False
+        self.out.blocked = False
         self.last_progress = self.hub.broker.now
         outbuf_touch(&self.out)
         self.hub.schedule()
 
     def connection_lost(self, exception):
         self.lost = True
+        self.out.fd = -1
         try:
             self._finish_input()
         finally:
@@ -368,7 +368,7 @@ cdef class Connection:
             return 0
         if self.out.doom != DOOM_NONE:
             return self.abort(DOOMS[self.out.doom])
-        if not self.blocked and outbuf_pending(&self.out):
+        if not self.out.blocked and outbuf_pending(&self.out):
             self._write()
         return self._written()
 
@@ -376,10 +376,10 @@ cdef class Connection:
         cdef const char *bytes = NULL
         cdef size_t length
         self.last_write = self.last_progress = self.hub.broker.now
-        if self.fd >= 0 and outbuf_send(&self.out, self.fd) < 0:
+        if self.out.fd >= 0 and outbuf_send(&self.out) < 0:
             if errno != EAGAIN and errno != EINTR:
                 return self.abort("connection lost")
-        while outbuf_pending(&self.out) and not self.blocked:
+        while outbuf_pending(&self.out) and not self.out.blocked:
             length = outbuf_peek(&self.out, &bytes, PIECE)
             self.transport.write(bytes[:length])
             outbuf_consume(&self.out, length)
@@ -397,7 +397,7 @@ cdef class Connection:
             self.out.slow_since = 0
             self.out.overdue = False
             self._release_waiters()
-        if self.closing and not self.half_closed and not self.blocked and outbuf_pending(&self.out) == 0:
+        if self.closing and not self.half_closed and not self.out.blocked and outbuf_pending(&self.out) == 0:
             self._shut()
         self._arm()
         return 0
@@ -443,6 +443,8 @@ cdef class Connection:
         if not self.lost:
             if not self.session.reason:
                 self.session.reason = reason
+            self.lost = True
+            self.out.fd = -1    # the number may be another's from now on
             self.transport.abort()
         return 0
 
@@ -473,9 +475,9 @@ cdef class Connection:
             due = min(due, broker.now + PEER_CHECK)
         if text_length(&self.kept) and not self.paused:
             due = min(due, self.kept_since + broker.limits.frame_timeout)
-        if session.send_every and not self.blocked:
+        if session.send_every and not self.out.blocked:
             due = min(due, self.last_write + session.send_every - session.send_every // 3)
-        if self.blocked:
+        if self.out.blocked:
             due = min(due, self.last_progress + broker.limits.outbound_timeout)
         if self.out.slow_since and not self.out.overdue:
             due = min(due, self.out.slow_since + broker.limits.slow_consumer_grace)
@@ -530,7 +532,7 @@ cdef class Connection:
 
     cdef int _check_unread(self) except -1:
         """Nobody reads from it, so nobody sees it go, and it may hold the messages whose memory all wait for."""
-        cdef int state = peer_state(self.fd)
+        cdef int state = peer_state(self.out.fd)
         if state == PEER_GONE:
             return self.abort("connection lost")
         if state == PEER_SILENT:
@@ -541,7 +543,7 @@ cdef class Connection:
         """Heart-beat, slow consumer, stalled consumer."""
         cdef Broker broker = self.hub.broker
         cdef uint64_t every = self.session.send_every
-        if self.blocked and now >= self.last_progress + broker.limits.outbound_timeout:
+        if self.out.blocked and now >= self.last_progress + broker.limits.outbound_timeout:
             outbuf_doom(&self.out, DOOM_SLOW)
         elif self.out.slow_since and not self.out.overdue and now >= self.out.slow_since + broker.limits.slow_consumer_grace:
             if self.out.policy == POLICY_DISCONNECT:
@@ -549,7 +551,7 @@ cdef class Connection:
             else:
                 self.out.overdue = True
                 self._release_waiters()
-        elif every and now >= self.last_write + every - every // 3 and not self.blocked and outbuf_pending(&self.out) == 0:
+        elif every and now >= self.last_write + every - every // 3 and not self.out.blocked and outbuf_pending(&self.out) == 0:
             outbuf_put(&self.out, b"\n", 1)
             outbuf_touch(&self.out)
         return 0

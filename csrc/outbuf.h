@@ -32,6 +32,7 @@
 #define POOL_CLASS_BYTES ((size_t)32 << 20)
 #define SMALLEST_BUFFER ((size_t)1024)
 #define MOST_PIECES 64
+#define WORTH_A_CALL ((size_t)24576) /* bytes */
 
 /* Something counted and immutable whose bytes an output may point into. The first field of its owner. */
 typedef struct Shared {
@@ -76,6 +77,8 @@ typedef struct OutBuf {
     uint8_t frame_end;   /* bytes of NUL LF that end a frame here: 2, or 1 for a client that cannot take the LF */
     uint8_t overdue;     /* stayed above `low` for longer than the grace: publishers no longer wait */
     uint8_t policy;      /* of the topic that filled it: what to do when it is overdue */
+    uint8_t blocked;     /* the transport still has bytes of ours: nothing may overtake them */
+    int fd;              /* of the socket; -1: only the transport can write (TLS), or it is closed */
     uint64_t slow_since; /* clock, 0: not slow */
     Link link;           /* in `dirty` or `bulk`; its owner is the connection's */
     Link waiters;        /* publishers held back */
@@ -86,6 +89,7 @@ static inline void outbuf_init(OutBuf *out, Outlets *outlets, void *owner) {
     memset(out, 0, sizeof *out);
     out->outlets = outlets;
     out->frame_end = 2;
+    out->fd = -1;
     link_init(&out->link, owner);
     ring_init(&out->waiters);
 }
@@ -339,21 +343,28 @@ static inline int outbuf_pieces(const OutBuf *out, struct iovec *pieces) {
 }
 
 /* One system call. Returns the bytes that the kernel took, or -1 with errno. */
-static inline ssize_t outbuf_send(OutBuf *out, int fd) {
+static inline ssize_t outbuf_send(OutBuf *out) {
     ssize_t sent;
     if (out->share_count == 0) {
-        sent = send(fd, out->data + out->start, out->end - out->start, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent = send(out->fd, out->data + out->start, out->end - out->start, MSG_NOSIGNAL | MSG_DONTWAIT);
     } else {
         struct iovec pieces[MOST_PIECES];
         struct msghdr message;
         memset(&message, 0, sizeof message);
         message.msg_iov = pieces;
         message.msg_iovlen = (size_t)outbuf_pieces(out, pieces);
-        sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent = sendmsg(out->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     if (sent > 0)
         outbuf_consume(out, (size_t)sent);
     return sent;
+}
+
+/* Sends what was just written ahead of the turn, while it is in the cache, if it is all there is and worth a system call.
+ * What the kernel does not take, and what goes wrong, is left to the flush. */
+static inline void outbuf_push(OutBuf *out, size_t written) {
+    if (written >= WORTH_A_CALL && outbuf_pending(out) == written && out->fd >= 0 && !out->blocked)
+        outbuf_send(out);
 }
 
 /* The first bytes that stand together, at most `most` of them. */

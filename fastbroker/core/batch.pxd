@@ -10,7 +10,7 @@ from fastbroker.core.wire cimport Counter, Text
 cdef enum:
     BATCH_MESSAGES = 256
     BATCH_BYTES = 65536     # of tails: half of the cache next to the processor
-    BATCH_DELIVERIES = 16384    # messages times subscribers, so that nobody else waits for long
+    BATCH_DELIVERIES = 32768    # messages times subscribers, so that nobody else waits for long
 
 
 cdef struct Item:

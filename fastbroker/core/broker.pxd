@@ -107,7 +107,7 @@ cdef class Broker:
     cdef void _forget_route(self, bytes destination) noexcept
     cdef int _cache(self, Route route) except -1
     cdef int _publish_topic(self, Route route, const Content *content) except -1
-    cdef int _deliver_tails(self, Subscription subscription, Route route, bint bulk) except -1
+    cdef int _deliver_tails(self, Subscription subscription, Route route, bint large) except -1
     cdef int _deliver_singly(self, Subscription subscription, Route route) except -1
     cdef int _deliver(self, Subscription subscription, Route route, const Content *content, const char *middle,
                       size_t length, uint64_t number, Message **message) except -1

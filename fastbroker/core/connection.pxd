@@ -17,7 +17,6 @@ cdef class Connection:
     cdef Text kept              # input not handled yet: a frame that a read cut off, or all while the session holds
     cdef Link link              # in the hub's ring
     cdef Timer timer            # the earliest of all deadlines
-    cdef int fd                 # -1: only the transport can write (TLS)
     cdef uint64_t made
     cdef uint64_t last_read
     cdef uint64_t last_write
@@ -25,7 +24,6 @@ cdef class Connection:
     cdef uint64_t last_progress # when the kernel last took bytes, or had none to take
     cdef uint64_t closing       # since when; 0: open
     cdef bint paused            # reading, by us
-    cdef bint blocked           # the transport still has bytes of ours
     cdef bint unauthenticated
     cdef bint eof               # the peer has said all
     cdef bint half_closed       # and so have we

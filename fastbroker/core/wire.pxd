@@ -142,6 +142,8 @@ cdef extern from "csrc/outbuf.h":
         uint8_t frame_end
         uint8_t overdue
         uint8_t policy
+        uint8_t blocked
+        int fd
         uint64_t slow_since
         Link link
         Link waiters
@@ -157,7 +159,8 @@ cdef extern from "csrc/outbuf.h":
     void outbuf_commit(OutBuf *out, const char *end)
     void outbuf_put(OutBuf *out, const char *data, size_t length)
     void outbuf_put_shared(OutBuf *out, const char *data, size_t length, Shared *owner)
-    ssize_t outbuf_send(OutBuf *out, int fd)
+    ssize_t outbuf_send(OutBuf *out)
+    void outbuf_push(OutBuf *out, size_t written)
     size_t outbuf_peek(const OutBuf *out, const char **data, size_t most)
     void outbuf_consume(OutBuf *out, size_t length)
     void pool_trim(Outlets *outlets)

@@ -131,6 +131,41 @@ def wait_held_back(broker):
     eventually(stands_still, "publishers are held back", pause=0.01)
 
 
+def test_large_fan_out_reaches_everybody_in_order(broker_with, talk, topic):
+    """Far more output than the cache and a narrow socket hold: some of it is sent at once, some later."""
+    broker = broker_with(limits={"slow_consumer_grace": 60})
+    wide = [talk(to=broker) for _ in range(60)]
+    narrow = [talk(to=broker, receive_buffer=NARROW) for _ in range(4)]
+    for client in wide + narrow:
+        client.subscribe(topic)
+    publisher = talk(to=broker)
+    amount = 3000
+    frames = b"".join(frame("SEND", f"destination:{topic}", body=f"{number:08d}{'x' * 92}") for number in range(amount))
+    with in_background(lambda: (publisher.send(frames), publisher.roundtrip())):
+        for client in wide + narrow:
+            assert [read_number(client) for _ in range(amount)] == list(range(amount))
+
+
+def test_subscriber_that_leaves_amid_a_large_fan_out_hurts_nobody(broker_with, talk, topic):
+    """Its descriptor may be another's from then on: nothing meant for it may be written there."""
+    broker = broker_with(limits={"slow_consumer_grace": 60})
+    staying = talk(to=broker)
+    staying.subscribe(topic)
+    leaving = [talk(to=broker, receive_buffer=NARROW) for _ in range(40)]
+    for client in leaving:
+        client.subscribe(topic)
+    publisher = talk(to=broker)
+    amount = 3000
+    frames = b"".join(frame("SEND", f"destination:{topic}", body=f"{number:08d}{'x' * 92}") for number in range(amount))
+    with in_background(lambda: (publisher.send(frames), publisher.roundtrip())):
+        for client in leaving:
+            client.read_frame()
+            client.reset()
+            newcomer = talk(to=broker)
+            newcomer.roundtrip()
+        assert [read_number(staying) for _ in range(amount)] == list(range(amount))
+
+
 @pytest.mark.parametrize("policy", ["drop-oldest", "drop-newest"])
 def test_policy_that_drops_keeps_the_subscriber(audience, tight, policy):
     topic = unique(f"/topic/{policy}.")
