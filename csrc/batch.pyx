@@ -10,7 +10,7 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
 from fastbroker.core.message cimport message_drop
-from fastbroker.core.wire cimport NUMBER_SPACE, put_counter, text_free, text_reserve
+from fastbroker.core.wire cimport NUMBER_SPACE, counter_line, text_free, text_reserve
 
 
 cdef class Batch:
@@ -25,13 +25,15 @@ cdef class Batch:
         cdef size_t most = NUMBER_SPACE + content.head_length + content.body_length + 4
         cdef char *start = text_reserve(&self.tails, most)
         cdef char *end = start
+        cdef const char *middle
+        cdef size_t length
         if start == NULL:
             raise MemoryError()
-        end += put_counter(end, number)
-        end[0] = c'\n'
-        item.middle_length = <uint32_t>(end + 1 - start)
-        memcpy(end + 1, content.head, content.head_length)
-        end += 1 + content.head_length
+        middle = counter_line(number, &length)
+        item.middle_length = <uint32_t>length
+        memcpy(end, middle, length)
+        memcpy(end + length, content.head, content.head_length)
+        end += length + content.head_length
         end[0] = c'\n'
         memcpy(end + 1, content.body, content.body_length)
         end += 1 + content.body_length

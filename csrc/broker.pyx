@@ -17,7 +17,7 @@ from libc.string cimport memcpy
 from fastbroker.core.batch cimport Batch
 from fastbroker.core.frame cimport Content, frame_free, frame_init, head_in_form
 from fastbroker.core.message cimport (
-    MIDDLE_SPACE, SHARED_BODY, Entry, Message, message_content, message_drop, message_keep, message_new, needs_other_form, put_message,
+    SHARED_BODY, Entry, Message, message_content, message_drop, message_keep, message_new, needs_other_form, put_message,
 )
 from fastbroker.core.parser cimport Parser
 from fastbroker.core.queue cimport Queue, queue_new
@@ -29,7 +29,7 @@ from fastbroker.core.subscription cimport ACK_AUTO, Subscription
 from fastbroker.core.table cimport TableSlot, hash_seed, table_free, table_get, table_init, table_next, table_put, table_remove
 from fastbroker.core.trie cimport Trie, is_pattern, pattern_error, pattern_matches
 from fastbroker.core.wire cimport (
-    DOOM_SLOW, SEEN_CR, counter_increment, counter_init, put_counter, OutBuf, link_join, link_joined,
+    DOOM_SLOW, SEEN_CR, counter_increment, counter_init, counter_line, OutBuf, link_join, link_joined,
     outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure, outbuf_push, outbuf_reserve, outbuf_touch, outbuf_touch_bulk,
     pool_free, ring_init, ring_take, text_free, timer_arm, timer_init, wheel_init,
 )
@@ -187,7 +187,7 @@ cdef class Broker:
         return 0
 
     cdef int _publish_topic(self, Route route, const Content *content) except -1:
-        cdef char middle[MIDDLE_SPACE]
+        cdef const char *middle
         cdef size_t length
         cdef Message *message = NULL
         cdef Content stored
@@ -196,9 +196,7 @@ cdef class Broker:
             route.rematch(self.topics)
         if route.matches.count > FEW and content.body_length < SHARED_BODY:
             return self.deliver_batch() if self.batch.add(route, content, &self.number) else 0
-        length = put_counter(middle, &self.number)
-        middle[length] = c'\n'
-        length += 1
+        middle = counter_line(&self.number, &length)
         if route.matches.count > 1 and content.body_length >= SHARED_BODY:
             message = message_new(&self.census, content, self.number.value)
             message_content(message, &stored)

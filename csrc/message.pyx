@@ -1,26 +1,30 @@
-"""Messages: one allocation each, header lines and body behind the struct; freed with the last reference."""
+"""Messages: one allocation each, header lines, LF and body behind the struct; freed with the last reference."""
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content, head_in_form
-from fastbroker.core.wire cimport Census, OutBuf, Shared, outbuf_put, outbuf_put_shared
+from fastbroker.core.wire cimport (
+    Blocks, Census, OutBuf, Shared, block_give, block_take, outbuf_put, outbuf_put_shared,
+)
 
 cdef enum:
     PLACE_COST = 48     # bytes that a queue and a ledger need for it
+
+
+cdef Blocks blocks  # zeroed, as every static is; messages of one thread
 
 
 cdef void message_free(Shared *shared) noexcept:
     cdef Message *message = <Message *>shared
     message.census.messages -= 1
     message.census.memory -= <Py_ssize_t>message.size
-    free(message)
+    block_give(&blocks, message, message.size - PLACE_COST)
 
 
 cdef Message *message_new(Census *census, const Content *content, uint64_t id) except NULL:
     """A copy of `content`, with one reference, which is the caller's."""
-    cdef size_t size = sizeof(Message) + content.head_length + content.body_length
-    cdef Message *message = <Message *>malloc(size)
+    cdef size_t size = sizeof(Message) + content.head_length + 1 + content.body_length
+    cdef Message *message = <Message *>block_take(&blocks, size)
     cdef char *bytes
     if message == NULL:
         raise MemoryError()
@@ -34,7 +38,8 @@ cdef Message *message_new(Census *census, const Content *content, uint64_t id) e
     message.seen = content.seen
     bytes = <char *>(message + 1)
     memcpy(bytes, content.head, content.head_length)
-    memcpy(bytes + content.head_length, content.body, content.body_length)
+    bytes[content.head_length] = c'\n'
+    memcpy(bytes + content.head_length + 1, content.body, content.body_length)
     census.messages += 1
     census.memory += <Py_ssize_t>message.size
     return message

@@ -11,15 +11,16 @@ from libc.string cimport memchr, memcmp, memset
 
 from fastbroker.core.frame cimport Frame, Header, decoded, frame_free, frame_init
 from fastbroker.core.wire cimport (
-    COMMAND_CONNECT, COMMAND_SEND, COMMAND_STOMP, COMMAND_UNKNOWN, KNOWN_ACK, KNOWN_CONTENT_LENGTH, KNOWN_COUNT,
-    KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, LINE_MORE, LINE_NUL,
-    SCAN_SLACK, SEEN_BACKSLASH, SEEN_CR, SEEN_HIGH, SEEN_TRIMMED, Line, Text, command_of, escapes_valid, known_of,
-    parse_number, scan_line, text_free, text_length, text_put, text_use, utf8_valid,
+    COMMAND_ACK, COMMAND_CONNECT, COMMAND_SEND, COMMAND_STOMP, COMMAND_UNKNOWN, KNOWN_ACK, KNOWN_CONTENT_LENGTH, KNOWN_COUNT,
+    KNOWN_ID, KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, LINE_MORE, LINE_NUL,
+    PLAIN_ACK_HEAD, SCAN_SLACK, SEEN_BACKSLASH, SEEN_CR, SEEN_HIGH, SEEN_TRIMMED, Line, Text, command_of, escapes_valid, known_of,
+    parse_number, scan_line, scan_plain_ack, text_free, text_length, text_put, text_use, utf8_valid,
 )
 
 cdef enum:
     LONGEST_COMMAND = 32    # generous: bytes that are no command are noticed this early
     LENGTH_DIGITS = 10
+    ACK_HEADERS = 4         # where the header lines of an ACK begin
 
 
 cdef uint32_t stripped_names():
@@ -88,6 +89,8 @@ cdef class Parser:
             frame.repeated = True
         else:
             self.template_length = 0    # `frame` is about to describe other header lines
+            if self.version == 12 and self._plain_ack(limit, frame):
+                return PARSE_FRAME
             status = self._head(limit, frame)
             if status != PARSE_FRAME:
                 return status
@@ -101,6 +104,26 @@ cdef class Parser:
                 self.template = frame.base
                 self.template_length = frame.body_start
         return status
+
+    cdef bint _plain_ack(self, const char *limit, Frame *frame) noexcept:
+        """Whether it is an ACK as nearly all are; then `frame` describes it."""
+        cdef size_t length = scan_plain_ack(frame.base, limit)
+        if length == 0:
+            return False
+        frame.command = COMMAND_ACK
+        frame.version = 12
+        frame.seen = 0
+        frame.repeated = frame.counted = frame.stripped = frame.bodyless = False
+        memset(frame.known, 0, sizeof(uint16_t) * KNOWN_COUNT)
+        frame.known[KNOWN_ID] = frame.header_count = 1
+        frame.head_start = ACK_HEADERS
+        frame.headers[0] = Header(ACK_HEADERS, 2, PLAIN_ACK_HEAD, <uint32_t>length)
+        frame.head_end = <uint32_t>(PLAIN_ACK_HEAD + length + 1)
+        frame.body_start = frame.head_end + 1
+        frame.body_length = 0
+        frame.size = frame.body_start + 1
+        self.awaited = self.searched = 0
+        return True
 
     cdef const char *_skip_eols(self, const char *p, const char *limit) noexcept:
         """Any run of LF, CR LF and stray NUL between frames (items 4 and 12 of the lists in docs/protocol.md)."""

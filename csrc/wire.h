@@ -209,29 +209,41 @@ static inline int parse_number(const char *text, size_t length, size_t most, uin
 }
 
 #define NUMBER_SPACE 20
+#define PLAIN_ACK_HEAD 7
+#define PLAIN_ACK_LONGEST 48
+
+static const char TWO_DIGITS[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+                                 "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+                                 "8081828384858687888990919293949596979899";
 
 /* Writes the digits to `out` (NUMBER_SPACE bytes must be free) and returns how many. */
 static inline size_t put_number(char *out, uint64_t value) {
     char digits[NUMBER_SPACE];
-    size_t length = 0, i;
-    do {
-        digits[length++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    for (i = 0; i < length; i++)
-        out[i] = digits[length - 1 - i];
-    return length;
+    size_t first = NUMBER_SPACE;
+    for (; value >= 100; value /= 100) {
+        first -= 2;
+        memcpy(digits + first, &TWO_DIGITS[2 * (value % 100)], 2);
+    }
+    if (value >= 10) {
+        first -= 2;
+        memcpy(digits + first, &TWO_DIGITS[2 * value], 2);
+    } else {
+        digits[--first] = (char)('0' + value);
+    }
+    memcpy(out, digits + first, NUMBER_SPACE - first);
+    return NUMBER_SPACE - first;
 }
 
 /* A number that counts up together with its digits: cheaper than writing them anew for every message. */
 typedef struct Counter {
     uint64_t value;
     size_t first; /* of the digits that count */
-    char digits[NUMBER_SPACE];
+    char digits[NUMBER_SPACE + 1]; /* and the LF of a header line that ends with them */
 } Counter;
 
 static inline void counter_init(Counter *counter) {
     memset(counter->digits, '0', NUMBER_SPACE);
+    counter->digits[NUMBER_SPACE] = '\n';
     counter->value = 0;
     counter->first = NUMBER_SPACE - 1;
 }
@@ -246,10 +258,24 @@ static inline void counter_increment(Counter *counter) {
         counter->first = place;
 }
 
-static inline size_t put_counter(char *out, const Counter *counter) {
-    size_t length = NUMBER_SPACE - counter->first;
-    memcpy(out, counter->digits + counter->first, length);
-    return length;
+/* The digits with the LF behind them: where they stand, and how many bytes. */
+static inline const char *counter_line(const Counter *counter, size_t *length) {
+    *length = NUMBER_SPACE + 1 - counter->first;
+    return counter->digits + counter->first;
+}
+
+/* The length of the id if the frame is what nearly all are that acknowledge, whole and with an id as we write them:
+ *
+ *     ACK LF id:<digits and dashes> LF LF NUL
+ *
+ * 0 otherwise: then it is read like any other frame. */
+static inline size_t scan_plain_ack(const char *p, const char *limit) {
+    const char *id = p + PLAIN_ACK_HEAD, *end = id;
+    if (limit - p <= PLAIN_ACK_HEAD || memcmp(p, "ACK\nid:", PLAIN_ACK_HEAD) != 0)
+        return 0;
+    while (end < limit && end - id < PLAIN_ACK_LONGEST && (*end == '-' || (*end >= '0' && *end <= '9')))
+        end++;
+    return limit - end >= 3 && end[0] == '\n' && end[1] == '\n' && end[2] == '\0' ? (size_t)(end - id) : 0;
 }
 
 static inline int is_continuation(const char *p, const char *end) {

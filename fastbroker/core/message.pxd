@@ -30,7 +30,7 @@ cdef struct Message:
     size_t body_length
     uint32_t head_length
     uint32_t seen
-    # `head_length` bytes of header lines and `body_length` bytes of body follow
+    # `head_length` bytes of header lines, LF and `body_length` bytes of body follow
 
 
 cdef struct Entry:
@@ -52,7 +52,7 @@ cdef inline void message_drop(Message *message) noexcept:
 cdef inline void message_content(const Message *message, Content *content) noexcept:
     content.head = <const char *>(message + 1)
     content.head_length = message.head_length
-    content.body = content.head + message.head_length
+    content.body = content.head + message.head_length + 1
     content.body_length = message.body_length
     content.seen = message.seen
 
@@ -83,10 +83,14 @@ cdef inline int put_message(OutBuf *out, const char *prefix, size_t prefix_lengt
     room += prefix_length
     memcpy(room, middle, middle_length)
     room += middle_length
-    memcpy(room, content.head, content.head_length)
-    room += content.head_length
-    room[0] = c'\n'
-    memcpy(room + 1, content.body, content.body_length)
+    if content.body == content.head + content.head_length + 1:     # the LF stands between them
+        memcpy(room, content.head, content.head_length + 1 + content.body_length)
+        room += content.head_length
+    else:
+        memcpy(room, content.head, content.head_length)
+        room += content.head_length
+        room[0] = c'\n'
+        memcpy(room + 1, content.body, content.body_length)
     room += content.body_length + 1
     room[0] = 0
     room[1] = c'\n'

@@ -45,6 +45,7 @@ cdef class Parser:
     cdef int next(self, const char *bytes, size_t length, Frame *frame) noexcept
 
     # inside
+    cdef bint _plain_ack(self, const char *limit, Frame *frame) noexcept
     cdef const char *_skip_eols(self, const char *p, const char *limit) noexcept
     cdef bint _crlf(self) noexcept
     cdef size_t _max_frame(self) noexcept

@@ -63,7 +63,10 @@ cdef extern from "csrc/wire.h" nogil:
         uint64_t value
     void counter_init(Counter *counter)
     void counter_increment(Counter *counter)
-    size_t put_counter(char *out, const Counter *counter)
+    const char *counter_line(const Counter *counter, size_t *length)
+    enum:
+        PLAIN_ACK_HEAD
+    size_t scan_plain_ack(const char *p, const char *limit)
     int utf8_valid(const char *text, size_t length)
     int escapes_valid(const char *text, size_t length, int version)
     size_t unescape(char *out, const char *text, size_t length, int version)
@@ -172,6 +175,12 @@ cdef extern from "csrc/peer.h" nogil:
         PEER_SILENT
         PEER_GONE
     int peer_state(int fd)
+
+cdef extern from "csrc/blocks.h":
+    struct Blocks:
+        pass
+    void *block_take(Blocks *blocks, size_t size)
+    void block_give(Blocks *blocks, void *block, size_t size)
 
 cdef extern from "csrc/wheel.h":
     enum:

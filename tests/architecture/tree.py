@@ -12,7 +12,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 
 FLOORS = (
-    ("wire", "ring", "census", "text", "outbuf", "wheel", "table", "peer"),
+    ("wire", "ring", "census", "text", "blocks", "outbuf", "wheel", "table", "peer"),
     ("frame", "parser", "trie"),
     ("message", "ledger", "subscription", "queue", "route", "transaction", "batch"),
     ("broker", "login", "session"),

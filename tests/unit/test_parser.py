@@ -326,6 +326,27 @@ def test_agrees_about_noise(stream: bytes, options: dict[str, Any]) -> None:
         assert outcome(FrameReader(**options), pieces) == outcome(ReferenceReader(**options), pieces), pieces
 
 
+# ---- the ACK that nearly all are -----------------------------------------------------------------
+
+ids = st.one_of(st.text("0123456789-", max_size=60), st.text("01-:\\ \r\tx\xe9", max_size=5))
+ends = st.sampled_from(["\n\n\0", "\r\n\r\n\0", "\n\r\n\0", "\n\nx\0", "\n\n\n\0", "\nreceipt:1\n\n\0", "\n\0", "\0", "\n"])
+
+
+@every_version
+@pytest.mark.parametrize("strict", [False, True])
+@given(data=st.data())
+def test_short_acks_mean_what_all_frames_mean(version: int, strict: bool, data: st.DataObject) -> None:
+    """They are read by a way of their own, which nobody may notice, between SENDs whose header lines repeat."""
+    send = st.just("SEND\ndestination:/queue/a\n\nbody\0")
+    ack = st.builds("ACK\nid:{}{}".format, ids, ends)
+    stream = "".join(data.draw(st.lists(st.one_of(send, ack), min_size=1, max_size=6))).encode()
+    expected = outcome(ReferenceReader(version, strict=strict), bytewise(stream))
+    assert outcome(FrameReader(version, strict=strict), bytewise(stream)) == expected
+    frames, error = outcome(FrameReader(version, strict=strict), [stream])
+    assert error == expected[1]
+    assert frames == expected[0] or error    # what came before an error in one piece is not shown
+
+
 # ---- what was written comes back -----------------------------------------------------------------
 
 LETTERS = st.characters(codec="utf-8", exclude_characters="\0")
