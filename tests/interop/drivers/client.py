@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-PATIENCE = float(os.environ.get("FASTBROKER_TEST_DEADLINE", "8"))
+PATIENCE = float(os.environ.get("FASTBROKER_TEST_DEADLINE", "20"))
 """Seconds to wait for something that should arrive at once, on a machine that may be busy."""
 
 Found = TypeVar("Found")
