@@ -29,7 +29,7 @@ from fastbroker.core.subscription cimport ACK_AUTO, Subscription
 from fastbroker.core.table cimport TableSlot, hash_seed, table_free, table_get, table_init, table_next, table_put, table_remove
 from fastbroker.core.trie cimport Trie, is_pattern, pattern_error, pattern_matches
 from fastbroker.core.wire cimport (
-    DOOM_SLOW, SEEN_CR, counter_increment, counter_init, counter_line, OutBuf, link_join, link_joined,
+    DOOM_SLOW, counter_increment, counter_init, counter_line, OutBuf, link_join, link_joined,
     outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure, outbuf_push, outbuf_reserve, outbuf_touch, outbuf_touch_bulk,
     pool_free, ring_init, ring_take, text_free, timer_arm, timer_init, wheel_init,
 )
@@ -218,7 +218,10 @@ cdef class Broker:
         cdef size_t i
         try:
             for i in range(route.matches.count):
-                self._deliver_tails(<Subscription>route.matches.items[i], route, large)
+                if not batch.needs_other_form((<Subscription>route.matches.items[i]).version):
+                    self._deliver_tails(<Subscription>route.matches.items[i], route, large)
+            if batch.seen:
+                self._deliver_in_forms(route)
         finally:
             batch.clear()
         return 0
@@ -230,8 +233,7 @@ cdef class Broker:
         cdef size_t size = batch.count * subscription.prefix_length + batch.tails.end
         cdef char *room
         cdef uint32_t i
-        if (self._must_wait(subscription, size)
-                or (batch.seen and (subscription.version < 11 or (subscription.version == 11 and batch.seen & SEEN_CR)))):
+        if self._must_wait(subscription, size):
             return self._deliver_singly(subscription, route)
         room = outbuf_reserve(out, size)
         if room == NULL:
@@ -255,13 +257,26 @@ cdef class Broker:
         return 0
 
     cdef int _deliver_singly(self, Subscription subscription, Route route) except -1:
-        cdef Content content
         cdef uint32_t i
         for i in range(self.batch.count):
-            self.batch.content(i, &content)
-            self._deliver(subscription, route, &content, self.batch.middle(i), self.batch.items[i].middle_length,
-                          self.batch.items[i].number, &self.batch.items[i].message)
+            self._deliver_one(subscription, route, i)
         return 0
+
+    cdef int _deliver_in_forms(self, Route route) except -1:
+        """To those who read header lines in an older form: message by message, so that each is put together once."""
+        cdef uint32_t i
+        cdef size_t j
+        for i in range(self.batch.count):
+            for j in range(route.matches.count):
+                if self.batch.needs_other_form((<Subscription>route.matches.items[j]).version):
+                    self._deliver_one(<Subscription>route.matches.items[j], route, i)
+        return 0
+
+    cdef int _deliver_one(self, Subscription subscription, Route route, uint32_t i) except -1:
+        cdef Content content
+        self.batch.content(i, &content)
+        return self._deliver(subscription, route, &content, self.batch.middle(i), self.batch.items[i].middle_length,
+                             self.batch.items[i].number, &self.batch.items[i].message)
 
     cdef int _deliver(self, Subscription subscription, Route route, const Content *content, const char *middle,
                       size_t length, uint64_t number, Message **message) except -1:
@@ -484,10 +499,13 @@ cdef int64_t route_cost(bytes destination) noexcept:
     return ROUTE_COST + 2 * PyBytes_GET_SIZE(destination)
 
 
+PREFIXES = ((b"/topic/", ROUTE_TOPIC), (b"/queue/", ROUTE_QUEUE), (b"/exchange/amq.topic/", ROUTE_TOPIC),
+            (b"/amq/queue/", ROUTE_QUEUE))
+
+
 cdef tuple target_of(bytes destination):
     """(kind, name) of a destination that any connection may use."""
-    for prefix, kind in ((b"/topic/", ROUTE_TOPIC), (b"/queue/", ROUTE_QUEUE), (b"/exchange/amq.topic/", ROUTE_TOPIC),
-                         (b"/amq/queue/", ROUTE_QUEUE)):
+    for prefix, kind in PREFIXES:
         if destination.startswith(prefix) and len(destination) > len(prefix):
             return kind, destination[len(prefix):]
     if destination and b"/" not in destination:

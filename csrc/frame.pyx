@@ -123,43 +123,48 @@ cdef int relay_headers(const Frame *frame, Text *scratch, bint without_reply_to,
             if length_seen:
                 continue
             length_seen = True
-        put_line(scratch, frame.base + header.name, header.name_length, frame.base + header.value,
-                 header.value_length, 0 if as_is else frame.version)
+        if as_is:
+            put_as_is(scratch, frame.base + header.name, header.value + header.value_length - header.name)
+        else:
+            put_line(scratch, frame.base + header.name, header.name_length, frame.base + header.value,
+                     header.value_length, frame.version)
     if not as_is:
         content.seen |= SEEN_BACKSLASH
     return 0
 
 
-cdef int put_line(Text *scratch, const char *name, size_t name_length, const char *value, size_t value_length,
-                  int version) except -1:
-    """Appends a header line in 1.2 encoding; version 0 says that it is in that encoding already."""
-    cdef bytes decoded_name, decoded_value
-    cdef char *room = text_reserve(scratch, 2 * (name_length + value_length) + 2)
+cdef int put_as_is(Text *scratch, const char *line, size_t length) except -1:
+    """Appends a header line that is in 1.2 encoding already."""
+    cdef char *room = text_reserve(scratch, length + 1)
     if room == NULL:
         raise MemoryError()
+    memcpy(room, line, length)
+    room[length] = c'\n'
+    scratch.end += length + 1
+    return 0
+
+
+cdef int put_line(Text *scratch, const char *name, size_t name_length, const char *value, size_t value_length,
+                  int version) except -1:
+    """Appends a header line that was written in that version's encoding, in 1.2 encoding."""
+    cdef bytes decoded_name = decoded(name, name_length, version), decoded_value = decoded(value, value_length, version)
+    cdef char *room = text_reserve(scratch, 2 * (name_length + value_length) + 2)
     cdef char *end = room
-    if version == 0:
-        memcpy(end, name, name_length)
-        end += name_length
-    else:
-        decoded_name = decoded(name, name_length, version)
-        end += escape(end, decoded_name, len(decoded_name), 12)
+    if room == NULL:
+        raise MemoryError()
+    end += escape(end, decoded_name, len(decoded_name), 12)
     end[0] = c':'
     end += 1
-    if version == 0:
-        memcpy(end, value, value_length)
-        end += value_length
-    else:
-        decoded_value = decoded(value, value_length, version)
-        end += escape(end, decoded_value, len(decoded_value), 12)
+    end += escape(end, decoded_value, len(decoded_value), 12)
     end[0] = c'\n'
     scratch.end += end + 1 - room
     return 0
 
 
 cdef int relay_length(Text *scratch, size_t length) except -1:
-    cdef char digits[NUMBER_SPACE]
-    return put_line(scratch, b"content-length", 14, digits, put_number(digits, length), 0)
+    cdef char line[15 + NUMBER_SPACE]
+    memcpy(line, b"content-length:", 15)
+    return put_as_is(scratch, line, 15 + put_number(line + 15, length))
 
 
 # ---- frames to a client ----

@@ -80,7 +80,9 @@ cdef class Parser:
         """
         cdef const char *limit = bytes + length
         cdef int status
-        frame.base = self._skip_eols(bytes, limit)
+        frame.base = bytes
+        if bytes < limit and bytes[0] <= c'\r':
+            frame.base = self._skip_eols(bytes, limit)
         frame.skipped = frame.base - bytes
         if <size_t>(limit - frame.base) < self.awaited or frame.base == limit:
             return PARSE_MORE
@@ -181,6 +183,8 @@ cdef class Parser:
         cdef const char *end
         cdef int kind, status
         while True:
+            if p < limit and p[0] == c'\n' and <size_t>(p - frame.base) <= self.limits.max_head:
+                return self._end_head(p, p + 1, False, frame)
             kind = scan_line(p, limit, &line)
             end = line.end
             if <size_t>(end - p) > self.limits.max_line:

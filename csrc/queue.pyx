@@ -175,7 +175,8 @@ cdef Subscription next_consumer(Queue queue):
         elif not consumer.has_outlet():
             link_join(consumer.starved, &consumer.ready)
         else:
-            link_join(&queue.consumers, &consumer.ready)
+            if consumer.ready.next != &queue.consumers:     # it is not last already, being the only one
+                link_join(&queue.consumers, &consumer.ready)
             return consumer
     return None
 

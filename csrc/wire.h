@@ -56,50 +56,53 @@ enum {
 
 #if defined(__SSE2__)
 
-static inline unsigned block_mask(__m128i block, char byte) {
-    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(byte)));
+static inline unsigned mask_of(__m128i flags) {
+    return (unsigned)_mm_movemask_epi8(flags);
 }
 
-/* Sixteen bytes a step; the masks beyond the line's end are cut off before they count. */
+/* Which of the SEEN_* kinds of byte are among those of the block that count. */
+static inline unsigned seen_in(__m128i block, unsigned within) {
+    unsigned seen = 0;
+    if (mask_of(_mm_cmpeq_epi8(block, _mm_set1_epi8('\\'))) & within)
+        seen |= SEEN_BACKSLASH;
+    if (mask_of(_mm_cmpeq_epi8(block, _mm_set1_epi8('\r'))) & within)
+        seen |= SEEN_CR;
+    if (mask_of(block) & within)
+        seen |= SEEN_HIGH;
+    return seen;
+}
+
+/* Sixteen bytes a step. One mask tells whether a byte is anything but plain: only then is it asked what. Of a line that
+ * is not complete, `end` alone means something. */
 static inline int scan_line(const char *start, const char *limit, Line *line) {
-    const char *p = start;
+    const char *p;
     unsigned seen = 0;
     line->colon = NULL;
-    for (; p < limit; p += 16) {
+    for (p = start; p < limit; p += 16) {
         __m128i block = _mm_loadu_si128((const __m128i *)(const void *)p);
-        unsigned stop = block_mask(block, '\n') | block_mask(block, '\0');
-        unsigned colon = block_mask(block, ':');
-        unsigned backslash = block_mask(block, '\\');
-        unsigned cr = block_mask(block, '\r');
-        unsigned high = (unsigned)_mm_movemask_epi8(block);
-        unsigned within = 0xffff;
-        if (limit - p < 16)
-            stop &= (1u << (limit - p)) - 1;
-        if (stop)
-            within = (stop & (0u - stop)) - 1; /* the bits below the first end of line */
-        else if (limit - p < 16)
-            within = (1u << (limit - p)) - 1;
-        if (line->colon == NULL && (colon & within)) {
-            line->colon = p + __builtin_ctz(colon & within);
-            colon &= (colon & within) - 1; /* all but the first */
+        __m128i ends = _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('\n')), _mm_cmpeq_epi8(block, _mm_setzero_si128()));
+        __m128i rare = _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('\\')), _mm_cmpeq_epi8(block, _mm_set1_epi8('\r')));
+        unsigned stop = mask_of(ends);
+        unsigned within = stop ? (stop & (0u - stop)) - 1 : 0xffff; /* the bits below the first end of line */
+        unsigned colon = mask_of(_mm_cmpeq_epi8(block, _mm_set1_epi8(':'))) & within;
+        if (colon && line->colon == NULL) {
+            line->colon = p + __builtin_ctz(colon);
+            colon &= colon - 1; /* all but the first */
         }
-        if (colon & within)
+        if (colon)
             seen |= SEEN_COLON;
-        if (backslash & within)
-            seen |= SEEN_BACKSLASH;
-        if (cr & within)
-            seen |= SEEN_CR;
-        if (high & within)
-            seen |= SEEN_HIGH;
+        if (mask_of(_mm_or_si128(rare, block)) & within)
+            seen |= seen_in(block, within);
         if (stop) {
-            line->end = p + __builtin_ctz(stop);
-            line->seen = seen;
-            return *line->end == '\0' ? LINE_NUL : LINE_END;
+            p += __builtin_ctz(stop);
+            break;
         }
     }
-    line->end = limit;
     line->seen = seen;
-    return LINE_MORE;
+    line->end = p < limit ? p : limit;
+    if (p >= limit)
+        return LINE_MORE;
+    return *p == '\0' ? LINE_NUL : LINE_END;
 }
 
 #else

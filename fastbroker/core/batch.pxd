@@ -5,7 +5,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from fastbroker.core.frame cimport Content
 from fastbroker.core.message cimport Message
 from fastbroker.core.route cimport Route
-from fastbroker.core.wire cimport Counter, Text
+from fastbroker.core.wire cimport SEEN_CR, Counter, Text
 
 cdef enum:
     BATCH_MESSAGES = 256
@@ -35,6 +35,10 @@ cdef class Batch:
     cdef bint add(self, Route route, const Content *content, const Counter *number) except -1
     cdef void content(self, uint32_t index, Content *content) noexcept
     cdef void clear(self) noexcept
+
+    cdef inline bint needs_other_form(self, int version) noexcept:
+        """Whether a receiver of that version reads some header lines of it in another form than 1.2's."""
+        return self.seen != 0 and (version < 11 or (version == 11 and self.seen & SEEN_CR))
 
     cdef inline const char *middle(self, uint32_t index) noexcept:
         return self.tails.bytes + self.items[index].start

@@ -109,6 +109,8 @@ cdef class Broker:
     cdef int _publish_topic(self, Route route, const Content *content) except -1
     cdef int _deliver_tails(self, Subscription subscription, Route route, bint large) except -1
     cdef int _deliver_singly(self, Subscription subscription, Route route) except -1
+    cdef int _deliver_in_forms(self, Route route) except -1
+    cdef int _deliver_one(self, Subscription subscription, Route route, uint32_t i) except -1
     cdef int _deliver(self, Subscription subscription, Route route, const Content *content, const char *middle,
                       size_t length, uint64_t number, Message **message) except -1
     cdef const Content *_in_form(self, const Content *content, int version, uint64_t number) except NULL

@@ -1,7 +1,7 @@
 """B2: escapes in headers, and headers that travel between clients of different versions."""
 
 import pytest
-from wire import every_version, frame, from_1_1, receipt
+from wire import VERSIONS, every_version, frame, from_1_1, receipt
 
 UNDEFINED_ESCAPES = [r"\t", r"\0", r"\a", r"\N", r"\C", r"\x41", r"\ ", r"\:", r"a\b", "ends in \\", "\\\\\\"]
 
@@ -194,3 +194,23 @@ def test_the_brokers_own_headers_come_first(talk, publish, queue, version):
     publish(queue, "x", "a:1")
     client.nack(client.expect_message(queue, "x", "a:1"))
     client.expect_message(queue, "x", "a:1", redelivered=True)
+
+
+@pytest.mark.item(24, 26, 27)
+def test_many_receivers_of_every_version_get_each_message_in_their_form_and_in_order(talk, topic):
+    """A topic with more than a few subscribers is written to in another way than one with few."""
+    sent = [r"x:plain", r"x:a\cb\\d", r"x:a\rb", r"x:plain again"]
+    forms = {
+        "1.2": [r"plain", r"a\cb\\d", r"a\rb", r"plain again"],
+        "1.1": [r"plain", r"a\cb\\d", "a\rb", r"plain again"],
+        "1.0": [r"plain", r"a:b\d", r"a b", r"plain again"],
+    }
+    audience = [(version, talk(version)) for version in VERSIONS for _ in range(3)]
+    for _, client in audience:
+        client.subscribe(topic)
+    talk().send(*[frame("SEND", f"destination:{topic}", header, body=str(n)) for n, header in enumerate(sent * 3)])
+    for version, client in audience:
+        for number, form in enumerate(forms[version] * 3):
+            got = client.read_frame()
+            assert got.rstrip(b"\0\n").endswith(f"\n\n{number}".encode()), got
+            assert f"\nx:{form}\n".encode() in got, got
