@@ -77,16 +77,12 @@ cdef inline bint is_private(int known) noexcept:
             or known == KNOWN_SUBSCRIPTION or known == KNOWN_ACK or known == KNOWN_REDELIVERED)
 
 
-cdef int content_of(const Frame *frame, Text *scratch, const char *reply_to, size_t reply_to_length,
-                    Content *content) except -1:
-    """Fills `content` with views: into the frame as it stands where possible, else into `scratch`."""
-    content.body = frame.base + frame.body_start
-    content.body_length = frame.body_length
+cdef int content_in_form(const Frame *frame, Text *scratch, const char *reply_to, size_t reply_to_length,
+                         Content *content) except -1:
+    """The rest of `content_of`, for header lines that hold anything but plain text, or lines that nobody may see."""
     content.seen = frame.seen & SEEN_BACKSLASH
     if (not frame.stripped and reply_to == NULL and not frame.seen & (SEEN_TRIMMED | SEEN_COLON | SEEN_CR)
             and (frame.version >= 11 or not frame.seen & SEEN_BACKSLASH)):
-        content.head = frame.base + frame.head_start
-        content.head_length = frame.head_end - frame.head_start
         note_cr(content)
         return 0
     scratch.start = scratch.end = 0

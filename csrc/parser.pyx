@@ -81,8 +81,10 @@ cdef class Parser:
         cdef const char *limit = bytes + length
         cdef int status
         frame.base = bytes
-        if bytes < limit and bytes[0] <= c'\r':
-            frame.base = self._skip_eols(bytes, limit)
+        if bytes < limit and bytes[0] == c'\n':
+            frame.base += 1     # the one that most clients write behind a frame
+        if frame.base < limit and frame.base[0] <= c'\r':
+            frame.base = self._skip_eols(frame.base, limit)
         frame.skipped = frame.base - bytes
         if <size_t>(limit - frame.base) < self.awaited or frame.base == limit:
             return PARSE_MORE

@@ -1,7 +1,7 @@
 """A client frame as a view into the bytes it was read from, and what of it travels on to subscribers."""
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
-from fastbroker.core.wire cimport OutBuf, Text
+from fastbroker.core.wire cimport SEEN_HIGH, OutBuf, Text
 
 
 cdef struct Header:
@@ -68,8 +68,21 @@ cdef bint number_of(bytes text, uint64_t *number) noexcept
 cdef bytes decoded(const char *text, size_t length, int version)
 cdef bytes encoded(bytes text, int version)
 
-cdef int content_of(const Frame *frame, Text *scratch, const char *reply_to, size_t reply_to_length,
-                    Content *content) except -1
+cdef int content_in_form(const Frame *frame, Text *scratch, const char *reply_to, size_t reply_to_length,
+                         Content *content) except -1
+
+cdef inline int content_of(const Frame *frame, Text *scratch, const char *reply_to, size_t reply_to_length,
+                           Content *content) except -1:
+    """Fills `content` with views: into the frame as it stands where possible, else into `scratch`."""
+    content.head = frame.base + frame.head_start
+    content.head_length = frame.head_end - frame.head_start
+    content.body = frame.base + frame.body_start
+    content.body_length = frame.body_length
+    content.seen = 0
+    if not frame.stripped and not frame.seen & ~<unsigned>SEEN_HIGH and reply_to == NULL:
+        return 0
+    return content_in_form(frame, scratch, reply_to, reply_to_length, content)
+
 cdef bytes head_in_form(const char *head, size_t length, int version)
 cdef int put_header(OutBuf *out, bytes name, bytes value, int version) except -1
 cdef int put_raw_header(OutBuf *out, const char *name, size_t name_length, Slice value, int version) except -1
