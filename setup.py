@@ -1,4 +1,4 @@
-"""Builds the compiled half: csrc/<name>.pyx becomes fastbroker.core.<name>.
+"""Builds the compiled half: csrc/<name>.pyx is fastbroker.core.<name>, csrc/bench/*.c is fastbroker.bench.generator.
 
 Build switches, all off by default, are environment variables; a make target uses each:
 
@@ -37,22 +37,39 @@ macros = [] if checked else [("NDEBUG", "1"), ("CYTHON_WITHOUT_ASSERTIONS", "1")
 if coverage:
     macros += [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
 
-extensions = [
-    Extension(
-        f"fastbroker.core.{source.stem}",
-        [f"csrc/{source.name}"],
+
+def extension(name: str, sources: list[str], headers: str, *arguments: str) -> Extension:
+    return Extension(
+        name,
+        sources,
         include_dirs=["."],
-        depends=["setup.py", *sorted(str(header) for header in Path("csrc").glob("*.h"))],
+        depends=["setup.py", *sorted(str(header) for header in Path().glob(headers))],
         define_macros=macros,
         extra_compile_args=[
             *(["-O1", "-g"] if checked else ["-O3", "-g0"]),
             *WARNINGS,
             *(["-march=native"] if switch("NATIVE") else []),
             *(SANITIZERS if sanitize else []),
+            *arguments,
         ],
         extra_link_args=SANITIZERS if sanitize else [],
     )
-    for source in sorted(Path("csrc").glob("*.pyx"))
+
+
+# What Cython makes of generator.pyx may lie beside it.
+generator = [str(source) for source in sorted(Path("csrc", "bench").glob("*.c")) if source.stem != "generator"]
+extensions = [
+    *(
+        extension(f"fastbroker.core.{source.stem}", [f"csrc/{source.name}"], "csrc/*.h")
+        for source in sorted(Path("csrc").glob("*.pyx"))
+    ),
+    extension(
+        "fastbroker.bench.generator",
+        ["csrc/bench/generator.pyx", *generator],
+        "csrc/bench/*.h",
+        "-fvisibility=hidden",
+        "-D_GNU_SOURCE",
+    ),
 ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from tree import COMPILED, DECLARATIONS, HEADERS, ROOT, SOURCES, THIN, Function, functions_of, shown
+from tree import COMPILED, DECLARATIONS, GENERATOR, HEADERS, ROOT, SOURCES, THIN, Function, functions_of, shown
 
 MEDIAN, MOST, LONGEST = 12, 40, 90
 VAGUE = {"packet", "manager", "util", "utils", "helper", "helpers", "data", "process"}
@@ -17,7 +17,13 @@ VAGUE = {"packet", "manager", "util", "utils", "helper", "helpers", "data", "pro
 KNOWN = ("data_dir",)
 CLASS = re.compile(r"^\s*(?:cdef\s+|ctypedef\s+)*(?:class|struct|enum|union)\s+(\w+)", re.MULTILINE)
 
-GROUPS = {"csrc/*.pyx": SOURCES, "csrc/*.h": HEADERS, "fastbroker/core/*.pxd": DECLARATIONS, "fastbroker/*.py": THIN}
+GROUPS = {
+    "csrc/*.pyx": SOURCES,
+    "csrc/*.h": HEADERS,
+    "csrc/bench": GENERATOR,
+    "fastbroker/core/*.pxd": DECLARATIONS,
+    "fastbroker/*.py": THIN,
+}
 
 
 def functions(paths: list[Path]) -> list[Function]:
@@ -75,12 +81,14 @@ static inline int one(int a,
 def test_functions_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tree.ROOT", tmp_path)
     (tmp_path / "some.pyx").write_text(CYTHON)
-    (tmp_path / "some.h").write_text(C)
+    for name in ("some.h", "some.c"):
+        (tmp_path / name).write_text(C)
     measured = {path.name: [each[1:] for each in functions_of(path)] for path in tmp_path.iterdir()}
-    assert measured == {"some.pyx": [(1, "one", 7), (13, "inside", 2)], "some.h": [(7, "one", 4)]}
+    one = [(7, "one", 4)]
+    assert measured == {"some.pyx": [(1, "one", 7), (13, "inside", 2)], "some.h": one, "some.c": one}
 
 
-@pytest.mark.parametrize("path", [*COMPILED, *THIN], ids=shown)
+@pytest.mark.parametrize("path", [*COMPILED, *GENERATOR, *THIN], ids=shown)
 def test_every_file_says_what_it_is(path: Path) -> None:
     start = path.read_text().lstrip()
     assert not start or start.startswith(("/*", '"""', "# ")), f"{shown(path)} begins without a word about itself"
@@ -102,6 +110,6 @@ def words_of(name: str) -> set[str]:
 
 
 def test_names_say_something() -> None:
-    paths = [*COMPILED, *THIN, *(ROOT / "bench").glob("*.py")]
+    paths = [*COMPILED, *GENERATOR, *THIN, *(ROOT / "bench").glob("*.py")]
     vague = [f"{shown(path)}: {name}" for path in paths for name in names_in(path) if words_of(name) & VAGUE]
     assert not vague, "\n".join(vague)

@@ -24,6 +24,12 @@ SOURCES = sorted((ROOT / "csrc").glob("*.pyx"))
 HEADERS = sorted((ROOT / "csrc").glob("*.h"))
 DECLARATIONS = sorted((ROOT / "fastbroker" / "core").glob("*.pxd"))
 COMPILED = [*SOURCES, *HEADERS, *DECLARATIONS]
+# The load generator: a house of its own. What Cython makes of its .pyx may lie beside it.
+GENERATOR = sorted(
+    path
+    for path in (ROOT / "csrc" / "bench").glob("*")
+    if path.suffix in (".c", ".h", ".pyx") and path.name != "generator.c"
+)
 THIN = sorted(path for path in (ROOT / "fastbroker").rglob("*.py"))
 
 CIMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+c?import\b|c?import\s+([\w., ]+))", re.MULTILINE)
@@ -54,7 +60,7 @@ def shown(path: Path) -> str:
 def code_of(path: Path) -> str:
     """A file's text with comments and strings blanked out; lines stay where they are."""
     text = path.read_text()
-    if path.suffix == ".h":
+    if path.suffix in (".c", ".h"):
         pattern = r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"'
     else:
         pattern = r'"""(?:\\.|[^\\])*?"""|#[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
@@ -83,7 +89,7 @@ def functions_of(path: Path) -> Iterator[Function]:
     """Every function in a file, also those inside of others."""
     if path.suffix == ".py":
         yield from _python_functions(path)
-    elif path.suffix == ".h":
+    elif path.suffix in (".c", ".h"):
         yield from _c_functions(path)
     else:
         yield from _cython_functions(path)

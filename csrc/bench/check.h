@@ -1,0 +1,29 @@
+/* The check of messages that come as expected, which must cost next to nothing; check.c has all others. */
+#ifndef BENCH_CHECK_H
+#define BENCH_CHECK_H
+
+#include "engine.h"
+
+/* Messages of one read with the same intended time go into the histogram together. */
+static inline void note_time(Engine *engine, uint64_t tail) {
+    if (tail >> 8 != engine->same_time) {
+        flush_latency(engine);
+        engine->same_time = tail >> 8;
+    }
+    engine->same_count++;
+}
+
+/* Whether it is the message that should be next; if not, nothing has happened. */
+static inline bool check_next(Engine *engine, Connection *c, const char *body) {
+    uint64_t tail = load_text(body + 8);
+    if (load_text(body) != c->next.head || (uint8_t)tail != c->next.last)
+        return false;
+    note_time(engine, tail);
+    engine->received++;
+    c->next.run++;
+    if (++c->next.last > LAST_LETTER)
+        expectation_carry(c);
+    return true;
+}
+
+#endif

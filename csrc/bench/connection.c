@@ -1,0 +1,188 @@
+/* One connection: reading whole frames out of what comes, writing, and being hung up on. */
+#include <sys/socket.h>
+
+#include "engine.h"
+#include "poller.h"
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
+
+#define READ_SIZE (256u << 10)
+#define LARGE_REST (64u << 10)
+#define LARGEST_FRAME (64u << 20)
+#define MOST_CONTROL (1u << 20)
+
+void connection_close(Engine *engine, Connection *c) {
+    if (c->fd >= 0)
+        close(c->fd);
+    if (c->state == DIALLING || c->state == LOGGING_IN || c->state == SUBSCRIBING)
+        engine->opening--;
+    else if (c->state != CLOSED)
+        engine->up--;
+    c->fd = -1;
+    c->state = CLOSED;
+    c->interest = 0;
+    c->scanned = 0;
+    buffer_clear(&c->rest);
+    buffer_clear(&c->control);
+}
+
+void connection_free(Connection *c) {
+    if (c->fd >= 0)
+        close(c->fd);
+    buffer_free(&c->rest);
+    buffer_free(&c->control);
+    tally_free(&c->receipts);
+}
+
+/* ---- reading ---- */
+
+/* A slow subscriber that was dropped is what the load is about; whoever else is hung up on cannot go on. */
+static bool connection_ended(Engine *engine, Connection *c, ssize_t got) {
+    if (c->role == SLOW_SUBSCRIBER && c->state == UP) {
+        engine->hung_up++;
+        connection_close(engine, c);
+        return false;
+    }
+    if (got == 0)
+        return refuse(engine, c, "hung up on", buffer_front(&c->rest), buffer_length(&c->rest));
+    return refuse(engine, c, "broke the connection of", strerror(errno), strlen(strerror(errno)));
+}
+
+/* What was cut off of the end, for the next read. */
+static void keep_rest(Engine *engine, Connection *c, Buffer *from, size_t used) {
+    buffer_take(from, used);
+    if (from != &c->rest) {
+        buffer_clear(&c->rest);
+        buffer_append(&c->rest, buffer_front(from), buffer_length(from));
+    }
+    if (c->rest.broken)
+        fail_memory(engine);
+    if (buffer_length(&c->rest) > LARGEST_FRAME)
+        refuse(engine, c, "sent a frame without an end to", buffer_front(&c->rest), 64);
+}
+
+/* All connections are read into one buffer, so that it stays in the cache, behind the rest of the read before. Only a large
+ * frame is put together in the connection's own, so that none of it is copied again and again. */
+static Buffer *input_for(Engine *engine, Connection *c) {
+    if (buffer_length(&c->rest) > LARGE_REST)
+        return &c->rest;
+    buffer_clear(&engine->input);
+    buffer_append(&engine->input, buffer_front(&c->rest), buffer_length(&c->rest));
+    return &engine->input;
+}
+
+/* Reads once; false when there was nothing, or it has ended. */
+bool connection_receive(Engine *engine, Connection *c) {
+    Buffer *input = input_for(engine, c);
+    char *room = buffer_room(input, READ_SIZE);
+    if (room == NULL)
+        return fail_memory(engine);
+    ssize_t got = recv(c->fd, room, READ_SIZE, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    if (got <= 0)
+        return connection_ended(engine, c, got);
+    input->end += (size_t)got;
+    engine->arrival = now_ns();
+    size_t used = engine->protocol->scan(engine, c, buffer_front(input), buffer_length(input));
+    flush_latency(engine);
+    keep_rest(engine, c, input, used);
+    return true;
+}
+
+/* What a slow subscriber was sent is only looked at for whether it ends. */
+static void drain_slow(Engine *engine, Connection *c) {
+    char *room = buffer_room(&engine->input, READ_SIZE);
+    ssize_t got = room ? recv(c->fd, room, READ_SIZE, 0) : -1;
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+        connection_ended(engine, c, got);
+}
+
+/* ---- writing ---- */
+
+/* What the server said before it stopped reading says more than that it did. */
+void connection_write_failed(Engine *engine, Connection *c, int error) {
+    while (!failed(engine) && c->fd >= 0 && connection_receive(engine, c))
+        continue;
+    if (c->fd >= 0)
+        refuse(engine, c, "broke the connection of", strerror(error), strlen(strerror(error)));
+}
+
+static void flush_control(Engine *engine, Connection *c) {
+    Buffer *control = &c->control;
+    ssize_t took = send(c->fd, buffer_front(control), buffer_length(control), MSG_NOSIGNAL);
+    if (took > 0)
+        buffer_take(control, (size_t)took);
+    else if (errno != EAGAIN && errno != EINTR)
+        connection_write_failed(engine, c, errno);
+}
+
+/* Other frames go before messages, but not into the middle of one. */
+void connection_write(Engine *engine, Connection *c) {
+    if (c->control.broken) {
+        fail_memory(engine);
+        return;
+    }
+    if (!c->begun && buffer_length(&c->control))
+        flush_control(engine, c);
+    if (!failed(engine) && sends(c) && c->state == UP && (c->begun || !buffer_length(&c->control)))
+        publish(engine, c);
+}
+
+/* ---- what it waits for ---- */
+
+/* Consumers wait with a backlog until it counts; and whoever does not take our answers is not read from. */
+static bool reads(const Engine *engine, const Connection *c) {
+    bool waits = engine->load.backlog && c->role == SUBSCRIBER && c->state == UP && engine->phase <= READY;
+    return !waits && buffer_length(&c->control) < MOST_CONTROL;
+}
+
+static unsigned interest_of(Engine *engine, Connection *c) {
+    if (c->state == DIALLING)
+        return POLL_WRITE;
+    if (c->role == SLOW_SUBSCRIBER && c->state == UP)
+        return engine->phase == SETTLING ? POLL_READ : POLL_HANG_UP;
+    return (reads(engine, c) ? POLL_READ : 0u) | (wants_to_write(engine, c) ? POLL_WRITE : 0u);
+}
+
+void connection_watch(Engine *engine, Connection *c) {
+    unsigned interest = c->fd < 0 || failed(engine) ? c->interest : interest_of(engine, c);
+    if (sends(c) && interest & POLL_WRITE)
+        waiting_begins(engine, c);
+    else
+        waiting_ends(engine, c);
+    if (interest == c->interest)
+        return;
+    if (poller_set(engine->poller, c->fd, c->interest, interest, c) < 0)
+        fail(engine, "cannot wait for a socket: %s", strerror(errno));
+    c->interest = (uint8_t)interest;
+}
+
+/* ---- what happens to it ---- */
+
+static void read_and_write(Engine *engine, Connection *c, unsigned events) {
+    if (events & (POLL_READ | POLL_HANG_UP))
+        connection_receive(engine, c);
+    if (failed(engine) || c->fd < 0)
+        return;
+    if ((events & POLL_WRITE || !c->blocked) && wants_to_write(engine, c))
+        connection_write(engine, c);
+}
+
+void connection_handle(Engine *engine, Connection *c, unsigned events) {
+    if (c->state == DIALLING)
+        dialled(engine, c);
+    else if (c->role != SLOW_SUBSCRIBER || c->state != UP)
+        read_and_write(engine, c, events);
+    else if (engine->phase == SETTLING)
+        drain_slow(engine, c);
+    else if (events & POLL_HANG_UP)
+        connection_ended(engine, c, 0);
+    if (!failed(engine) && c->state == LEFT) {
+        connection_close(engine, c);
+        engine->kind->left(engine, c);
+    }
+    connection_watch(engine, c);
+}

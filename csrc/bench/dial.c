@@ -1,0 +1,145 @@
+/* From a socket to a connection that is logged in and subscribed. */
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "engine.h"
+
+/* So many are under way at a time, unless opening them is what the load is about; and so many of their subscriptions. */
+#define MOST_OPENING 100
+#define MOST_UNCONFIRMED 256
+
+bool resolve(Engine *engine) {
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    char port[16];
+    snprintf(port, sizeof port, "%d", engine->load.port);
+    int trouble = getaddrinfo(engine->load.host, port, &hints, &engine->addresses);
+    if (trouble)
+        return fail(engine, "no address of %s is known: %s", engine->load.host, gai_strerror(trouble));
+    engine->address = engine->addresses;
+    return true;
+}
+
+/* ---- a socket ---- */
+
+static bool open_socket(Engine *engine, Connection *c) {
+    c->fd = socket(engine->address->ai_family, SOCK_STREAM, 0);
+    if (c->fd < 0 && errno == EMFILE)
+        return fail(engine, "%u connections are more than this process may open: raise the limit (ulimit -n)", engine->count);
+    if (c->fd < 0 || fcntl(c->fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(c->fd, F_SETFL, O_NONBLOCK) < 0)
+        return fail(engine, "no socket: %s", strerror(errno));
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    return true;
+}
+
+/* A name may have several addresses, and the server listen at one of them. */
+static bool has_another_address(Engine *engine, const Connection *c) {
+    if (engine->reached)
+        return false;
+    if (c->address == engine->address && engine->address->ai_next)
+        engine->address = engine->address->ai_next;
+    return c->address != engine->address;
+}
+
+static void dial_failed(Engine *engine, Connection *c, int error) {
+    connection_close(engine, c);
+    if (has_another_address(engine, c))
+        dial(engine, c);
+    else
+        fail(engine, "no connection to %s:%d: %s", engine->load.host, engine->load.port, strerror(error));
+}
+
+void dial(Engine *engine, Connection *c) {
+    const struct addrinfo *address = engine->address;
+    c->dialled = now_ns();
+    c->address = address;
+    c->state = DIALLING;
+    c->asked = c->confirmed = 0;
+    c->greeted = false;
+    engine->opening++;
+    if (!open_socket(engine, c))
+        return;
+    if (connect(c->fd, address->ai_addr, address->ai_addrlen) < 0 && errno != EINPROGRESS && errno != EINTR)
+        dial_failed(engine, c, errno);
+    else
+        connection_watch(engine, c);
+}
+
+/* Opens what may be opened now; returns when it should be asked again. */
+uint64_t dial_some(Engine *engine) {
+    uint64_t interval = engine->load.ramp > 0 ? ns_of(1 / engine->load.ramp) : 0;
+    while (engine->opened < engine->openable && !failed(engine)) {
+        if (!engine->at_once && engine->opening >= MOST_OPENING)
+            return NEVER;
+        if (interval && engine->now < engine->next_dial)
+            return engine->next_dial;
+        engine->next_dial = (engine->next_dial ? engine->next_dial : engine->now) + interval;
+        engine->begun += engine->at_once;
+        dial(engine, &engine->connections[engine->opened++]);
+    }
+    return NEVER;
+}
+
+void dialled(Engine *engine, Connection *c) {
+    int error = 0;
+    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof error});
+    if (error) {
+        dial_failed(engine, c, error);
+        return;
+    }
+    engine->reached = true;
+    c->state = LOGGING_IN;
+    if (!engine->protocol->greets) {
+        engine->protocol->log_in(engine, c);
+        connection_write(engine, c);
+    }
+}
+
+/* ---- logging in and subscribing ---- */
+
+static void become_up(Engine *engine, Connection *c) {
+    c->state = UP;
+    engine->opening--;
+    engine->up++;
+    if (engine->kind->up)
+        engine->kind->up(engine, c);
+}
+
+static void subscribe_more(Engine *engine, Connection *c) {
+    while (c->asked < c->wanted && c->asked - c->confirmed < MOST_UNCONFIRMED) {
+        buffer_clear(&engine->name);
+        engine->kind->subscription(engine, c, c->asked, &engine->name);
+        engine->protocol->subscribe(engine, c, &engine->name);
+    }
+    if (engine->name.broken)
+        fail_memory(engine);
+}
+
+void logged_in(Engine *engine, Connection *c) {
+    bool subscribes = engine->protocol->subscribes && engine->kind->subscriptions;
+    record_since(engine, &engine->connect, c->dialled);
+    c->wanted = subscribes ? engine->kind->subscriptions(engine, c) : 0;
+    if (c->wanted == 0) {
+        become_up(engine, c);
+        return;
+    }
+    c->state = SUBSCRIBING;
+    subscribe_more(engine, c);
+}
+
+/* What was asked for is done: a subscription, or another request of the kind of load. */
+void confirmed(Engine *engine, Connection *c) {
+    if (c->confirmed == c->asked) {
+        refuse(engine, c, "confirmed what was not asked for to", "", 0);
+        return;
+    }
+    c->confirmed++;
+    engine->confirmed++;
+    if (c->state != SUBSCRIBING)
+        engine->kind->confirmed(engine, c);
+    else if (c->confirmed == c->wanted)
+        become_up(engine, c);
+    else
+        subscribe_more(engine, c);
+}

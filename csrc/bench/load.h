@@ -1,0 +1,24 @@
+/* A load and its target as C has them; fastbroker/bench/load.py says what each field means. The texts belong to whoever
+ * made them. */
+#ifndef BENCH_LOAD_H
+#define BENCH_LOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define UNBOUNDED (-1)
+
+typedef struct Load {
+    const char *host, *login, *passcode, *virtual_host, *topic_prefix, *queue_prefix;
+    const char *credit_line; /* the header line that asks for the credit, or "" */
+    bool subscribe_receipts;
+    int port;
+    const char *protocol, *kind, *ack; /* by name */
+    const char *name, *pattern;
+    bool queue, persistent, content_length, verify;
+    int64_t publishers, subscribers, destinations, bystanders, slow, connections;
+    int64_t size, credit, receipts, transaction, window, backlog;
+    double rate, ramp, warm_up, seconds, patience;
+} Load;
+
+#endif

@@ -1,0 +1,16 @@
+/* What is told to Python: numbers only. */
+#ifndef BENCH_REPORT_H
+#define BENCH_REPORT_H
+
+#include <stdint.h>
+
+typedef struct Report {
+    /* in the measured window */
+    double seconds, cpu_seconds, blocked_seconds;
+    uint64_t sends, deliveries, receipts, operations;
+    /* from beginning to end */
+    uint64_t sent, due, received, lost, duplicated, disordered, corrupt, unsent, unconfirmed;
+    uint64_t frame_bytes, hung_up;
+} Report;
+
+#endif

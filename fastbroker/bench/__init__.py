@@ -1,0 +1,1 @@
+"""The benchmark that is installed with the broker: `fastbroker bench`."""

@@ -1,0 +1,82 @@
+"""What a load is: who sends how much of what to whom. A scenario names one; the generator is given one."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+Kind = Literal["flow", "ping", "request", "connect", "storm", "churn", "idle"]
+Ack = Literal["auto", "client", "client-individual"]
+Protocol = Literal["stomp", "nats", "relay"]
+
+# Window of receipts: ask for one with each SEND, and wait for none.
+UNBOUNDED = -1
+# A body begins with what the check needs: stream, number, intended time.
+LEAST_SIZE = 16
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """The server under load."""
+
+    host: str
+    port: int
+    protocol: Protocol = "stomp"
+    login: str = ""
+    passcode: str = ""
+    virtual_host: str = ""
+    """The `host` header; empty: the host above."""
+    topic_prefix: str = "/topic/"
+    queue_prefix: str = "/queue/"
+    credit_header: str = "prefetch-count:{credit}"
+    """Header line of SUBSCRIBE that says how many messages may be unacknowledged; empty: there is none."""
+    subscribe_receipts: bool = True
+    """Whether SUBSCRIBE and UNSUBSCRIBE get their RECEIPT, as they should. If not, a SEND with a receipt, to a topic
+    that nobody subscribes to, confirms them."""
+
+
+class Load(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One load. Publisher p sends to the destinations d with d % publishers == p in turn, or, if there are fewer
+    destinations than publishers, to destination p % destinations; subscribers share them in the same way."""
+
+    kind: Kind = "flow"
+    queue: bool = False
+    name: str = "bench"
+    """Beginning of every destination's name; a run puts something unique behind it."""
+    publishers: int = 1
+    """flow: connections that send. request: connections that ask, each one request at a time."""
+    subscribers: int = 1
+    """flow: connections that receive. request: connections that answer."""
+    destinations: int = 1
+    pattern: str = ""
+    """Instead of its own destinations each subscriber has one subscription, to this pattern of all of them: {name} in
+    it is the name. Destination d of several is called name.ddddddd (seven digits)."""
+    bystanders: int = 0
+    """Subscriptions to patterns that match nothing, on one connection more."""
+    slow: int = 0
+    """Further subscribers to everything, that never read. Nothing is due to them, and they may be dropped."""
+    connections: int = 1
+    """connect, churn: connections at work at once. storm, idle: how many there are."""
+    size: int = 100
+    """Bytes of a body."""
+    ack: Ack = "auto"
+    credit: int = 1000
+    """prefetch-count of a subscription with acks; 0: leave the header away."""
+    persistent: bool = False
+    receipts: int = 0
+    """Receipts: 0 asks for none, n for one with each SEND (or COMMIT) with at most n open, UNBOUNDED waits for none."""
+    transaction: int = 0
+    """SENDs in each transaction; 0: no transactions."""
+    window: int = 0
+    """Most messages under way, sent and not received, over all connections; 0: what the server lets through."""
+    backlog: int = 0
+    """Queues: messages that are there before the first consumer comes; they stay about as many."""
+    rate: float = 0.0
+    """Messages a second over all publishers (ping, request: round trips begun); 0: as fast as the server takes it."""
+    content_length: bool = True
+    verify: bool = False
+    """Give each body a checksum, and check it."""
+    ramp: float = 0.0
+    """Connections opened a second; 0: as fast as the server takes them."""
+    warm_up: float = 0.5
+    seconds: float = 3.0
+    patience: float = 5.0
+    """Seconds without any progress after which what is missing counts as lost."""
