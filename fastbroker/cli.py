@@ -1,4 +1,4 @@
-"""The command `fastbroker`: the broker, and a check of its configuration; `cli_client.py` has the other commands."""
+"""The command `fastbroker`: the broker, a check of its configuration; `cli_client.py` and `bench/` have the others."""
 
 import os
 import sys
@@ -16,7 +16,21 @@ class NotStarted(click.ClickException):
     exit_code = 2
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """The commands; what the benchmark imports, only the benchmark pays for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), "bench"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != "bench":
+            return super().get_command(ctx, cmd_name)
+        from fastbroker.bench.command import bench
+
+        return bench
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="fastbroker", message="%(prog)s %(version)s")
 def main() -> None:
     """A STOMP 1.0, 1.1 and 1.2 message broker."""

@@ -1,0 +1,432 @@
+"""`fastbroker bench`, the real thing: against a broker, against servers that go wrong, interrupted, starved."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from threading import Thread
+
+import psutil
+import pytest
+from click.testing import CliRunner
+from wire import DEADLINE, Broker, eventually
+
+from fastbroker.bench.metrics import METRICS
+from fastbroker.bench.result import Report, Result, read
+from fastbroker.bench.scenarios import FLOOD, SCENARIOS, USUAL
+from fastbroker.bench.series import sustained
+from fastbroker.cli import main
+
+ROOT = Path(__file__).parents[2]
+SHORT = ("--duration", "0.1", "--warm-up", "0.02")
+# What would take its time is scaled down.
+SCALED = {
+    "topics-100k": ("--destinations", "1000"),
+    "connect-storm": ("--connections", "100"),
+    "idle": ("--connections", "100"),
+    "churn": ("--connections", "4"),
+}
+LIMIT = 30 * DEADLINE
+
+
+def start(*arguments: str, **options) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "fastbroker", "bench", *arguments]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    )
+
+
+def finish(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
+    """Its exit status, what it printed, and what it said besides."""
+    out, err = process.communicate(timeout=LIMIT)
+    assert not [word for word in (b"Traceback", b"child process", b"Warning") if word in err], err.decode()
+    return process.returncode, out.decode(), err.decode()
+
+
+def bench(*arguments: str, **options) -> tuple[int, str, str]:
+    return finish(start(*arguments, **options))
+
+
+def url(port: int) -> tuple[str, str]:
+    return ("--url", f"tcp://127.0.0.1:{port}")
+
+
+# ---- every scenario ----
+
+
+@pytest.fixture(scope="module")
+def measured(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    """A result of every scenario."""
+    folder = tmp_path_factory.mktemp("bench")
+    plain = [name for name in SCENARIOS if name not in SCALED]
+    results: list[Result] = []
+    for number, arguments in enumerate([plain, *([name, *scaled] for name, scaled in SCALED.items())]):
+        file = folder / f"{number}.json"
+        pid = str(broker.process.pid)
+        bench(*url(broker.port), *arguments, *SHORT, "--server-pid", pid, "--json", str(file))
+        results += read(file).results
+    return {result.scenario: result for result in results}
+
+
+def test_every_scenario_was_run(measured: dict[str, Result]) -> None:
+    assert set(measured) == set(SCENARIOS)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_scenario_measures_what_it_is_about(measured: dict[str, Result], name: str) -> None:
+    result = measured[name]
+    assert result.failures == []
+    missing = [metric for metric in SCENARIOS[name].measures if METRICS[metric].value(result) is None]
+    assert not missing
+    totals = result.totals
+    assert (totals.lost, totals.duplicated, totals.disordered, totals.corrupt) == (0, 0, 0, 0)
+    assert totals.received == totals.due
+
+
+def test_the_latency_scenarios_send_their_share_of_the_flood(measured: dict[str, Result]) -> None:
+    flood = sustained(measured[FLOOD])
+    for percent in (10, 50, 80):
+        assert measured[f"latency-{percent}"].load.rate == pytest.approx(flood * percent / 100)
+
+
+def test_a_load_beside_another_one_has_its_own_result(measured: dict[str, Result]) -> None:
+    (firehose,) = measured["firehose-ping"].beside
+    assert firehose.deliveries_per_s
+    assert firehose.failures == []
+
+
+# ---- what is printed and written ----
+
+
+def test_the_usual_scenarios_on_a_server_of_their_own(tmp_path: Path) -> None:
+    json_file, page = tmp_path / "report.json", tmp_path / "report.html"
+    status, out, err = bench("--serve", *SHORT, "--json", str(json_file), "--plot", str(page))
+    assert status in (0, 3), err
+    report: Report = read(json_file)
+    assert [result.scenario for result in report.results] == list(USUAL)
+    assert report.method.own_server
+    assert report.machine.versions["fastbroker"] in report.results[0].server.name
+    assert all(result.server_memory_peak and result.server_cpu is not None for result in report.results)
+    assert len({result.server.pid for result in report.results}) == len(USUAL)
+    assert not any(psutil.pid_exists(result.server.pid or 0) for result in report.results)
+    for name in USUAL:
+        assert name in out
+        assert f"{name}: {SCENARIOS[name].title}\n" in err
+    assert page.read_text().count("<svg") == 1
+
+
+def test_a_load_of_ones_own(broker: Broker, tmp_path: Path) -> None:
+    file, plot = tmp_path / "own.json", tmp_path / "own.png"
+    options = "--queue --publishers 2 --subscribers 3 --destinations 2 --ack client --credit 50 --window 500 --size 200"
+    more = "--verify --persistent --no-content-length --receipts 10 --backlog 100 --quiet"
+    files = ("--json", str(file), "--plot", str(plot))
+    status, out, err = bench(*url(broker.port), *options.split(), *more.split(), *SHORT, *files, "--repeat", "2")
+    assert (status, err) == (0, ""), out
+    result, other = read(file).results
+    assert result.scenario == other.scenario == "custom"
+    assert result.load.name != other.load.name
+    assert (result.load.publishers, result.load.credit, result.load.content_length) == (2, 50, False)
+    assert result.totals.received == result.totals.due > 100
+    assert plot.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_patterns_rates_and_transactions(broker: Broker, tmp_path: Path) -> None:
+    file = tmp_path / "own.json"
+    options = ["--rate", "2000", "--destinations", "10", "--pattern", "{name}.*", "--transaction", "5"]
+    status, out, err = bench(*url(broker.port), *options, *SHORT, "--json", str(file))
+    assert status in (0, 3), out + err
+    (result,) = read(file).results
+    assert result.sends_per_s == pytest.approx(2000, rel=0.2)
+    assert result.latency
+
+
+def test_nothing_to_draw_is_said(broker: Broker, tmp_path: Path) -> None:
+    plot = tmp_path / "idle.png"
+    status, _, err = bench(*url(broker.port), "idle", "--connections", "3", *SHORT, "--plot", str(plot))
+    assert status == 0
+    assert "was not written: there is no rate and no latency to draw" in err
+    assert not plot.exists()
+
+
+def test_list() -> None:
+    status, out, _ = bench("--list")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines() if not line.startswith(" ")] == list(SCENARIOS)
+
+
+def test_the_manual_knows_every_scenario_option_and_field() -> None:
+    manual = (ROOT / "docs" / "benchmarking.md").read_text()
+    options = {name for option in main.get_command(None, "bench").params for name in option.opts if name[:2] == "--"}
+    words = [*SCENARIOS, *options - {"--help", "--list", "--quiet"}, *Result.__struct_fields__]
+    assert not [word for word in words if word not in manual]
+
+
+def test_help() -> None:
+    result = CliRunner().invoke(main, ["bench", "--help"])
+    assert result.exit_code == 0
+    assert max(map(len, result.output.splitlines())) <= 100
+
+
+def test_serving_does_not_pay_for_the_benchmark() -> None:
+    code = "import sys, fastbroker.cli, fastbroker.server; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert not {"fastbroker.bench", "psutil", "hdrh", "matplotlib"} & set(loaded.split())
+
+
+# ---- what cannot be measured ----
+
+
+def test_nobody_listens() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        status, out, err = bench(*url(bound.getsockname()[1]))
+    assert (status, out) == (2, "")
+    assert "is the server running? `fastbroker serve` starts one on this machine" in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["flood-1"], "there is no scenario 'flood-1'; the nearest is flood-1-1"),
+        (["ping", "--publishers", "2"], "--publishers changes nothing for ping"),
+        (["--queue", "--pattern", "x.*"], "patterns"),
+        (["--size", "15"], "size"),
+        (["--receipts", "all"], "neither a number nor 'unbounded'"),
+        (["--core", "-1"], "'-1' is not one of none"),
+        (["--plot", "x.jpg"], "ends neither with .png nor with .html"),
+        (["--plot", "no/where/x.png"], "there is no directory no/where"),
+        (["--json", "no/where/x.json"], "there is no directory no/where"),
+        (["--server-pid", "99999999"], "no process of this machine has the number 99999999"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], complaint: str) -> None:
+    result = CliRunner().invoke(main, ["bench", "--serve", *arguments])
+    assert result.exit_code == 2
+    assert complaint in " ".join(result.stderr.split())
+
+
+def test_plots_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastbroker.bench.options.find_spec", lambda _: None)
+    result = CliRunner().invoke(main, ["bench", "--serve", "--plot", "x.png"])
+    assert result.exit_code == 2
+    assert 'pip install "fastbroker[plot]"' in result.stderr
+
+
+def test_too_few_open_files() -> None:
+    def bound() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+
+    status, _, err = bench("--serve", "idle", "--connections", "1000", preexec_fn=bound)
+    assert status == 2
+    assert "open files" in err
+    assert "256" in err
+
+
+# ---- servers that go wrong ----
+
+
+class Stub(StreamRequestHandler):
+    """As little of a STOMP server as one publisher and one subscriber need; `copies` decides what it gets wrong."""
+
+    subscriber: Stub
+    header = b""
+    sent = 0
+    copies: Callable[[int], int]
+
+    def handle(self) -> None:
+        pending = b""
+        with suppress(ConnectionError):
+            while data := self.request.recv(65536):
+                *frames, pending = (pending + data).split(b"\0")
+                for frame in frames:
+                    self.answer(type(self), frame.lstrip(b"\n"))
+
+    def answer(self, stub: type[Stub], frame: bytes) -> None:
+        head, _, body = frame.partition(b"\n\n")
+        command, *lines = head.split(b"\n")
+        headers = dict(line.split(b":", 1) for line in lines)
+        if command == b"CONNECT":
+            self.wfile.write(b"CONNECTED\nversion:1.2\nserver:stub/1\n\n\0")
+        elif command == b"SUBSCRIBE":
+            stub.subscriber, stub.header = self, headers[b"id"]
+        elif command == b"SEND":
+            stub.sent += 1
+            head = b"MESSAGE\nsubscription:%s\nmessage-id:%d\ndestination:%s\ncontent-length:%d\n\n" % (
+                (stub.header, stub.sent, headers[b"destination"], len(body))
+            )
+            stub.subscriber.wfile.write((head + body + b"\0") * self.copies(stub.sent))
+        if b"receipt" in headers:
+            self.wfile.write(b"RECEIPT\nreceipt-id:%s\n\n\0" % headers[b"receipt"])
+
+
+@contextmanager
+def stub(copies: Callable[[int], int], kind: type[Stub] = Stub) -> Iterator[int]:
+    class Server(ThreadingTCPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            """Its clients go as they like."""
+
+    handler = type("One", (kind,), {"copies": staticmethod(copies)})
+    with Server(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+SLOWLY = ("--rate", "500", "--duration", "0.2", "--warm-up", "0.05", "--patience", "0.3")
+
+
+@pytest.mark.parametrize(
+    ("copies", "failure"),
+    [
+        (lambda number: number != 50, "1 of"),
+        (lambda number: 1 + (number == 50), "1 messages came more than once"),
+        (lambda number: 0, "nothing came through"),
+    ],
+    ids=["one lost", "one twice", "all lost"],
+)
+def test_what_a_server_does_wrong_is_a_failure(copies: Callable[[int], int], failure: str, tmp_path: Path) -> None:
+    file = tmp_path / "failed.json"
+    with stub(copies) as port:
+        status, out, err = bench(*url(port), *SLOWLY, "--json", str(file))
+    assert status == 1, err
+    assert failure in out
+    (result,) = read(file).results
+    assert result.server.name == "stub/1"
+    assert result.failures
+
+
+def test_a_server_that_does_its_best_is_good_enough() -> None:
+    with stub(lambda _: 1) as port:
+        status, out, err = bench(*url(port), *SLOWLY)
+    assert status in (0, 3), out + err
+
+
+def test_a_server_that_hangs_up() -> None:
+    class HangsUp(Stub):
+        def answer(self, stub: type[Stub], frame: bytes) -> None:
+            super().answer(stub, frame)
+            if stub.sent == 50:
+                self.wfile.write(b"ERROR\nmessage:enough of you\n\n\0")
+                self.request.shutdown(socket.SHUT_RDWR)
+
+    with stub(lambda _: 1, HangsUp) as port:
+        status, out, _ = bench(*url(port), *SLOWLY)
+    assert status == 1
+    assert "enough of you" in out
+
+
+def test_a_server_that_goes_mute(tmp_path: Path) -> None:
+    class Mute(Stub):
+        def answer(self, stub: type[Stub], frame: bytes) -> None:
+            if stub.sent < 50:
+                super().answer(stub, frame)
+
+    with stub(lambda _: 1, Mute) as port:
+        status, out, _ = bench(*url(port), *SLOWLY)
+    assert status == 1
+    assert "were lost" in out
+
+
+def test_a_server_that_lets_nobody_in() -> None:
+    class Refuses(Stub):
+        def answer(self, stub: type[Stub], frame: bytes) -> None:
+            self.wfile.write(b"ERROR\nmessage:who are you\n\nwrong passcode\0")
+
+    with stub(lambda _: 1, Refuses) as port:
+        status, _, err = bench(*url(port))
+    assert status == 2
+    assert "the server says: who are you\nwrong passcode" in err
+
+
+def test_a_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastbroker.bench.serving.ANSWER_TIMEOUT", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        result = CliRunner().invoke(main, ["bench", *url(silent.getsockname()[1])])
+    assert result.exit_code == 2
+    assert "did not answer CONNECT within 0.1 s" in result.stderr
+
+
+# ---- workers that are disturbed ----
+
+
+def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The workers that run a load."""
+    children = psutil.Process(process.pid).children()
+    return [child for child in children if "fastbroker.bench.worker" in child.cmdline()]
+
+
+def a_worker_of(process: subprocess.Popen[bytes]) -> psutil.Process:
+    return eventually(lambda: workers_of(process), "there is a worker")[0]
+
+
+def test_a_late_generator_is_not_valid(broker: Broker) -> None:
+    process = start(*url(broker.port), "--rate", "1000", "--duration", "1")
+    worker = a_worker_of(process)
+    with suppress(psutil.NoSuchProcess):
+        while process.poll() is None and worker.is_running():
+            worker.suspend()
+            time.sleep(0.03)
+            worker.resume()
+            time.sleep(0.03)
+    status, out, _ = finish(process)
+    assert status == 3
+    assert "not valid" in out
+    assert "the generator itself was late" in out
+
+
+def test_a_worker_that_dies_is_a_failure(broker: Broker) -> None:
+    process = start(*url(broker.port), FLOOD, "--duration", "60")
+    a_worker_of(process).kill()
+    status, out, _ = finish(process)
+    assert status == 1
+    assert "the load generator ended with signal 9" in out
+
+
+def test_a_worker_that_is_stuck_does_not_keep_anybody(broker: Broker) -> None:
+    process = start(*url(broker.port), FLOOD, "--duration", "60")
+    worker = a_worker_of(process)
+    worker.suspend()
+    process.send_signal(signal.SIGINT)
+    assert finish(process)[0] == 130
+    assert not worker.is_running()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nobody_behind(number: signal.Signals) -> None:
+    process = start("--serve", "firehose-ping", "--duration", "60")
+    eventually(lambda: len(workers_of(process)) == 2, "both workers run")
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    assert finish(process)[0] == 130
+    assert len(children) == 3
+    assert not any(child.is_running() for child in children)
+
+
+def test_what_was_measured_before_an_interrupt_is_kept(broker: Broker, tmp_path: Path) -> None:
+    file = tmp_path / "part.json"
+    process = start(*url(broker.port), "ping", *SHORT, "--repeat", "1000", "--json", str(file))
+    first = a_worker_of(process)
+    eventually(lambda: not first.is_running() and workers_of(process), "the second run is on")
+    process.send_signal(signal.SIGINT)
+    status, out, _ = finish(process)
+    assert status == 130
+    assert "ping" in out
+    assert len(read(file).results) == 1
+
+
+def test_workers_do_not_outlive_who_started_them(broker: Broker) -> None:
+    process = start(*url(broker.port), FLOOD, "--duration", "60")
+    worker = a_worker_of(process)
+    process.kill()
+    process.communicate()
+    eventually(lambda: not worker.is_running(), "the worker has ended")
