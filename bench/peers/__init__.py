@@ -1,0 +1,58 @@
+"""The servers that are measured: how each is installed, configured, started and stopped.
+
+python -m bench.peers.install           install what is missing
+python -m bench.peers.check             start each once and try what it can do
+"""
+
+from __future__ import annotations
+
+from bench.peers.activemq import ActiveMQ
+from bench.peers.apollo import Apollo
+from bench.peers.artemis import Artemis
+from bench.peers.coilmq import CoilMQ
+from bench.peers.gostomp import GoStomp
+from bench.peers.launch import GENERATOR_CORE, SERVER_CORE, PeerFailed, on_core
+from bench.peers.nats import NatsServer
+from bench.peers.own import Broker, Relay
+from bench.peers.peer import ROOT, Peer, Server
+from bench.peers.rabbitmq import RabbitMQ
+
+__all__ = [
+    "ACTIVEMQ",
+    "APOLLO",
+    "ARTEMIS",
+    "BROKER",
+    "COILMQ",
+    "GENERATOR_CORE",
+    "GOSTOMP",
+    "NATS",
+    "PEERS",
+    "RABBITMQ",
+    "RELAY",
+    "ROOT",
+    "SERVER_CORE",
+    "Peer",
+    "PeerFailed",
+    "Server",
+    "named",
+    "on_core",
+]
+
+BROKER: Peer = Broker()
+RELAY: Peer = Relay()
+NATS: Peer = NatsServer()
+RABBITMQ: Peer = RabbitMQ()
+ACTIVEMQ: Peer = ActiveMQ()
+ARTEMIS: Peer = Artemis()
+APOLLO: Peer = Apollo()
+COILMQ: Peer = CoilMQ()
+GOSTOMP: Peer = GoStomp()
+PEERS = (BROKER, RELAY, NATS, RABBITMQ, ACTIVEMQ, ARTEMIS, APOLLO, COILMQ, GOSTOMP)
+
+
+def named(name: str) -> Peer:
+    """The peer of that name."""
+    for peer in PEERS:
+        if peer.name == name:
+            return peer
+    raise KeyError(f"there is no peer {name!r}; there are {', '.join(peer.name for peer in PEERS)}")

@@ -1,0 +1,64 @@
+"""nats-server, the yardstick, in its own protocol."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.peers import golang
+from bench.peers.download import Downloaded
+from bench.peers.launch import Launch
+from bench.peers.peer import SETTINGS, Feature, first_version, output_of
+
+VERSION = "v2.15.2"
+
+
+class NatsServer(Downloaded):
+    """The system's program if there is one, else built from source."""
+
+    name = "nats-server"
+    protocol = "nats"
+    lacks: Mapping[Feature, str] = {
+        "queues": "its core protocol has no queues that keep messages",
+        "transactions": "its protocol has no transactions",
+        "acks": "its core protocol has no acknowledgements",
+        "receipts": "its protocol has no receipts",
+        "persistence": "its core protocol keeps no messages",
+    }
+
+    @staticmethod
+    def of_the_system() -> str | None:
+        """The system's program."""
+        # Debian keeps servers where an ordinary user's PATH does not look.
+        return shutil.which("nats-server", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin")
+
+    def program(self) -> str:
+        """What is started."""
+        return self.of_the_system() or str(self.place / "nats-server")
+
+    def needs(self) -> str:
+        """Go, if it must be built."""
+        return "" if self.installed() else golang.no_go()
+
+    def installed(self) -> bool:
+        """Whether there is one, of the system or built."""
+        return self.of_the_system() is not None or super().installed()
+
+    def wanted(self) -> str:
+        """The package that is built."""
+        return f"github.com/nats-io/nats-server/v2@{VERSION}"
+
+    def fetch(self, directory: Path) -> None:
+        """Builds it."""
+        golang.install(self.wanted(), directory)
+
+    def version(self) -> str:
+        """What it says."""
+        return first_version(output_of(self.program(), "--version"))
+
+    def launch(self, directory: Path, port: int) -> Launch:
+        """With the settings of bench/compare/nats-server.conf."""
+        settings = SETTINGS / "nats-server.conf"
+        return Launch([self.program(), "--config", str(settings), "--addr", "127.0.0.1", "--port", str(port)])

@@ -1,0 +1,161 @@
+"""What every peer is: a server that can be installed, and started for one measurement."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bench.peers.launch import Launch, PeerFailed, free_port, launched
+from fastbroker.bench.load import Protocol, Target
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = ROOT / "bench" / "compare"
+
+START_TIMEOUT = 60.0
+ANSWER_TIMEOUT = 5.0
+# What is shown of a server's log when it failed.
+LAST_LINES = 12
+
+Feature = Literal[
+    "queues",
+    "patterns",
+    "transactions",
+    "acks",
+    "client-individual",
+    "credit",
+    "reply-to",
+    "receipts",
+    "persistence",
+    # No scenario is left out for want of these. It fails, if it must.
+    "pipelining",
+    "subscribe-receipts",
+    "order",
+]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    name: str
+    pid: int
+    target: Target
+    start_seconds: float
+    log: Path
+
+    def last_words(self) -> str:
+        """The end of its log: the reason, when it hung up on somebody."""
+        return last_words(self.log)
+
+
+class Peer(ABC):
+    """A kind of server."""
+
+    name: str
+    protocol: Protocol = "stomp"
+    lacks: Mapping[Feature, str] = {}
+    """What it cannot do of what the scenarios ask for, and why they are not run on it."""
+    warm_up: float = 0.5
+    """Seconds of load before it is as fast as it gets: what compiles itself while it runs needs more of them."""
+
+    @property
+    def has_queues(self) -> bool:
+        """Whether queue scenarios mean anything for it."""
+        return "queues" not in self.lacks
+
+    @abstractmethod
+    def missing(self) -> str:
+        """Why it cannot be started here, for people; empty when it can."""
+
+    @abstractmethod
+    def version(self) -> str:
+        """The server's version, and that of what it runs on."""
+
+    @abstractmethod
+    def install(self) -> None:
+        """Puts it where `missing` looks for it. Raises PeerFailed."""
+
+    @abstractmethod
+    def launch(self, directory: Path, port: int) -> Launch:
+        """Writes its settings into the fresh directory, and says how it is started there."""
+
+    def target(self, port: int) -> Target:
+        """How a client gets in."""
+        return Target(host="127.0.0.1", port=port, protocol=self.protocol)
+
+    @contextmanager
+    def running(self, core: int | None = None) -> Iterator[Server]:
+        """Starts a fresh server, so that no measurement inherits anything from the one before."""
+        if reason := self.missing():
+            raise PeerFailed(f"{self.name} is missing: {reason}")
+        with tempfile.TemporaryDirectory(prefix=f"bench-{self.name}-", ignore_cleanup_errors=True) as name:
+            directory, port = Path(name), free_port()
+            log = directory / "output.log"
+            launch, begin = self.launch(directory, port), time.monotonic()
+            with launched(launch, directory, log, core) as process:
+                await_answer(self.name, process, self.target(port), log)
+                yield Server(self.name, process.pid, self.target(port), time.monotonic() - begin, log)
+
+
+def await_answer(name: str, process: subprocess.Popen[bytes], target: Target, log: Path) -> None:
+    """Comes back when the server answers a client."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while process.poll() is None:
+        if answers(target):
+            return
+        if time.monotonic() > deadline:
+            raise PeerFailed(f"{name} did not answer within {START_TIMEOUT:g} s; it said:\n{last_words(log)}")
+        time.sleep(0.02)
+    raise PeerFailed(f"{name} ended with status {process.returncode}; it said:\n{last_words(log)}")
+
+
+def answers(target: Target) -> bool:
+    """Whether a client of the server's protocol is welcome."""
+    say, expect = _GREETINGS[target.protocol]
+    try:
+        with socket.create_connection((target.host, target.port), timeout=ANSWER_TIMEOUT) as client:
+            client.sendall(say.format(target=target, host=target.virtual_host or target.host).encode())
+            return client.recv(4096).lstrip().startswith(expect)
+    except OSError:
+        return False
+
+
+_GREETINGS: dict[Protocol, tuple[str, bytes]] = {
+    "stomp": (
+        "CONNECT\naccept-version:1.2\nhost:{host}\nlogin:{target.login}\npasscode:{target.passcode}\n\n\0",
+        b"CONNECTED",
+    ),
+    "nats": ("", b"INFO"),
+    "relay": ("E", b"+"),
+}
+
+
+def last_words(log: Path) -> str:
+    """The last lines of a log that say something: of a Java stack trace the causes, not the frames."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    lines = [line for line in text.splitlines() if line.strip() and not re.match(r"\s+(at |\.\.\. )", line)]
+    return "\n".join(lines[-LAST_LINES:]) or "nothing"
+
+
+def first_version(text: str) -> str:
+    """The first thing in a text that looks like a version."""
+    found = re.search(r"\d+(?:\.\d+)+[\w.+~-]*", text)
+    return found[0] if found else "unknown"
+
+
+def output_of(*command: str) -> str:
+    """What a program prints, on either channel; nothing when it cannot be run."""
+    try:
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=START_TIMEOUT)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return run.stdout + run.stderr

@@ -1,0 +1,93 @@
+"""RabbitMQ with its STOMP plugin."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.peers import debian
+from bench.peers.download import Downloaded
+from bench.peers.launch import Launch, free_port
+from bench.peers.peer import first_version
+from bench.peers.settings import write_settings
+from fastbroker.bench.load import Target
+
+# What `rabbitmq-server` of PATH starts on Debian would run as another user, in the system's directories.
+DEBIAN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+# epmd tells Erlang nodes where the others are. The server would start one that outlives it, for the whole machine.
+START = 'epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 & exec "$0" "$@"'
+
+
+class RabbitMQ(Downloaded):
+    """The system's if there is one, else Debian's packages, unpacked where they do not touch the system."""
+
+    name = "rabbitmq"
+
+    @staticmethod
+    def of_the_system() -> Path | None:
+        """The system's script."""
+        found = str(DEBIAN) if DEBIAN.exists() else shutil.which("rabbitmq-server")
+        return Path(found) if found else None
+
+    def script(self) -> Path:
+        """What is started."""
+        return self.of_the_system() or self.place / "root" / DEBIAN.relative_to("/")
+
+    def needs(self) -> str:
+        """Debian's tools, if it must be fetched."""
+        return "" if self.installed() else debian.no_debian()
+
+    def installed(self) -> bool:
+        """Whether there is one, of the system or unpacked."""
+        return self.of_the_system() is not None or super().installed()
+
+    def wanted(self) -> str:
+        """The package."""
+        return "rabbitmq-server"
+
+    def fetch(self, directory: Path) -> None:
+        """Unpacks it and Erlang."""
+        debian.unpack("rabbitmq-server", "erlang-", directory)
+        debian.write_erl(directory)
+
+    def version(self) -> str:
+        """RabbitMQ's, and Erlang's."""
+        erlang = debian.otp_version(shutil.which("erl", path=self._path()) or "erl")
+        return f"{first_version(str(self.script().resolve().parent))}, Erlang/OTP {erlang or 'unknown'}"
+
+    def target(self, port: int) -> Target:
+        """With the login that a fresh RabbitMQ has, for loopback only."""
+        return Target(host="127.0.0.1", port=port, login="guest", passcode="guest", virtual_host="/")
+
+    def launch(self, directory: Path, port: int) -> Launch:
+        """With bench/compare/rabbitmq/rabbitmq.conf, in a directory and with Erlang ports of its own."""
+        write_settings("rabbitmq/rabbitmq.conf", directory / "rabbitmq.conf", port=port)
+        write_settings("rabbitmq/enabled_plugins", directory / "enabled_plugins")
+        return Launch(["sh", "-c", START, str(self.script())], self._environment(directory, port))
+
+    def _environment(self, directory: Path, port: int) -> Mapping[str, str]:
+        return {
+            "PATH": self._path(),
+            # The cookie is kept there.
+            "HOME": str(directory),
+            # Then the script becomes the server, instead of waiting for it.
+            "RUNNING_UNDER_SYSTEMD": "true",
+            "RABBITMQ_NODENAME": f"bench-{port}@localhost",
+            "RABBITMQ_CONF_ENV_FILE": str(directory / "rabbitmq-env.conf"),
+            "RABBITMQ_CONFIG_FILE": str(directory / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(directory / "advanced.config"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(directory / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(directory / "log"),
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "ERL_EPMD_PORT": str(free_port()),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+
+    def _path(self) -> str:
+        path = os.environ.get("PATH", os.defpath)
+        return path if self.of_the_system() else f"{self.place / 'bin'}{os.pathsep}{path}"
