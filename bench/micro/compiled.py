@@ -17,14 +17,27 @@ from types import ModuleType
 ROOT = Path(__file__).resolve().parents[2]
 
 
+FLAGS = ["-O3", "-g0", "-Wall", "-Wextra", "-Wno-unused-function"]
+
+
 def compiled(source: Path) -> ModuleType:
     """The module that `source` makes. Raises CalledProcessError, with the compiler's words, when it makes none."""
+    return loaded(built(source))
+
+
+def built(source: Path) -> Path:
+    """The file of that module."""
     sanitize = "asan" in os.environ.get("LD_PRELOAD", "")  # then what is tested with the sanitizers is built with them
     target = ROOT / "build" / ("faces-sanitized" if sanitize else "faces")
     environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
     command = [sys.executable, __file__, str(source.relative_to(ROOT)), str(target), *["sanitize"] * sanitize]
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
-    spec = spec_from_file_location(source.stem, target / f"{source.stem}{get_config_var('EXT_SUFFIX')}")
+    return target / f"{source.stem}{get_config_var('EXT_SUFFIX')}"
+
+
+def loaded(file: Path) -> ModuleType:
+    """The module in that file."""
+    spec = spec_from_file_location(file.name.partition(".")[0], file)
     assert spec
     assert spec.loader
     module = module_from_spec(spec)
@@ -43,7 +56,7 @@ def build(source: str, target: str, *switches: str) -> None:
         include_dirs=["."],
         depends=sorted(str(header) for header in Path("csrc").glob("*.h")),
         define_macros=[("NDEBUG", "1")],
-        extra_compile_args=["-O3", "-g0", "-Wall", "-Wextra", "-Wno-unused-function", *checks],
+        extra_compile_args=[*FLAGS, *checks],
         extra_link_args=checks,
     )
     directives = {"language_level": "3", "boundscheck": False, "wraparound": False, "cdivision": True}

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from bench.micro import times
 from bench.micro.compiled import compiled
 
 
@@ -19,9 +20,6 @@ class Measure(Protocol):
     """The fixture `each`."""
 
     def __call__(self, run: Callable[[int], object], count: int, operations: int = 0) -> None: ...
-
-
-SECOND = 1e9
 
 
 @pytest.fixture(scope="session")
@@ -49,14 +47,15 @@ def each(benchmark: Any) -> Measure:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """One line for each benchmark: nanoseconds for one operation, the median and the best of all rounds."""
-    session = getattr(config, "_benchmarksession", None)
-    measured = [each for each in getattr(session, "benchmarks", []) if each and "operations" in each.extra_info]
+    session: Any = getattr(config, "_benchmarksession", None)
+    saved = getattr(session, "compared_mapping", None) or {}
+    measured = times.timed(getattr(session, "benchmarks", []), next(iter(saved.values()), {}))
     if not measured:
         return
     terminalreporter.section("each, in nanoseconds")
-    terminalreporter.write_line(f"{'median':>10} {'best':>10} {'million/s':>10}")
+    terminalreporter.write_line(times.HEADING)
     for one in measured:
-        median, best = (value / one.extra_info["operations"] * SECOND for value in (one.stats.median, one.stats.min))
-        others = [f"{value} {name}" for name, value in one.extra_info.items() if name != "operations"]
-        name = ", ".join([one.name, *others])
-        terminalreporter.write_line(f"{median:10.1f} {best:10.1f} {1e3 / median:10.2f}  {name}")
+        terminalreporter.write_line(one.line())
+    terminalreporter.write_line(times.compared_with(saved))
+    for name, excess in session.performance_regressions:  # --benchmark-compare-fail; otherwise it is empty
+        terminalreporter.write_line(f"{name}: {excess}", red=True)

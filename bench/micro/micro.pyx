@@ -1,6 +1,9 @@
 """Loops in C over the parts of the core that have no face to Python. Every `run` repeats one operation `rounds` times.
 
 What goes to clients goes to an Output, which is emptied now and then as a socket would empty it.
+
+Callgrind tells by the names of two functions what it shall count (instructions.py): all that happens inside
+`micro_counted`, and only what happened since the last `micro_forgotten`. So no header of valgrind's is needed.
 """
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -18,14 +21,47 @@ from fastbroker.core.route cimport ROUTE_TOPIC, Route
 from fastbroker.core.subscription cimport ACK_AUTO, ACK_CLIENT_INDIVIDUAL, Subscription, subscription_new
 from fastbroker.core.trie cimport Matches, Trie, matches_free
 from fastbroker.core.wire cimport (
-    SCAN_SLACK, Link, OutBuf, outbuf_consume, outbuf_free, outbuf_init, outbuf_pending, ring_init, ring_take, text_free,
-    Text,
+    NUMBER_SPACE, SCAN_SLACK, Link, OutBuf, Text, outbuf_consume, outbuf_free, outbuf_init, outbuf_pending, put_number,
+    ring_init, ring_take, text_free,
 )
 
 from fastbroker.config import Config, hub_settings
 
+cdef extern from *:
+    """
+    #define FINDABLE __attribute__((noinline, visibility("default")))
+    /* Keeps what precedes it from becoming a jump instead of a call, and an empty function from being left out. */
+    #define STAY_A_FUNCTION() __asm__ volatile("" ::: "memory")
+
+    FINDABLE PyObject *micro_counted(PyObject *function, PyObject *arguments);
+    FINDABLE void micro_forgotten(void);
+
+    PyObject *micro_counted(PyObject *function, PyObject *arguments) {
+        PyObject *result = PyObject_Call(function, arguments, NULL);
+        STAY_A_FUNCTION();
+        return result;
+    }
+
+    void micro_forgotten(void) {
+        STAY_A_FUNCTION();
+    }
+    """
+    object micro_counted(object function, tuple arguments)
+    void micro_forgotten()
+
 cdef enum:
     EMPTY_EVERY = 64        # operations between two system calls
+    DESTINATION_SPACE = 128
+
+
+def counted(function, *arguments):
+    """Calls `function`; what it does is counted."""
+    return micro_counted(function, arguments)
+
+
+def forget():
+    """What was counted before does not count."""
+    micro_forgotten()
 
 
 def make_broker():
@@ -71,6 +107,13 @@ cdef class Parsing:
                 frames += 1
         return frames
 
+    cdef int take_first(self) except -1:
+        """Leaves the first frame in `frame`; run() leaves what it found behind the last one."""
+        self.parser.begin()
+        if self.parser.next(self.bytes, self.length, &self.frame) != PARSE_FRAME:
+            raise ValueError("a frame is wanted")
+        return 0
+
 
 def match(Trie trie not None, list names not None, long rounds):
     """Matches each of the names `rounds` times; returns how many values were found."""
@@ -98,6 +141,18 @@ def look_up(Broker broker not None, list destinations not None, long rounds):
     return route.destination
 
 
+def make_routes(Broker broker not None, bytes prefix not None, uint64_t first, long rounds):
+    """Looks up `rounds` destinations that are not known yet: the prefix and a number from `first` on."""
+    cdef char destination[DESTINATION_SPACE]
+    cdef size_t length = len(prefix)
+    cdef long i
+    if length + NUMBER_SPACE > DESTINATION_SPACE:
+        raise ValueError("the prefix is too long")
+    memcpy(destination, <const char *>prefix, length)
+    for i in range(rounds):
+        broker.route_of(destination, length + put_number(destination + length, first + i))
+
+
 cdef class Send:
     """What of a SEND frame travels on."""
     cdef Parsing parsing
@@ -106,8 +161,7 @@ cdef class Send:
 
     def __init__(self, bytes frame not None, int version=12):
         self.parsing = Parsing(frame, version)
-        if self.parsing.run(1) != 1:
-            raise ValueError("one frame is wanted")
+        self.parsing.take_first()
         content_of(&self.parsing.frame, &self.scratch, NULL, 0, &self.content)
 
     def __dealloc__(self):
@@ -181,6 +235,33 @@ cdef class Encoding:
         self.output.empty()
 
 
+cdef class Subscribing:
+    """Subscriptions to topics by pattern, all of one connection; they end when this is no longer needed."""
+    cdef Broker broker
+    cdef Output output
+    cdef list subscriptions
+
+    def __init__(self, Broker broker not None, list patterns not None):
+        cdef bytes pattern
+        self.broker = broker
+        self.output = Output(broker)
+        self.subscriptions = []
+        for pattern in patterns:
+            self._add(pattern)
+
+    def __del__(self):
+        """The broker points to them."""
+        cdef Subscription subscription
+        for subscription in self.subscriptions:
+            self.broker.unsubscribe(subscription)
+
+    cdef int _add(self, bytes pattern) except -1:
+        cdef Subscription new = subscribe(self.output, b"0", pattern, 12, ACK_AUTO, 1000)
+        self.broker.subscribe_topic(new, pattern)
+        self.subscriptions.append(new)
+        return 0
+
+
 cdef class Publishing:
     """SENDs to one destination, with so many subscriptions on connections of their own."""
     cdef Broker broker
@@ -205,8 +286,8 @@ cdef class Publishing:
             self.route.queue.add_consumer(new)
         return new
 
-    def close(self):
-        """Ends the subscriptions: the broker points to them."""
+    def __del__(self):
+        """The broker points to the subscriptions."""
         cdef Subscription subscription
         for subscription in self.subscriptions:
             self.broker.unsubscribe(subscription)
@@ -218,6 +299,8 @@ cdef class Publishing:
         cdef long long written = 0
         for i in range(1, rounds + 1):
             self.broker.publish(self.route, &self.send.content)
+            if i == rounds and self.broker.batch.count:
+                self.broker.deliver_batch()
             if i % EMPTY_EVERY == 0 or i == rounds:
                 for output in self.outputs:
                     written += <long long>outbuf_pending(&output.out)

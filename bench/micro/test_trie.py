@@ -4,47 +4,19 @@ from __future__ import annotations
 
 import gc
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from bench.micro.conftest import Measure
+from bench.micro.streams import pattern, some, topic
 from fastbroker.core.trie import PatternTable, matches_pattern
 
 SUBSCRIBERS = 10  # of each pattern
 BATCH = 1_000
-REGIONS = [b"eu", b"us", b"asia", b"africa", b"oceania", b"latam"]
-METRICS = [b"temperature", b"humidity", b"pressure", b"status", b"alarm", b"voltage"]
 
 pytestmark = pytest.mark.benchmark(group="trie")
-
-
-def name(rng: random.Random) -> bytes:
-    place = (rng.choice(REGIONS), rng.randrange(200), rng.randrange(2000), rng.choice(METRICS))
-    return b"%s.site%d.device%d.%s" % place
-
-
-def pattern(rng: random.Random) -> bytes:
-    """Nine of ten are plain names; the others have one wildcard somewhere."""
-    words = name(rng).split(b".")
-    chance = rng.random()
-    if chance < 0.06:
-        words[rng.choice([1, 2, 3])] = b"*"
-    elif chance < 0.08:
-        words[3] = b"#"
-    elif chance < 0.10:
-        words[:2] = [b"#"]
-    return b".".join(words)
-
-
-def some(make: Callable[[random.Random], bytes], count: int, seed: int) -> list[bytes]:
-    """So many different ones."""
-    rng = random.Random(seed)
-    found: dict[bytes, None] = {}
-    while len(found) < count:
-        found[make(rng)] = None
-    return list(found)
 
 
 @pytest.fixture(scope="module")
@@ -103,5 +75,5 @@ def test_insert_and_remove(each: Measure, million: PatternTable) -> None:
 
 
 def test_one_pattern_against_one_name(each: Measure) -> None:
-    names = some(name, BATCH, 6)
+    names = some(topic, BATCH, 6)
     each(lambda count: [matches_pattern(b"eu.#.status", each) for each in names], BATCH)

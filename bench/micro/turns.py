@@ -1,0 +1,189 @@
+"""A whole broker on one thread, without an event loop: what came is handed to it, then it has its turn.
+
+Only its public face is used, that which the server and the loop use, so this goes on working whatever changes inside.
+The sockets are real. What the clients at their other ends do is not counted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from socket import SO_SNDBUF, SOL_SOCKET, socket, socketpair
+from typing import Any, cast
+
+from fastbroker.config import Config, hub_settings
+from fastbroker.core.hub import Hub
+
+Run = Callable[[int], object]
+Count = Callable[..., object]
+"""Calls a function with arguments; what it does is counted."""
+
+READ = 250  # frames that come with one read
+SOCKET_BUFFER = 1 << 20
+MOST_CLIENTS = 1000
+MOST = 1 << 20  # bytes that one client may get in one turn
+
+
+class Loop:
+    """The part of an event loop that the hub needs; time-outs never come."""
+
+    def __init__(self) -> None:
+        self.soon: list[Callable[[], object]] = []
+        self.call_soon = self.soon.append
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> None:
+        """Forgets it."""
+
+
+class Transport:
+    """The part of a transport that a connection needs; its socket always has room."""
+
+    def __init__(self, own: socket) -> None:
+        self.facts = {"socket": own, "peername": "", "sslcontext": None}
+        self.get_extra_info = self.facts.get
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        pass
+
+    def write(self, data: bytes) -> None:
+        raise BufferError("the socket's buffer is too small for this benchmark")
+
+    def can_write_eof(self) -> bool:
+        raise ConnectionError("the broker wants to end a connection of this benchmark")
+
+    abort = can_write_eof
+
+
+class Client:
+    """A connection, and the socket at its other end."""
+
+    def __init__(self, turns: Turns, version: bytes) -> None:
+        own, self.socket = socketpair()
+        own.setsockopt(SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER)
+        own.setblocking(False)
+        self.socket.setblocking(False)
+        self.turns = turns
+        self.protocol = turns.hub.connection()
+        self.protocol.connection_made(cast("Any", Transport(own)))
+        self.say(b"CONNECT\naccept-version:%b\nhost:example\n\n\0\n" % version)
+        self.turns.turn()
+        self.hear()
+
+    def say(self, stream: bytes) -> None:
+        """The broker reads it."""
+        buffer = cast("memoryview", self.protocol.get_buffer(-1))
+        buffer[: len(stream)] = stream
+        self.turns.count(self.protocol.buffer_updated, len(stream))
+
+    def subscribe(self, destination: bytes, headers: bytes = b"") -> Client:
+        self.say(b"SUBSCRIBE\nid:0\ndestination:%b\n%b\n\0\n" % (destination, headers))
+        return self
+
+    def hear(self) -> bytes:
+        """What came since the last time."""
+        try:
+            return self.socket.recv(MOST)
+        except BlockingIOError:
+            return b""
+
+
+class Turns:
+    """The broker, and who is told what to count."""
+
+    def __init__(self, count: Count) -> None:
+        self.count = count
+        self.loop = Loop()
+        settings = {**hub_settings(Config()), "max_connections": MOST_CLIENTS}
+        self.hub = Hub(cast("Any", self.loop), settings=settings, log=_no_log, server="fastbroker/bench")
+
+    def client(self, version: bytes = b"1.2") -> Client:
+        return Client(self, version)
+
+    def turn(self) -> None:
+        """The broker does what it has put off until all sockets were read."""
+        while self.loop.soon:
+            self.count(self.loop.soon.pop())
+
+
+def _no_log(level: str, event: str, **fields: object) -> None:
+    pass
+
+
+def _reads(stream: bytes) -> list[bytes]:
+    frames = [frame + b"\0\n" for frame in stream.split(b"\0\n")[:-1]]
+    return [b"".join(frames[at : at + READ]) for at in range(0, len(frames), READ)]
+
+
+def _destination(stream: bytes) -> bytes:
+    found = re.search(rb"\ndestination:(.*)\n", stream)
+    assert found
+    return found[1]
+
+
+def _flood(turns: Turns, stream: bytes, listeners: list[Client]) -> Run:
+    """One client writes; whatever comes is read by the others, and by itself."""
+    publisher, reads = turns.client(), _reads(stream)
+
+    def run(rounds: int) -> None:
+        for read in reads * rounds:
+            publisher.say(read)
+            turns.turn()
+            for client in listeners:
+                client.hear()
+            publisher.hear()
+
+    return run
+
+
+# ---- the kernels ----
+
+
+def send(
+    stream: bytes, subscribers: int = 1, *, version: bytes = b"1.2", pattern: bytes = b""
+) -> Callable[[Turns], Run]:
+    """To subscribers of its first destination, or of a pattern."""
+
+    def prepare(turns: Turns) -> Run:
+        destination = pattern or _destination(stream)
+        listeners = [turns.client(version).subscribe(destination) for _ in range(subscribers)]
+        return _flood(turns, stream, listeners)
+
+    return prepare
+
+
+def acknowledge(stream: bytes) -> Callable[[Turns], Run]:
+    """To a consumer who acknowledges each message by itself, a read's worth at a time."""
+
+    def prepare(turns: Turns) -> Run:
+        publisher, reads = turns.client(), _reads(stream)
+        headers = b"ack:client-individual\nprefetch-count:%d\n" % READ
+        consumer = turns.client().subscribe(_destination(stream), headers)
+
+        def run(rounds: int) -> None:
+            for read in reads * rounds:
+                publisher.say(read)
+                turns.turn()
+                ids = re.findall(rb"\nack:(.*)\n", consumer.hear())
+                consumer.say(b"".join(b"ACK\nid:%b\n\n\0\n" % each for each in ids))
+                turns.turn()
+
+        return run
+
+    return prepare
+
+
+def ping(frame: bytes) -> Callable[[Turns], Run]:
+    """One message under way, to the client that sent it."""
+
+    def prepare(turns: Turns) -> Run:
+        client = turns.client().subscribe(_destination(frame))
+
+        def run(rounds: int) -> None:
+            for _ in range(rounds):
+                client.say(frame)
+                turns.turn()
+                client.hear()
+
+        return run
+
+    return prepare
