@@ -1,4 +1,4 @@
-"""Builds the C programs of the benchmark into ``bench/build``; ``python -m bench.programs``."""
+"""Builds the relay, a C program, into ``bench/build``; ``python -m bench.programs``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE / "build"
-FLAGS = ("-std=gnu17", "-D_GNU_SOURCE", "-O3", "-march=native", "-flto", "-Wall", "-Wextra", "-Werror")
+FLAGS = ("-std=gnu17", "-D_GNU_SOURCE", "-O3", "-march=native", "-Wall", "-Wextra", "-Werror")
 
 
 def compiler() -> str:
@@ -18,35 +18,24 @@ def compiler() -> str:
 
 def relay() -> Path:
     """The relay's executable, built if it is older than its source."""
-    return _build("relay", [HERE / "relay.c"])
+    return _build("relay", HERE / "relay.c")
 
 
-def loadgen() -> Path:
-    """The load generator's executable, built if it is older than its sources."""
-    return _build("loadgen", sorted((HERE / "loadgen").glob("*.c")))
-
-
-def build() -> list[Path]:
-    """Both, before anything is measured."""
-    return [relay(), loadgen()]
-
-
-def _build(name: str, sources: list[Path]) -> Path:
+def _build(name: str, source: Path) -> Path:
     program = BUILD / name
-    headers = [HERE / "os.h", *(HERE / "loadgen").glob("*.h"), Path(__file__)]
-    newest = max(path.stat().st_mtime for path in [*sources, *headers])
+    newest = max(path.stat().st_mtime for path in (source, Path(__file__)))
     if not program.exists() or program.stat().st_mtime < newest:
-        _compile(program, sources)
+        _compile(program, source)
     return program
 
 
-def _compile(program: Path, sources: list[Path]) -> None:
+def _compile(program: Path, source: Path) -> None:
     BUILD.mkdir(exist_ok=True)
     # A run that is under way keeps the program it started: the new one takes its name at the end.
     fresh = program.with_name(f"{program.name}.{os.getpid()}")
-    subprocess.run([compiler(), *FLAGS, *map(str, sources), "-o", str(fresh)], check=True)
+    subprocess.run([compiler(), *FLAGS, str(source), "-o", str(fresh)], check=True)
     fresh.replace(program)
 
 
 if __name__ == "__main__":
-    print(*build(), sep="\n")
+    print(relay())

@@ -12,13 +12,18 @@
  * travels between machines.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "os.h"
 
 enum { READ_SIZE = 256 * 1024, MAX_SUBSCRIBERS = 16384, MAX_EVENTS = 256 };
 
@@ -28,6 +33,52 @@ typedef struct {
     int fd;
     role role;
 } client;
+
+enum { EXIT_TROUBLE = 2 };
+
+__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    exit(EXIT_TROUBLE);
+}
+
+__attribute__((noreturn)) static void die_errno(const char *what)
+{
+    die("%s: %s", what, strerror(errno));
+}
+
+static void *must_alloc(void *memory)
+{
+    if (!memory)
+        die("out of memory");
+    return memory;
+}
+
+/* A whole number from a command line, refused when it is anything else. */
+static long must_number(const char *text, long least, long most)
+{
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (errno || end == text || *end || value < least || value > most)
+        die("%s: expected a number from %ld to %ld", text, least, most);
+    return value;
+}
+
+/* A thousand subscribers need more descriptors than the soft limit usually grants. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        die_errno("getrlimit");
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        die_errno("setrlimit");
+}
 
 static int poller;
 static char chunk[READ_SIZE];

@@ -1,106 +1,146 @@
-"""``python -m bench.run``: measures the broker, the relay and nats-server in one run and prints a table."""
+"""``python -m bench.run``: measures several servers in alternation, prints a table, and keeps every number."""
 
 from __future__ import annotations
 
-import json
-import resource
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import Progress
 
-from bench import machine, programs
-from bench.measure import applies, measure
-from bench.peers import PEERS, Peer, PeerFailed
-from bench.results import Results
-from bench.scenarios import SCENARIOS, Scenario
+from bench.peers import PEERS, Peer, named
+from bench.record import DEFAULT_DIRECTORY, Participant, Plan, Record, load
+from bench.scenarios import ALL, SETS, chosen
 from bench.table import render
+from bench.turns import SLOW_START, measure, turns
+from fastbroker.bench.cores import last_core
+from fastbroker.bench.machine import in_words, machine
+from fastbroker.bench.result import Method, UnknownFormat
 
-PIPED_WIDTH = 140  # a table in a file need not be folded to the 80 columns assumed there
-
-
-@dataclass(frozen=True)
-class Method:
-    """How everything in one run of the benchmark is measured."""
-
-    seconds: float
-    repeat: int
-    one_core: bool
+PIPED_WIDTH = 180  # a table in a file need not be folded to the 80 columns assumed there
 
 
-@click.command()
-@click.option("--only", multiple=True, type=click.Choice([s.name for s in SCENARIOS]), help="Only this scenario.")
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--set", "set_name", type=click.Choice(list(SETS)), default="goals", show_default=True, help="Which runs."
+)
+@click.option("--only", multiple=True, type=click.Choice(list(ALL)), metavar="SCENARIO", help="Only this scenario.")
 @click.option("--peers", multiple=True, type=click.Choice([p.name for p in PEERS]), help="Only this server.")
 @click.option("--seconds", default=3.0, show_default=True, help="Measured time of one run.")
 @click.option("--repeat", default=3, show_default=True, type=click.IntRange(1), help="Runs of each.")
 @click.option("--one-core", is_flag=True, help="Hold every server to one core.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write everything measured here.")
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Keep every number here, not in build/bench.")
+@click.option("--resume", type=click.Path(exists=True, path_type=Path), help="Go on with what was interrupted.")
 def main(
-    only: tuple[str, ...], peers: tuple[str, ...], seconds: float, repeat: int, one_core: bool, json_file: Path | None
+    set_name: str,
+    only: tuple[str, ...],
+    peers: tuple[str, ...],
+    seconds: float,
+    repeat: int,
+    one_core: bool,
+    file: Path | None,
+    resume: Path | None,
 ) -> None:
-    """Measures in alternation and prints one table. The exit status is 1 if anything failed."""
-    scenarios = [s for s in SCENARIOS if not only or s.name in only]
-    chosen = [p for p in PEERS if not peers or p.name in peers]
-    method = Method(seconds, repeat, one_core)
-    programs.build()
-    _raise_descriptor_limit()
-    facts = machine.facts()
-    results = _measure_all(scenarios, chosen, method)
-    _show(facts, method, results, scenarios, chosen)
-    if json_file:
-        report = {"machine": facts, "method": asdict(method), "scenarios": results.as_json(scenarios)}
-        json_file.write_text(json.dumps(report, indent=1) + "\n")
-    sys.exit(1 if results.failures() else 0)
+    """Measure servers in alternation and print one table. The exit status is 1 if anything failed.
+
+    The set `goals` has what the broker must reach beside a relay and nats-server, `compare` what shows how brokers
+    differ, `all` every scenario. --resume takes all settings from the file.
+    """
+    names = only or SETS[set_name].scenarios
+    asked = in_order(peers or [peer.name for peer in SETS[set_name].peers])
+    plan = Plan(name=set_name, scenarios=names, peers=asked, seconds=seconds, repeat=repeat, one_core=one_core)
+    record, file = begun(resume) if resume else (new_record(plan), file or default_file(set_name))
+    plan = record.plan or plan
+    with kept(file):
+        measure(record, plan, turns(chosen(plan), fit(record), plan.repeat), file, Console(stderr=True))
+    show(record)
+    sys.exit(1 if record.failures() else 0)
 
 
-def _raise_descriptor_limit() -> None:
-    """The servers inherit it, so that all of them can hold the idle connections."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+def in_order(names: Sequence[str]) -> tuple[str, ...]:
+    """The servers as they always stand."""
+    return tuple(peer.name for peer in PEERS if peer.name in names)
 
 
-def _measure_all(scenarios: list[Scenario], peers: list[Peer], method: Method) -> Results:
-    """The servers take turns, so that whatever else the machine does meets all of them alike."""
-    results = Results()
-    turns = [
-        (scenario, peer)
-        for scenario in scenarios
-        for _ in range(method.repeat)
-        for peer in peers
-        if peer.installed() and applies(scenario, peer)
-    ]
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=len(turns))
-        for scenario, peer in turns:
-            progress.update(task, description=f"{scenario.name}: {peer.name}")
-            _measure_one(results, scenario, peer, method)
-            progress.advance(task)
-    return results
+def new_record(plan: Plan) -> Record:
+    """An empty record of what is to be measured, with everybody who takes part."""
+    participants = [_participant(named(name)) for name in plan.peers]
+    versions = {each.name: each.version for each in participants if each.version}
+    method = Method(repeat=plan.repeat, core=last_core(), own_server=True, text=_in_words(plan))
+    return Record(machine=machine(versions), method=method, results=[], plan=plan, peers=participants)
 
 
-def _measure_one(results: Results, scenario: Scenario, peer: Peer, method: Method) -> None:
-    cell = results.cell(scenario, peer)
+def _participant(peer: Peer) -> Participant:
+    lacks = {str(feature): reason for feature, reason in peer.lacks.items()}
+    missing = peer.missing()
+    version = "" if missing else peer.version()
+    return Participant(name=peer.name, protocol=peer.protocol, version=version, missing=missing, lacks=lacks)
+
+
+def _in_words(plan: Plan) -> str:
+    core = "the first core" if plan.one_core else "no core in particular"
+    return (
+        f"{plan.repeat} runs of {plan.seconds:g} s after a warm-up, the servers in alternation, on loopback;"
+        f" the servers held to {core}, the load generator to the last one. A fresh server for each run; one that takes"
+        f" more than {SLOW_START:g} s to start is kept for all runs of a scenario; a fresh JVM has a longer warm-up."
+    )
+
+
+def begun(file: Path) -> tuple[Record, Path]:
+    """The record that is to be completed, and its file."""
     try:
-        cell.runs.append(measure(scenario, peer, method.seconds, method.one_core))
-    except PeerFailed as failure:
-        cell.failures.append(str(failure))
+        record = load(file)
+    except UnknownFormat as error:
+        raise click.ClickException(str(error)) from None
+    here, there = machine(), record.machine
+    if record.plan is None:
+        raise click.ClickException(f"{file} does not say what is still to be measured")
+    if (here.processor, here.kernel) != (there.processor, there.kernel):
+        raise click.ClickException(f"{file} was measured on another machine, with {there.processor}, {there.kernel}")
+    return record, file
 
 
-def _show(
-    facts: dict[str, str], method: Method, results: Results, scenarios: list[Scenario], peers: list[Peer]
-) -> None:
-    console = Console()
+def default_file(name: str) -> Path:
+    """Where the numbers go: a name that no other run has."""
+    return DEFAULT_DIRECTORY / f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}.json"
+
+
+def fit(record: Record) -> list[Peer]:
+    """The servers that can be measured here."""
+    return [named(each.name) for each in record.peers if not each.missing]
+
+
+@contextmanager
+def kept(file: Path) -> Iterator[None]:
+    """Says where the numbers are, and what to do when it was interrupted."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        click.echo(f"interrupted; --resume {file} goes on", err=True)
+        raise
+    click.echo(f"every number is in {file}", err=True)
+
+
+def show(record: Record) -> None:
+    """Prints the table, and what is to be known of it."""
+    console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(width=PIPED_WIDTH)
-    servers = "servers held to one core" if method.one_core else "servers free to use every core"
-    title = f"100-byte bodies, {method.repeat} × {method.seconds:g} s, {servers}"
-    console.print(render(title, results, scenarios, peers))
-    for failure in results.failures():
-        console.print(f"failed: {failure}", style="red", markup=False)
-    console.print(", ".join(f"{name} {value}" for name, value in facts.items()), style="dim", markup=False)
+        console = Console(width=PIPED_WIDTH, highlight=False)
+    console.print(render(record, ""))
+    for failure in record.failures():
+        console.print(f"fails: {' '.join(failure.split())}", style="red", markup=False)
+    for peer in missing(record.peers):
+        console.print(f"not measured: {peer}", style="yellow", markup=False)
+    console.print(record.method.text, style="dim", markup=False)
+    console.print(in_words(record.machine), style="dim", markup=False)
+
+
+def missing(peers: Sequence[Participant]) -> list[str]:
+    """Who could not be measured, and why."""
+    return [f"{peer.name}: {peer.missing}" for peer in peers if peer.missing]
 
 
 if __name__ == "__main__":

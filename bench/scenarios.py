@@ -1,25 +1,29 @@
-"""What is measured, and what the broker is expected to reach."""
+"""What is measured in which set, and what the broker is expected to reach."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
 
+import msgspec
 
-class Against(Enum):
-    """What a goal compares the broker's value with."""
+from bench.peers import BROKER, NATS, PEERS, RELAY, Peer
+from bench.record import Plan, Record, with_unit
+from fastbroker.bench.scenarios import FLOOD, SCENARIOS, Scenario
+from fastbroker.bench.series import in_order
 
-    RELAY = "relay"
-    NATS = "nats-server"
-    NOTHING = "nothing"
+# Low enough for every server that is not broken, so that all are asked for the same.
+SAME_RATE = 5_000.0
+# Enough to tell what a connection costs; ten times as many take some servers a minute.
+SOME_IDLE = 1_000
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A bound for the broker's value, or for its ratio to another server's value in the same run."""
+    """A bound for the broker's median, or for its ratio to another server's median in the same run."""
 
-    against: Against
     bound: float
+    against: str = ""
     at_most: bool = False
 
     def met(self, value: float) -> bool:
@@ -28,62 +32,145 @@ class Goal:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of the table: which number of a scenario's results it shows, and its goals."""
+class Outcome:
+    """A goal and what became of it; `value` is None when there is nothing to compare."""
 
-    title: str
-    metric: str
-    goals: tuple[Goal, ...] = ()
+    goal: Goal
+    value: float | None
+
+    @property
+    def met(self) -> bool | None:
+        """None when it could not be decided."""
+        return None if self.value is None else self.goal.met(self.value)
 
 
 @dataclass(frozen=True)
-class Scenario:
-    """One run of the load generator for each server, and the lines of the table it fills."""
+class Row:
+    """One line of a table: which number of a scenario it shows, and its goals."""
+
+    scenario: str
+    metric: str
+    goals: tuple[Goal, ...] = ()
+
+    def outcomes(self, record: Record) -> list[Outcome]:
+        """Every goal, decided if it can be."""
+        return [Outcome(goal, self._compared(record, goal)) for goal in self.goals]
+
+    def in_words(self, goal: Goal) -> str:
+        """One of its goals."""
+        sign = "≤" if goal.at_most else "≥"
+        return (
+            f"{sign} {goal.bound:g} × {goal.against}"
+            if goal.against
+            else f"{sign} {with_unit(self.metric, goal.bound)}"
+        )
+
+    def _compared(self, record: Record, goal: Goal) -> float | None:
+        ours = record.runs(self.scenario, BROKER.name).median(self.metric)
+        return ratio(record, self, goal.against) if goal.against else ours
+
+
+@dataclass(frozen=True)
+class Set:
+    """Scenarios that are measured together."""
 
     name: str
-    arguments: tuple[str, ...]
-    rows: tuple[Row, ...]
-    queue: bool = False
-    idle: bool = False
+    scenarios: tuple[str, ...]
+    peers: tuple[Peer, ...] = PEERS
 
 
-# Enough to keep both ends busy for some 50 ms; without it the run would measure how fast a queue
-# can be filled, and a broker's memory.
-QUEUE_WINDOW = 100_000
-IDLE_CONNECTIONS = 10_000
+def ratio(record: Record, row: Row, peer: str) -> float | None:
+    """The broker's median over another server's."""
+    ours = record.runs(row.scenario, BROKER.name).median(row.metric)
+    theirs = record.runs(row.scenario, peer).median(row.metric)
+    return ours / theirs if ours is not None and theirs else None
 
 
-def _flood(publishers: int, subscribers: int, *goals: Goal) -> Scenario:
-    arguments = ("--workload", "topic", "--publishers", str(publishers), "--subscribers", str(subscribers))
-    title = f"flood {publishers}→{subscribers}"
-    return Scenario(f"flood-{publishers}-{subscribers}", arguments, (Row(title, "deliveries_per_s", goals),))
+def _renamed(name: str, title: str, scenario: Scenario) -> Scenario:
+    return msgspec.structs.replace(scenario, name=name, title=title)
 
 
-def _queue(ack: str, at_least: float) -> Scenario:
-    arguments = ("--workload", "queue", "--ack", ack, "--window", str(QUEUE_WINDOW))
-    goal = Goal(Against.NOTHING, at_least)
-    return Scenario(f"queue-{ack}", arguments, (Row(f"queue 1→1 {ack}", "deliveries_per_s", (goal,)),), queue=True)
-
-
-SCENARIOS = (
-    _flood(1, 1, Goal(Against.RELAY, 0.35), Goal(Against.NATS, 2)),
-    _flood(1, 10, Goal(Against.RELAY, 0.5), Goal(Against.NATS, 2.5)),
-    _flood(1, 100, Goal(Against.RELAY, 0.5), Goal(Against.NATS, 2)),
-    _flood(10, 1),
-    _queue("auto", 2_000_000),
-    _queue("client-individual", 700_000),
-    Scenario(
-        "ping",
-        ("--workload", "ping"),
-        (
-            Row("ping-pong p50", "p50_us", (Goal(Against.NATS, 1, at_most=True),)),
-            Row("ping-pong p99", "p99_us"),
-        ),
-    ),
-    Scenario(
-        "idle",
-        ("--workload", "idle", "--connections", str(IDLE_CONNECTIONS)),
-        (Row("idle connection", "bytes_per_connection", (Goal(Against.NOTHING, 4096, at_most=True),)),),
-        idle=True,
-    ),
+LATENCY_SAME = _renamed(
+    "latency-5k",
+    f"1 to 1 at {SAME_RATE:,.0f} messages a second for every server, each timed from when it was due",
+    SCENARIOS["latency-50"].with_load(rate=SAME_RATE),
 )
+IDLE_SOME = _renamed(
+    "idle-1k",
+    f"{SOME_IDLE:,} connections with a subscription each: memory",
+    SCENARIOS["idle"].with_load(connections=SOME_IDLE),
+)
+ALL = {**SCENARIOS, LATENCY_SAME.name: LATENCY_SAME, IDLE_SOME.name: IDLE_SOME}
+
+# The table of goals.
+GOALS = (
+    Row("flood-1-1", "deliveries_per_s", (Goal(0.35, RELAY.name), Goal(2, NATS.name))),
+    Row("fan-out-10", "deliveries_per_s", (Goal(0.5, RELAY.name), Goal(2.5, NATS.name))),
+    Row("fan-out-100", "deliveries_per_s", (Goal(0.5, RELAY.name), Goal(2, NATS.name))),
+    Row("fan-in-10", "deliveries_per_s"),
+    Row("queue-auto", "deliveries_per_s", (Goal(2_000_000),)),
+    Row("queue-client-individual", "deliveries_per_s", (Goal(700_000),)),
+    Row("ping", "latency_p50_us", (Goal(1, NATS.name, at_most=True),)),
+    Row("ping", "latency_p99_us"),
+    Row("idle", "server_memory_per_connection", (Goal(4096, at_most=True),)),
+)
+
+# Where brokers are compared, so many deliveries are under way at most (of KiB, if bodies are larger). Some take in all
+# they are offered and deliver it long after: they would be measured by how fast they can be filled.
+UNDER_WAY, FEWEST = 50_000, 1_000
+
+# What tells how brokers differ, without telling the same thing twice.
+COMPARED = (
+    "flood-1-1",
+    "fan-out-100",
+    "fan-in-10",
+    "queue-auto",
+    "queue-client-individual",
+    "competing-consumers",
+    "receipts-100",
+    "body-16k",
+    "ping",
+    "request-reply",
+    "latency-5k",
+    "latency-50",
+    "firehose-ping",
+    "connect-rate",
+    "idle-1k",
+)
+
+
+def _set(name: str, scenarios: Iterable[str], peers: tuple[Peer, ...] = PEERS) -> Set:
+    return Set(name, tuple(scenarios), peers)
+
+
+SETS = {
+    each.name: each
+    for each in (
+        _set("goals", dict.fromkeys(row.scenario for row in GOALS), (BROKER, RELAY, NATS)),
+        _set("compare", COMPARED),
+        _set("all", ALL),
+    )
+}
+
+
+def chosen(plan: Plan) -> list[Scenario]:
+    """The scenarios of a plan, and in front what one of them needs to be measured before it."""
+    scenarios = in_order([ALL[name] for name in plan.scenarios], ALL[FLOOD])
+    return scenarios if plan.name == "goals" else [bounded(scenario) for scenario in scenarios]
+
+
+def bounded(scenario: Scenario) -> Scenario:
+    """The scenario with a bound on what is under way, if it floods without any."""
+    load = scenario.load
+    if load.kind != "flow" or not load.subscribers or load.rate or load.window or load.receipts > 0 or scenario.share:
+        return scenario
+    fan = 1 if load.queue or load.destinations > 1 else load.subscribers
+    window = max(UNDER_WAY // fan, FEWEST) * 1024 // max(load.size, 1024)
+    return scenario.with_load(window=max(window, 1))
+
+
+def rows(record: Record) -> list[Row]:
+    """The lines of the table of a record: those with goals for the goals, else the headline of each scenario."""
+    if record.plan and record.plan.name == "goals":
+        return [row for row in GOALS if row.scenario in record.scenarios()]
+    return [Row(name, ALL[name].measures[0]) for name in record.scenarios() if name in ALL]

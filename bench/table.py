@@ -1,99 +1,75 @@
-"""The results as a table to read."""
+"""What was measured, as a table to read at the end of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
-from bench.measure import applies
-from bench.peers import BROKER, NATS, PEERS, RELAY, Peer
-from bench.results import Cell, Outcome, Results
-from bench.scenarios import Against, Goal, Row, Scenario
+from bench.peers import BROKER, NATS, RELAY
+from bench.record import Record
+from bench.scenarios import Outcome, Row, ratio, rows
+from fastbroker.bench.metrics import METRICS
 
 NOTES = (
-    "Rates are deliveries per second: median, and below it the lowest and highest of the runs."
-    " CPU is the broker's processor time per delivery.\n"
-    "relay: a C program that copies bytes and parses nothing, the limit of this machine.   "
-    "*: the generator had no time left, the server may do more."
+    "The median, and below it the lowest and highest of the runs. CPU is the broker's, for each delivery.\n"
+    "relay: a C program that copies bytes and parses nothing, the limit of this machine.\n"
+    "*: the generator had no time left, the server may do more.   ‡: not valid, the generator was late."
 )
 
 
-def _million(value: float) -> str:
-    return f"{value / 1e6:.2f}"
-
-
-def _plain(value: float) -> str:
-    return f"{value:.0f}"
-
-
-# How a metric is written, and its unit.
-FORMATS: dict[str, tuple[Callable[[float], str], str]] = {
-    "deliveries_per_s": (_million, "M/s"),
-    "p50_us": (_plain, "µs"),
-    "p99_us": (_plain, "µs"),
-    "bytes_per_connection": (_plain, "B"),
-}
-
-
-def render(title: str, results: Results, scenarios: list[Scenario], peers: list[Peer]) -> Table:
+def render(record: Record, title: str) -> Table:
     """The table of one run of the benchmark."""
+    lines = rows(record)
+    servers = [name for name in record.servers() if any(record.runs(row.scenario, name) for row in lines)]
+    with_goals = any(row.goals for row in lines)
     table = Table(title=title, box=SIMPLE, caption=NOTES, caption_justify="left")
     table.add_column("", overflow="fold")
-    for peer in PEERS:
-        table.add_column(peer.name, justify="right", no_wrap=True)
-    for heading in ("of relay", "× nats", "CPU µs"):
+    for heading in (*servers, *(("of relay", "× nats", "CPU µs") if with_goals else ())):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("goals", overflow="fold")
-    for scenario in scenarios:
-        for row in scenario.rows:
-            table.add_row(*_cells(results, scenario, row, peers))
+    if with_goals:
+        table.add_column("goals", overflow="fold")
+    for row in lines:
+        table.add_row(*_cells(record, row, servers, with_goals))
     return table
 
 
-def _cells(results: Results, scenario: Scenario, row: Row, peers: list[Peer]) -> list[str | Text]:
-    cpu = results.cell(scenario, BROKER).median("server_cpu_us_per_delivery")
+def _cells(record: Record, row: Row, servers: Sequence[str], with_goals: bool) -> list[str | Text]:
+    metric = METRICS[row.metric]
+    title = f"{row.scenario}\n" + ", ".join(filter(None, (metric.title, metric.unit)))
+    measured = [_cell(record, row, server) for server in servers]
+    return [title, *measured, *(_compared(record, row) if with_goals else ())]
+
+
+def _cell(record: Record, row: Row, server: str) -> str | Text:
+    """A number, or why there is none."""
+    runs = record.runs(row.scenario, server)
+    if runs.failures():
+        return Text("fails", style="red")
+    found, metric = runs.spread(row.metric), METRICS[row.metric]
+    if found is None:
+        return "-"
+    median, low, high = (metric.written(value) for value in found)
+    return f"{median}{runs.marks(row.metric)}\n{low}–{high}"
+
+
+def _compared(record: Record, row: Row) -> list[str | Text]:
+    cpu = record.runs(row.scenario, BROKER.name).median("server_cpu_us_per_message")
     return [
-        row.title,
-        *(_measured(results.cell(scenario, peer), scenario, row, peer, peer in peers) for peer in PEERS),
-        _ratio(results.ratio(scenario, row, RELAY)),
-        _ratio(results.ratio(scenario, row, NATS)),
+        _written(ratio(record, row, RELAY.name)),
+        _written(ratio(record, row, NATS.name)),
         "-" if cpu is None else f"{cpu:.3f}",
-        Text("\n").join(_outcome(outcome, row) for outcome in results.outcomes(scenario, row)),
+        Text("\n").join(_outcome(outcome, row) for outcome in row.outcomes(record)),
     ]
 
 
-def _measured(cell: Cell, scenario: Scenario, row: Row, peer: Peer, wanted: bool) -> str | Text:
-    if cell.failures:
-        return Text("failed", style="red")
-    if not applies(scenario, peer):
-        return "-"
-    if not peer.installed():
-        return "not installed"
-    value = cell.median(row.metric)
-    if not wanted or value is None:
-        return ""
-    form, unit = FORMATS[row.metric]
-    values = cell.values(row.metric)
-    mark = "*" if cell.generator_bound() else ""
-    return f"{form(value)} {unit}{mark}\n{form(min(values))}–{form(max(values))}"
-
-
-def _ratio(value: float | None) -> str:
+def _written(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
 def _outcome(outcome: Outcome, row: Row) -> Text:
     styles = {True: ("green", "met"), False: ("red", "not met"), None: ("yellow", "?")}
     style, word = styles[outcome.met]
-    return Text(f"{_bound(outcome.goal, row)}: {word}", style=style)
-
-
-def _bound(goal: Goal, row: Row) -> str:
-    sign = "≤" if goal.at_most else "≥"
-    if goal.against is Against.NOTHING:
-        form, unit = FORMATS[row.metric]
-        return f"{sign} {form(goal.bound)} {unit}"
-    return f"{sign} {goal.bound:g} × {goal.against.value}"
+    return Text(f"{row.in_words(outcome.goal)}: {word}", style=style)

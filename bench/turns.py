@@ -1,0 +1,201 @@
+"""Measuring several servers in alternation, so that whatever else the machine does meets all of them alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+
+from bench.peers import SERVER_CORE, Peer, PeerFailed, Server
+from bench.progress import Bar
+from bench.record import Plan, Record, save, with_unit
+from fastbroker.bench import result
+from fastbroker.bench.cores import last_core
+from fastbroker.bench.metrics import METRICS
+from fastbroker.bench.result import Result
+from fastbroker.bench.run import run
+from fastbroker.bench.scenarios import FLOOD, Scenario
+from fastbroker.bench.usage import ServerUsage, spent
+
+# A server that takes longer to start is kept for all runs of a scenario.
+SLOW_START = 2.0
+# A server that is kept may have something to clean up: the next one waits until it rests, but not for ever.
+REST, LONGEST_REST, REST_STEP = 0.05, 10.0, 0.2
+# After so many failures in one scenario a server gets no more turns in it.
+ENOUGH_FAILURES = 2
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One run that is to be made."""
+
+    scenario: Scenario
+    peer: Peer
+    number: int
+    """Which of the runs of that scenario against that peer it is, from 0."""
+
+    def made(self, record: Record) -> bool:
+        """Whether it need not be made any more."""
+        runs = record.runs(self.scenario.name, self.peer.name)
+        return len(runs) > self.number or len(runs) - len(runs.good()) >= ENOUGH_FAILURES
+
+
+def turns(scenarios: Sequence[Scenario], peers: Sequence[Peer], repeat: int) -> list[Turn]:
+    """All runs in their order; a server that has not what a scenario needs has no turn in it."""
+    return [
+        Turn(scenario, peer, number)
+        for scenario in scenarios
+        for number in range(repeat)
+        for peer in peers
+        if not unfit(scenario, peer)
+    ]
+
+
+def unfit(scenario: Scenario, peer: Peer) -> str:
+    """Why a scenario means nothing for a server; empty if it does."""
+    if peer.protocol == "relay":
+        return "" if _copying_is_enough(scenario) else "it only copies bytes"
+    # A server that limits a consumer in a way of its own is measured like that.
+    needs = scenario.needs() - {"credit"}
+    return ", ".join(reason for feature, reason in peer.lacks.items() if feature in needs)
+
+
+def _copying_is_enough(scenario: Scenario) -> bool:
+    load, needs = scenario.load, {"patterns", "transactions", "receipts", "persistence"}
+    # Everybody gets everything that anybody sends.
+    alone = load.destinations == 1 and not load.slow and not scenario.beside
+    shared = load.queue and load.subscribers > 1
+    return load.kind in ("flow", "ping") and alone and not shared and not needs & scenario.needs()
+
+
+def measure(record: Record, plan: Plan, every: Sequence[Turn], file: Path, console: Console) -> None:
+    """Makes all runs that the record does not have yet, and writes it to the file after each."""
+    todo = [turn for turn in every if not turn.made(record)]
+    with Bar(len(todo), console) as bar, _Servers(SERVER_CORE if plan.one_core else None) as servers:
+        for turn in todo:
+            bar.begin(f"{turn.scenario.name} {turn.number + 1}/{plan.repeat} {turn.peer.name}")
+            servers.begin(turn.scenario)
+            if turn.made(record):
+                bar.end("failed often enough", failed=False)
+                continue
+            made = _measure_one(record, plan, turn, servers, bar)
+            record.results.append(made)
+            save(record, file)
+            bar.end(in_short(turn.scenario, made), failed=bool(made.failures))
+
+
+def _measure_one(record: Record, plan: Plan, turn: Turn, servers: _Servers, bar: Bar) -> Result:
+    # What arrived: a server may take more for a while than it can hand on.
+    flood = record.runs(FLOOD, turn.peer.name).median("deliveries_per_s")
+    if turn.scenario.share and flood is None:
+        return _failed(turn, f"it sends a share of the rate of {FLOOD}, which failed")
+    try:
+        with servers.lent(turn.peer) as server:
+            made = run(
+                turn.scenario,
+                server.target,
+                name=turn.peer.name,
+                server_pid=server.pid,
+                seconds=plan.seconds,
+                warm_up=servers.warm_up(turn),
+                rate=turn.scenario.rate_of(flood) if turn.scenario.share and flood else None,
+                core=last_core(),
+                on_progress=bar.event,
+            )
+            if made.failures:
+                servers.do_not_keep()
+                made.failures += _death(server)
+            return made
+    except PeerFailed as failure:
+        return _failed(turn, str(failure))
+
+
+def _failed(turn: Turn, reason: str) -> Result:
+    server = result.Server(name=turn.peer.name, host="", port=0, protocol=turn.peer.protocol)
+    return Result(scenario=turn.scenario.name, server=server, load=turn.scenario.load, failures=[reason])
+
+
+def _death(server: Server) -> list[str]:
+    """What a server said before it ended, if it has ended."""
+    with suppress(psutil.NoSuchProcess):
+        if psutil.Process(server.pid).status() != psutil.STATUS_ZOMBIE:
+            return []
+    return [f"the server ended; it said: {server.last_words()}"]
+
+
+def in_short(scenario: Scenario, made: Result) -> str:
+    """The headline of one run, or why there is none."""
+    if made.failures:
+        return " ".join("; ".join(made.failures).split())
+    headline = scenario.measures[0]
+    value = METRICS[headline].value(made)
+    return "nothing" if value is None else f"{METRICS[headline].title} {with_unit(headline, value)}"
+
+
+class _Servers(AbstractContextManager["_Servers"]):
+    """The servers that run: a fresh one for each turn; only those slow to start are kept for a scenario's turns."""
+
+    def __init__(self, core: int | None) -> None:
+        self._core = core
+        self._kept: dict[str, tuple[Server, ExitStack]] = {}
+        self._keep = True
+        self._fresh = True
+        self._scenario: Scenario | None = None
+
+    def __exit__(self, *_: object) -> None:
+        self._end(list(self._kept))
+
+    def begin(self, scenario: Scenario) -> None:
+        """Another scenario begins with fresh servers."""
+        if scenario is not self._scenario:
+            self._end(list(self._kept))
+            self._scenario = scenario
+
+    def do_not_keep(self) -> None:
+        """Something went wrong with the server that is lent now."""
+        self._keep = False
+
+    def warm_up(self, turn: Turn) -> float | None:
+        """The warm-up of a turn, if it is not the usual: a fresh JVM has not compiled yet what it runs."""
+        long = self._fresh and turn.scenario.load.kind != "idle"
+        return max(turn.peer.warm_up, turn.scenario.load.warm_up) if long else None
+
+    @contextmanager
+    def lent(self, peer: Peer) -> Iterator[Server]:
+        """A running server for one turn."""
+        self._fresh = peer.name not in self._kept
+        server, stack = self._start(peer) if self._fresh else self._kept.pop(peer.name)
+        self._keep = server.start_seconds > SLOW_START
+        with stack:
+            yield server
+            if self._keep:
+                _await_rest(server)
+                self._kept[peer.name] = server, stack.pop_all()
+
+    def _start(self, peer: Peer) -> tuple[Server, ExitStack]:
+        with ExitStack() as stack:
+            server = stack.enter_context(peer.running(self._core))
+            return server, stack.pop_all()
+
+    def _end(self, names: Iterable[str]) -> None:
+        with ExitStack() as all_of_them:
+            for name in names:
+                all_of_them.enter_context(self._kept.pop(name)[1])
+
+
+def _await_rest(server: Server) -> None:
+    """Comes back when the server uses next to no CPU, or has ended."""
+    with suppress(psutil.NoSuchProcess):
+        usage, deadline = ServerUsage(server.pid), time.monotonic() + LONGEST_REST
+        before = usage.cpu()
+        while time.monotonic() < deadline:
+            time.sleep(REST_STEP)
+            now = usage.cpu()
+            if (spent(before, now) or 0) <= REST * REST_STEP:
+                return
+            before = now
