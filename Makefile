@@ -3,7 +3,7 @@
 #
 #   PYTHON=...   the interpreter to make the environment with (default: what .ci/pythons --one finds)
 #   VENV=...     where that environment is (default: .venv)
-#   ARGS=...     further arguments for the program behind run, test, fuzz, bench, bench-micro
+#   ARGS=...     further arguments for the program behind run, test, fuzz, and all that begin with bench
 
 PYTHON ?=
 VENV ?= .venv
@@ -16,19 +16,20 @@ PIP := $(PY) -m pip --disable-pip-version-check -q
 PYTEST := -m pytest --timeout=300
 STAMPS := $(VENV)/stamps
 
-CORE := $(wildcard csrc/*.pyx csrc/*.h fastbroker/core/*.pxd) setup.py
+CORE := $(wildcard csrc/*.pyx csrc/*.h fastbroker/core/*.pxd csrc/bench/*.[ch] csrc/bench/*.pyx) setup.py
 THIN := $(shell find fastbroker -name '*.py' -o -name '*.pyi')
 
 # The tests that need no other programs; slow builds run them too.
 OWN_TESTS := tests/unit tests/protocol
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint debug-test sanitize coverage fuzz bench bench-micro wheel wheels clean
+.PHONY: help run build test lint debug-test sanitize coverage fuzz wheel wheels clean \
+	bench bench-compare bench-curves bench-report bench-micro bench-micro-save bench-instructions
 .DELETE_ON_ERROR:
 
 help: ## say what there is
 	@echo "make <target>:"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
 
 run: build ## start the broker on its default address, 127.0.0.1:61613
 	@exec $(VENV)/bin/fastbroker serve $(ARGS)
@@ -96,11 +97,33 @@ coverage: $(STAMPS)/tools $(STAMPS)/ready ## line coverage of the core and of th
 fuzz: build $(STAMPS)/tools ## the tests that feed it garbage, FUZZ_SECONDS (60) for each
 	FASTBROKER_FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest tests/fuzz -v $(ARGS)
 
-bench: build $(STAMPS)/tools ## measure the broker, a raw relay and nats-server in one run
+# ---- benchmarks; bench/README.md says how to read them ----
+
+MICRO := bench/micro --benchmark-compare --benchmark-only --benchmark-quiet
+
+bench: build $(STAMPS)/tools ## measure the broker beside a raw relay and nats-server, and say which goals are met
 	$(PY) -m bench.run $(ARGS)
 
-bench-micro: build $(STAMPS)/tools ## measure parser, trie, route look-up, encoding and queue by themselves
-	$(PY) -m pytest bench/micro --benchmark-only $(ARGS)
+bench-compare: build $(STAMPS)/tools ## the same scenarios on every other broker that can be installed here
+	$(PY) -m bench.peers.install
+	$(PY) -m bench.run --set compare $(ARGS)
+
+bench-curves: build $(STAMPS)/tools ## cost against subscribers, body size, destinations, patterns, connections, depth
+	$(PY) -m bench.curves $(ARGS)
+
+bench-report: build $(STAMPS)/tools ## write docs/benchmarks.md and its charts from the last results
+	$(PY) -m bench.report --readme README.md $(or $(ARGS),$(sort $(wildcard build/bench/*.json)))
+
+bench-micro: build $(STAMPS)/tools ## time parser, route, trie, encoding and queue by themselves, and compare with what was saved
+	$(PY) -m pytest $(MICRO) $(ARGS)
+
+bench-micro-save: build $(STAMPS)/tools ## the same, and save the times to compare with
+	$(PY) -m pytest $(MICRO) --benchmark-autosave $(ARGS)
+
+bench-instructions: build $(STAMPS)/tools ## count their instructions with valgrind and compare with bench/micro/instructions.json
+	$(PY) -m bench.micro.instructions $(ARGS)
+
+# ---- wheels ----
 
 wheel: $(STAMPS)/tools ## build one wheel, install it into an empty environment and serve a message
 	$(PY) .ci/wheels.py "$$($(PY) -c 'import sys; print(sys._base_executable)')"
@@ -113,7 +136,7 @@ build/wheels/built: $(CORE) $(THIN) pyproject.toml MANIFEST.in LICENSE .ci/wheel
 
 clean: ## remove everything that these targets have made
 	rm -rf .venv build dist bench/build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .benchmarks .coverage
-	rm -f fastbroker/core/*.so
+	rm -f fastbroker/core/*.so fastbroker/bench/*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- the environment, step by step ----

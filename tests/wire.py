@@ -29,7 +29,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = float(os.environ.get("FASTBROKER_TEST_DEADLINE", "20"))
-"""Seconds that one wait may take before its test fails: many, since a busy machine is no failure. Slow builds raise it."""
+"""Seconds that one wait may take before its test fails: many, as a busy machine is no failure. Slow builds raise it."""
 
 VERSIONS = ("1.0", "1.1", "1.2")
 every_version = pytest.mark.parametrize("version", VERSIONS)

@@ -329,7 +329,9 @@ def test_agrees_about_noise(stream: bytes, options: dict[str, Any]) -> None:
 # ---- the ACK that nearly all are -----------------------------------------------------------------
 
 ids = st.one_of(st.text("0123456789-", max_size=60), st.text("01-:\\ \r\tx\xe9", max_size=5))
-ends = st.sampled_from(["\n\n\0", "\r\n\r\n\0", "\n\r\n\0", "\n\nx\0", "\n\n\n\0", "\nreceipt:1\n\n\0", "\n\0", "\0", "\n"])
+ends = st.sampled_from(
+    ["\n\n\0", "\r\n\r\n\0", "\n\r\n\0", "\n\nx\0", "\n\n\n\0", "\nreceipt:1\n\n\0", "\n\0", "\0", "\n"]
+)
 
 
 @every_version
@@ -344,7 +346,7 @@ def test_short_acks_mean_what_all_frames_mean(version: int, strict: bool, data: 
     assert outcome(FrameReader(version, strict=strict), bytewise(stream)) == expected
     frames, error = outcome(FrameReader(version, strict=strict), [stream])
     assert error == expected[1]
-    assert frames == expected[0] or error    # what came before an error in one piece is not shown
+    assert frames == expected[0] or error  # what came before an error in one piece is not shown
 
 
 # ---- what was written comes back -----------------------------------------------------------------
