@@ -33,6 +33,7 @@ from fastbroker.core.broker import Refused
 from fastbroker.core.login import LoginRefused
 
 cdef enum:
+    LONE_READ = 16384       # bytes; a read of more has company
     PIECE = 16384           # given to the transport when the kernel is full
     OUTPUT_SLICE = 4194304  # bytes of output that one connection may cause before others are served
     PEER_CHECK = 1000       # milliseconds between looks at a peer that is not read from for want of memory
@@ -111,6 +112,8 @@ cdef class Connection:
             link_join(&self.hub.broker.released, &self.session.go_on)
             self._pause()
         self._after_input()
+        if length < LONE_READ:
+            self.hub.answer_at_once()
 
     def eof_received(self):
         """The peer has shut its side: it still gets what it asked for, as in `printf ... | nc`."""

@@ -1,6 +1,6 @@
 """One event loop's worth of broker: its connections, its turn, its clock."""
 cimport cython
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.wire cimport Link
@@ -24,10 +24,13 @@ cdef class Hub:
     cdef int64_t most_connections
     cdef uint64_t ticks
     cdef bint turn_due
+    cdef bint lone              # the last turn had one read
+    cdef uint32_t reads         # since then
     cdef bint ticking
     cdef readonly bint draining
 
     cdef int schedule(self) except -1
+    cdef int answer_at_once(self) except -1
     cdef int tick_on(self) except -1
 
     # inside
