@@ -115,10 +115,10 @@ def fit(record: Record) -> list[Peer]:
 
 @contextmanager
 def kept(file: Path) -> Iterator[None]:
-    """Says where the numbers are, and what to do when it was interrupted."""
+    """Says where the numbers are, and what to do when it was interrupted, by whatever it was."""
     try:
         yield
-    except (KeyboardInterrupt, SystemExit):
+    except BaseException:
         click.echo(f"interrupted; --resume {file} goes on", err=True)
         raise
     click.echo(f"every number is in {file}", err=True)
