@@ -48,7 +48,7 @@ lint: build $(STAMPS)/tools ## ruff, mypy, and whether the .pyi files tell the t
 	$(PY) -m mypy .ci/check_wheel.py .ci/wheels.py
 	$(PY) -m mypy.stubtest --concise --allowlist .ci/stubtest-allowlist \
 		--ignore-missing-stub --ignore-positional-only --ignore-disjoint-bases \
-		$(patsubst fastbroker/core/%.pyi,fastbroker.core.%,$(wildcard fastbroker/core/*.pyi))
+		fastbroker.bench.generator $(patsubst fastbroker/core/%.pyi,fastbroker.core.%,$(wildcard fastbroker/core/*.pyi))
 
 # ---- builds with switches, each in its own directory ----
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COMMAND = str(Path(sysconfig.get_path("scripts"), "fastbroker"))
 TIMEOUT = 30
-MUST_HOLD = ("py.typed", "core/hub.pyi", "core/trie.pxd", "core/wire.pxd", "include/csrc/wire.h")
+MUST_HOLD = ("py.typed", "bench/generator.pyi", "core/hub.pyi", "core/trie.pxd", "core/wire.pxd", "include/csrc/wire.h")
 PLUGIN = """
 from fastbroker.core.session cimport Session
 from fastbroker.core.trie cimport Trie, is_pattern

@@ -115,13 +115,22 @@ static bool lost_patience(Engine *engine) {
     return engine->now - engine->progressed >= ns_of(engine->load.patience);
 }
 
+static void give_up_connecting(Engine *engine) {
+    const Load *load = &engine->load;
+    if (engine->sent)
+        fail(engine, "the server did not answer for %g seconds: %llu of a backlog of %lld messages are sent", load->patience,
+             (unsigned long long)engine->sent, (long long)load->backlog);
+    else
+        fail(engine, "the server did not answer for %g seconds: %u of %u connections are logged in", load->patience,
+             engine->up, engine->count);
+}
+
 static void await_connections(Engine *engine) {
     bool prepared = engine->kind->prepared ? engine->kind->prepared(engine) : engine->up == engine->count;
     if (prepared)
         enter(engine, READY, 0);
     else if (lost_patience(engine))
-        fail(engine, "the server did not answer for %g seconds: %u of %u connections are logged in", engine->load.patience,
-             engine->up, engine->count);
+        give_up_connecting(engine);
 }
 
 static bool is_complete(Engine *engine) {
@@ -152,9 +161,9 @@ static void advance(Engine *engine) {
 
 /* ---- the loop ---- */
 
-static int wait_until(Engine *engine, Ready *ready, uint64_t until, uint64_t due) {
-    uint64_t now = now_ns(), wake = earlier(until, due);
-    uint64_t early = due <= until && due != NEVER ? AWAKE_NS : 0;
+static int wait_until(Engine *engine, Ready *ready, uint64_t until) {
+    uint64_t now = now_ns(), due = engine->pace.due, wake = earlier(until, due);
+    uint64_t early = due <= until ? AWAKE_NS : 0;
     uint64_t ns = wake > now + early ? wake - now - early : 0;
     int count = poller_wait(engine->poller, ready, ns);
     engine->now = now_ns();
@@ -174,18 +183,27 @@ static uint64_t end_of_wait(const Engine *engine, uint64_t until) {
     return earlier(until, is_timed ? engine->phase_end : patience);
 }
 
-static void turn(Engine *engine, uint64_t until) {
-    Ready ready[POLL_MOST];
-    uint64_t due = pace_turn(engine);
-    until = earlier(until, dial_some(engine));
-    int count = failed(engine) ? 0 : wait_until(engine, ready, end_of_wait(engine, until), due);
-    if (count < 0 && errno != EINTR)
-        fail(engine, "cannot wait for sockets: %s", strerror(errno));
+/* However much there is to read, what is due is sent in between. And kqueue may tell two things of a connection that the
+ * first of them made us close and dial anew. */
+static void handle_all(Engine *engine, Ready *ready, int count) {
+    uint64_t woke = engine->now;
     for (int i = 0; i < count && !failed(engine); i++) {
         Connection *c = ready[i].owner;
-        if (ready[i].fd < 0 || ready[i].fd == c->fd)
+        if (c->dialled <= woke)
             connection_handle(engine, c, ready[i].events);
+        if (paced(engine) && !failed(engine) && (engine->now = now_ns()) >= engine->pace.due)
+            pace_turn(engine);
     }
+}
+
+static void turn(Engine *engine, uint64_t until) {
+    Ready ready[POLL_MOST];
+    pace_turn(engine);
+    until = earlier(until, dial_some(engine));
+    int count = failed(engine) ? 0 : wait_until(engine, ready, end_of_wait(engine, until));
+    if (count < 0 && errno != EINTR)
+        fail(engine, "cannot wait for sockets: %s", strerror(errno));
+    handle_all(engine, ready, count);
     if (engine->kind->turn && !failed(engine))
         engine->kind->turn(engine);
 }

@@ -1,11 +1,11 @@
 /* What all files of the generator share: the engine, its connections, and what a protocol and a kind of load must do.
  *
- *     generator.pyx     Python's side
+ *     generator.pyx     Python's side             plan.c        whether the load makes sense, and what it needs
  *     engine.c          phases and the loop       window.c      what is counted in the measured window
  *     dial.c            opening connections       connection.c  reading, writing, being hung up on
  *     frames.c          ready-made SENDs          publish.c     handing them to the kernel
  *     pace.c            when each is meant to go  check.c       whether each came once, in order, unchanged
- *     flow.c ping.c request.c login.c churn.c idle.c            the kinds of load
+ *     flow.c trip.c login.c churn.c idle.c                      the kinds of load
  *     stomp.c nats.c relay.c                                    the protocols
  *
  * Nothing here prints or exits: what goes wrong is told to `fail`, and the loop ends. One thread does everything, and
@@ -170,6 +170,7 @@ typedef struct Pace {
     double interval;    /* ns between two messages of all publishers; 0: nobody paces */
     uint64_t start;
     uint64_t next_tick;
+    uint64_t due; /* when that is */
 } Pace;
 
 typedef struct Counts {
@@ -330,7 +331,7 @@ static inline uint64_t begun_by(const Connection *c) {
 void pace_go(Engine *engine);
 uint64_t pace_intended(const Engine *engine, const Connection *c, uint64_t number);
 uint64_t pace_due(const Engine *engine, const Connection *c);
-uint64_t pace_turn(Engine *engine);
+void pace_turn(Engine *engine);
 
 static inline bool paced(const Engine *engine) {
     return engine->pace.interval > 0;

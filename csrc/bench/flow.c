@@ -2,6 +2,7 @@
 #include "engine.h"
 
 #define UNLIMITED (UINT64_C(1) << 40)
+#define BYSTANDERS_OF_ONE 10000 /* a server may allow a connection no more subscriptions */
 
 /* ---- the plan ---- */
 
@@ -9,7 +10,7 @@ static bool plan_subscribers(Engine *engine) {
     const Load *load = &engine->load;
     return plan_connections(engine, SUBSCRIBER, load->subscribers) &&
            plan_connections(engine, SLOW_SUBSCRIBER, load->slow) &&
-           plan_connections(engine, BYSTANDER, load->bystanders > 0);
+           plan_connections(engine, BYSTANDER, (load->bystanders + BYSTANDERS_OF_ONE - 1) / BYSTANDERS_OF_ONE);
 }
 
 static void share_out_backlog(Engine *engine) {
@@ -39,12 +40,17 @@ static void address(const Engine *engine, Frames *frames) {
 
 /* ---- subscriptions ---- */
 
+static uint32_t bystanders_of(const Engine *engine, const Connection *c) {
+    int64_t left = engine->load.bystanders - (int64_t)c->number * BYSTANDERS_OF_ONE;
+    return left < BYSTANDERS_OF_ONE ? (uint32_t)left : BYSTANDERS_OF_ONE;
+}
+
 static uint32_t subscriptions(const Engine *engine, const Connection *c) {
     const Geometry *g = &engine->geometry;
     if (c->role == PUBLISHER)
         return 0;
     if (c->role == BYSTANDER)
-        return (uint32_t)engine->load.bystanders;
+        return bystanders_of(engine, c);
     if (g->pattern)
         return 1;
     if (c->role == SLOW_SUBSCRIBER)
@@ -56,7 +62,7 @@ static void subscription(const Engine *engine, const Connection *c, uint32_t i, 
     const Geometry *g = &engine->geometry;
     uint32_t number = c->role == SUBSCRIBER ? (c->number + i * g->subscribers) % g->destinations : i;
     if (c->role == BYSTANDER)
-        name_numbered(engine, false, ".*", i, destination);
+        name_numbered(engine, false, ".*", c->number * BYSTANDERS_OF_ONE + i, destination);
     else if (g->pattern)
         name_pattern(engine, engine->load.pattern, destination);
     else

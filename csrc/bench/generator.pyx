@@ -49,7 +49,8 @@ cdef extern from "csrc/bench/engine.h" nogil:
     void engine_stop(Engine *engine)
     Report engine_report(const Engine *engine)
 
-PHASES = ("connecting", "ready", "warming up", "measuring", "draining", "settling", "over")
+cdef tuple PHASES = ("connecting", "ready", "warming up", "measuring", "draining", "settling", "over")
+cdef tuple TOTALS = ("sent", "due", "received", "lost", "duplicated", "disordered", "corrupt", "unsent", "unconfirmed")
 
 
 class GeneratorError(Exception):
@@ -67,7 +68,7 @@ cdef class Generator:
         self.texts = []
         self._read_target(target, &fields)
         self._read_texts(load, &fields)
-        fields.credit_line = self._text(target.credit_header.format(credit=load.credit) if load.credit else "")
+        self._read_credit(target, load, &fields)
         self._read_numbers(load, &fields)
         with nogil:
             self.engine = engine_new(&fields)
@@ -97,6 +98,14 @@ cdef class Generator:
         fields.topic_prefix = self._text(target.topic_prefix)
         fields.queue_prefix = self._text(target.queue_prefix)
         fields.subscribe_receipts = target.subscribe_receipts
+        return 0
+
+    cdef int _read_credit(self, target, load, Load *fields) except -1:
+        try:
+            line = target.credit_header.format(credit=load.credit) if load.credit else ""
+        except (LookupError, ValueError):
+            raise GeneratorError(f"{target.credit_header!r}: only {{credit}} can be filled in")
+        fields.credit_line = self._text(line)
         return 0
 
     cdef int _read_texts(self, load, Load *fields) except -1:
@@ -172,8 +181,6 @@ cdef class Generator:
         }
         return fields
 
-
-TOTALS = ("sent", "due", "received", "lost", "duplicated", "disordered", "corrupt", "unsent", "unconfirmed")
 
 
 cdef list buckets_of(Histogram *histogram):

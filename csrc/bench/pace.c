@@ -36,12 +36,12 @@ uint64_t pace_due(const Engine *engine, const Connection *c) {
     return due > begun ? due - begun : 0;
 }
 
-/* Sends what has become due; returns when the next will be. A publisher that the kernel does not let send is left to the
- * poller. */
-uint64_t pace_turn(Engine *engine) {
+/* Sends what has become due. A publisher that the kernel does not let send is left to the poller. */
+void pace_turn(Engine *engine) {
     Pace *pace = &engine->pace;
+    pace->due = NEVER;
     if (!paced(engine) || !running(engine))
-        return NEVER;
+        return;
     uint64_t ticks = ticks_passed(engine), publishers = engine->geometry.publishers;
     uint64_t count = ticks - pace->next_tick < publishers ? ticks - pace->next_tick : publishers;
     for (uint64_t i = 0; i < count && !failed(engine); i++) {
@@ -52,5 +52,5 @@ uint64_t pace_turn(Engine *engine) {
         connection_watch(engine, c);
     }
     pace->next_tick = ticks;
-    return time_of_tick(pace, ticks) + 1;
+    pace->due = time_of_tick(pace, ticks) + 1;
 }

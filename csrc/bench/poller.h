@@ -25,7 +25,6 @@
 typedef struct Ready {
     void *owner;
     unsigned events;
-    int fd;
 } Ready;
 
 #if defined(__linux__) && !defined(BENCH_KQUEUE)
@@ -69,7 +68,6 @@ static inline int poller_wait(int poller, Ready *ready, uint64_t ns) {
         unsigned broken = found & (EPOLLERR | EPOLLHUP | EPOLLRDHUP) ? POLL_READ | POLL_HANG_UP : 0u;
         ready[i].owner = events[i].data.ptr;
         ready[i].events = (found & EPOLLIN ? POLL_READ : 0u) | (found & EPOLLOUT ? POLL_WRITE : 0u) | broken;
-        ready[i].fd = -1;
     }
     return count;
 }
@@ -83,26 +81,24 @@ static inline int poller_open(void) {
 static inline void poller_wake_on_time(void) {
 }
 
-static inline void kevent_change(struct kevent *changes, int *count, int fd, int filter, int on, void *owner) {
-    EV_SET(&changes[*count], (uintptr_t)fd, filter, on ? EV_ADD : EV_DELETE, 0, 0, owner);
+static inline void kevent_change(struct kevent *changes, int *count, int fd, int filter, int flags, void *owner) {
+    EV_SET(&changes[*count], (uintptr_t)fd, filter, flags, 0, 0, owner);
     ++*count;
 }
 
-/* From `before` to `after`. One that waits only for a hang-up asks to be told of more than a socket can hold; that the
- * other end is gone is told all the same. */
+/* From `before` to `after`. Who waits only for a hang-up is told of what comes once (EV_CLEAR), and can leave it there. */
 static inline int poller_set(int poller, int fd, unsigned before, unsigned after, void *owner) {
-    struct kevent changes[2];
+    const unsigned reading = POLL_READ | POLL_HANG_UP;
+    struct kevent changes[3];
     int count = 0;
-    unsigned reading = POLL_READ | POLL_HANG_UP;
     if ((before ^ after) & reading) {
-        kevent_change(changes, &count, fd, EVFILT_READ, (after & reading) != 0, owner);
-        if (!(after & POLL_READ) && (after & POLL_HANG_UP)) {
-            changes[0].fflags = NOTE_LOWAT;
-            changes[0].data = INT32_MAX;
-        }
+        if (before & reading)
+            kevent_change(changes, &count, fd, EVFILT_READ, EV_DELETE, owner);
+        if (after & reading)
+            kevent_change(changes, &count, fd, EVFILT_READ, EV_ADD | (after & POLL_READ ? 0 : EV_CLEAR), owner);
     }
     if ((before ^ after) & POLL_WRITE)
-        kevent_change(changes, &count, fd, EVFILT_WRITE, (after & POLL_WRITE) != 0, owner);
+        kevent_change(changes, &count, fd, EVFILT_WRITE, after & POLL_WRITE ? EV_ADD : EV_DELETE, owner);
     return count ? kevent(poller, changes, count, NULL, 0, NULL) : 0;
 }
 
@@ -114,7 +110,6 @@ static inline int poller_wait(int poller, Ready *ready, uint64_t ns) {
         unsigned direction = events[i].filter == EVFILT_READ ? POLL_READ : POLL_WRITE;
         ready[i].owner = events[i].udata;
         ready[i].events = direction | (events[i].flags & EV_EOF ? POLL_READ | POLL_HANG_UP : 0u);
-        ready[i].fd = (int)events[i].ident;
     }
     return count;
 }

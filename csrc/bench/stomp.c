@@ -265,8 +265,11 @@ static void take_receipt(Engine *engine, Connection *c, const char *frame, const
         refuse(engine, c, "sent a receipt that was not asked for to", frame, (size_t)(end - frame));
 }
 
+/* Behind the receipt of a DISCONNECT nothing counts: some servers send it twice. */
 static void take_frame(Engine *engine, Connection *c, const char *frame, const char *end) {
     size_t length = (size_t)(end - frame);
+    if (c->state == LEFT)
+        return;
     if (starts(frame, end, "MESSAGE\n") || starts(frame, end, "MESSAGE\r\n")) {
         message_came(engine, c, &(Message){.frame = frame, .body = body_of(engine, frame, end), .end = end});
         if (c->acknowledges && !acknowledges_last(engine, c))

@@ -29,7 +29,7 @@ void window_close(Engine *engine) {
 /* How long something took that began within the window and is over now. */
 void record_since(Engine *engine, Histogram *histogram, uint64_t ns) {
     uint64_t now = now_ns();
-    if (engine->phase >= MEASURING && in_window(engine, ticks_at(engine, ns)))
+    if (in_window(engine, ticks_at(engine, ns)))
         histogram_add(histogram, now - ns, 1);
 }
 

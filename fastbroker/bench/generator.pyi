@@ -4,7 +4,7 @@ from typing import Any, Literal, final
 
 from fastbroker.bench.load import Load, Target
 
-Phase = Literal["connecting", "ready", "warming up", "measuring", "draining", "settling", "over"]
+_Phase = Literal["connecting", "ready", "warming up", "measuring", "draining", "settling", "over"]
 
 class GeneratorError(Exception):
     """The load could not go on. The text is for people; it shows what the server said, if it said anything."""
@@ -17,7 +17,7 @@ class Generator:
         """Checks the load and resolves the host; connections are opened by `step`."""
 
     @property
-    def phase(self) -> Phase:
+    def phase(self) -> _Phase:
         """connecting → ready → warming up → measuring → draining → settling → over."""
 
     def step(self, seconds: float) -> bool:

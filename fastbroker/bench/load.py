@@ -50,7 +50,7 @@ class Load(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Instead of its own destinations each subscriber has one subscription, to this pattern of all of them: {name} in
     it is the name. Destination d of several is called name.ddddddd (seven digits)."""
     bystanders: int = 0
-    """Subscriptions to patterns that match nothing, on one connection more."""
+    """Subscriptions to patterns that match nothing, on connections of their own, 10,000 on each."""
     slow: int = 0
     """Further subscribers to everything, that never read. Nothing is due to them, and they may be dropped."""
     connections: int = 1

@@ -791,7 +791,7 @@ def test_what_the_server_never_takes_is_reported(serve: Any) -> None:
             self.clog.release(10**6)
             super().close()
 
-    result = generate(serve(Clogs).port, rate=200, size=1_000_000, patience=0.3)
+    result = generate(serve(Clogs).port, rate=200, size=1_000_000, seconds=0.5, patience=0.3)
     totals = result["totals"]
     assert totals["unsent"] > 0
     assert totals["sent"] + totals["unsent"] >= (0.02 + result["seconds"]) * 200 - 1
