@@ -64,9 +64,11 @@ sanitize: build/sanitize/built $(STAMPS)/tools ## the same with the address and 
 	@$(call in_variant,sanitize) $(sanitized) $(PY) $(call is_variant,sanitize)
 	$(call in_variant,sanitize) $(sanitized) $(PY) $(PYTEST) $(OWN_TESTS) $(ARGS)
 
-# The sanitizer must be there before the interpreter is; the interpreter's own leaks at exit are not ours.
+# The sanitizer must be there before the interpreter is, and the C++ library with it, or the first exception that a library
+# in C++ throws finds no handler; the interpreter's own leaks at exit are not ours.
 CC_FOR_PYTHON = $(firstword $(shell $(PY) -c "import os, sysconfig; print(os.environ.get('CC') or sysconfig.get_config_var('CC'))"))
-sanitized = LD_PRELOAD="$$($(CC_FOR_PYTHON) -print-file-name=libasan.so)" PYTHONMALLOC=malloc \
+sanitized = LD_PRELOAD="$$($(CC_FOR_PYTHON) -print-file-name=libasan.so) $$($(CC_FOR_PYTHON) -print-file-name=libstdc++.so.6)" \
+	PYTHONMALLOC=malloc \
 	ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1
 
 build/debug/built: switch = FASTBROKER_DEBUG
