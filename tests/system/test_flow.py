@@ -398,8 +398,11 @@ SMALL = {"max_frame": 64 * KiB, "memory": CEILING, "max_parked": MiB, "outbound_
 
 @pytest.fixture
 def small(broker_with):
-    """A broker with little memory, none of which is still held for the test before: a publisher that ran into the ceiling
-    goes on only when a sixteenth is free, so what is freed late would leave it waiting just below."""
+    """A broker with little memory, and none of it still held for the test before.
+
+    A publisher that ran into the ceiling goes on only when a sixteenth is free: what is freed late would leave it
+    waiting just below.
+    """
     broker = broker_with(limits=SMALL)
     eventually(lambda: broker.census()["memory"] < CEILING // 4, "the test before has given its memory back")
     return broker
