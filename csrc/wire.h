@@ -285,14 +285,34 @@ static inline int is_continuation(const char *p, const char *end) {
     return p < end && ((unsigned char)*p & 0xc0) == 0x80;
 }
 
+/* The first byte above 0x7f, or one that is not far in front of it, or `end`. */
+static inline const char *skip_ascii(const char *p, const char *end) {
+    uint64_t step[4];
+    for (; end - p >= 32; p += 32) {
+        memcpy(step, p, 32);
+        if ((step[0] | step[1] | step[2] | step[3]) & 0x8080808080808080u)
+            return p;
+    }
+    for (; end - p >= 8; p += 8) {
+        memcpy(step, p, 8);
+        if (step[0] & 0x8080808080808080u)
+            return p;
+    }
+    while (p < end && !(*p & 0x80))
+        p++;
+    return p;
+}
+
 static inline int utf8_valid(const char *p, size_t length) {
     const char *end = p + length;
     while (p < end) {
         unsigned char lead = (unsigned char)*p++;
         unsigned char next = p < end ? (unsigned char)*p : 0;
         int more;
-        if (lead < 0x80)
+        if (lead < 0x80) {
+            p = skip_ascii(p, end);
             continue;
+        }
         if (lead < 0xc2 || lead > 0xf4)
             return 0;
         if ((lead == 0xe0 && next < 0xa0) || (lead == 0xed && next > 0x9f) || (lead == 0xf0 && next < 0x90)
