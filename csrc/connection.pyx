@@ -35,6 +35,7 @@ from fastbroker.core.login import LoginRefused
 cdef enum:
     LONE_READ = 16384       # bytes; a read of more has company
     PIECE = 16384           # given to the transport when the kernel is full
+    TLS_PIECE = 65536       # given to a transport that makes one system call of it
     OUTPUT_SLICE = 4194304  # bytes of output that one connection may cause before others are served
     PEER_CHECK = 1000       # milliseconds between looks at a peer that is not read from for want of memory
     BULK_LAG = 65536        # bytes that a large fan-out may be behind before its publishers wait
@@ -46,9 +47,9 @@ DOOMS = {
 }
 
 
-cdef Connection connection_new(Hub hub):
-    cdef Connection new = Connection()
+cdef int connection_init(Connection new, Hub hub, str peer, str listener, bint secure, object certificate) except -1:
     new.hub = hub
+    new.fd = -1
     new.parser = Parser()
     new.parser.limits = &hub.broker.parser_limits
     new.kept.counted = &hub.broker.census.input
@@ -56,7 +57,11 @@ cdef Connection connection_new(Hub hub):
     link_init(&new.link, <void *>new)
     timer_init(&new.timer, timer_fired, <void *>new)
     new.session = session_new(hub.broker, &new.out, new.parser, <void *>new)
-    return new
+    new.session.peer = peer
+    new.session.listener = listener
+    new.session.secure = secure
+    new.session.certificate = certificate
+    return 0
 
 
 cdef void timer_fired(void *owner) noexcept:
@@ -83,10 +88,13 @@ cdef class Connection:
     def connection_made(self, transport):
         cdef Hub hub = self.hub
         self.transport = transport
+        self.fd = transport.get_extra_info("socket").fileno()
+        self.plain = transport.get_extra_info("sslcontext") is None
         transport.set_write_buffer_limits(0)
-        if transport.get_extra_info("sslcontext") is None:
-            self.out.fd = transport.get_extra_info("socket").fileno()
-        self.session.peer = peer_of(transport)
+        if self.plain:
+            self.out.fd = self.fd
+        if not self.session.peer:
+            self.session.peer = peer_of(transport)
         self.made = self.last_read = self.last_write = self.last_progress = hub.broker.now
         hub.broker.census.connections += 1
         link_join(&hub.connections, &self.link)
@@ -108,9 +116,8 @@ cdef class Connection:
         if self.closing:
             return
         self._take(length)
-        if length == INPUT_SPACE and not self.closing:
-            link_join(&self.hub.broker.released, &self.session.go_on)
-            self._pause()
+        if length == INPUT_SPACE:
+            self._let_others()
         self._after_input()
         if length < LONE_READ:
             self.hub.answer_at_once()
@@ -120,11 +127,7 @@ cdef class Connection:
         self.eof = True
         if self.half_closed:
             return False    # both sides are shut
-        if self.session.parked.end and not self.session.ending:
-            self.session.said_all()
-        elif not self.closing and self.session.hold == 0 and not self.paused:
-            self._close_for("closed by client")
-        self._after_input()
+        self._said_all()
         return True
 
     def pause_writing(self):
@@ -138,7 +141,7 @@ cdef class Connection:
 
     def connection_lost(self, exception):
         self.lost = True
-        self.out.fd = -1
+        self.fd = self.out.fd = -1
         try:
             self._finish_input()
         finally:
@@ -163,6 +166,21 @@ cdef class Connection:
                        reason=self.session.reason, seconds=round((hub.broker.now - self.made) / 1000.0, 3))
 
     # ---- input ----
+
+    cdef int _let_others(self) except -1:
+        """It has filled the buffer: it goes on in the next turn."""
+        if not self.closing:
+            link_join(&self.hub.broker.released, &self.session.go_on)
+            self._pause()
+        return 0
+
+    cdef int _said_all(self) except -1:
+        """Nothing follows from the client, but what it has sent is still to be answered."""
+        if self.session.parked.end and not self.session.ending:
+            self.session.said_all()
+        elif not self.closing and self.session.hold == 0 and not self.paused:
+            self._close_for("closed by client")
+        return self._after_input()
 
     cdef int _take(self, size_t length) except -1:
         """`length` new bytes lie in the loop's buffer: behind the room where what was kept may go."""
@@ -377,13 +395,13 @@ cdef class Connection:
 
     cdef int _write(self) except -1:
         cdef const char *bytes = NULL
-        cdef size_t length
+        cdef size_t length, most = PIECE if self.plain else TLS_PIECE
         self.last_write = self.last_progress = self.hub.broker.now
         if self.out.fd >= 0 and outbuf_send(&self.out) < 0:
             if errno != EAGAIN and errno != EINTR:
                 return self.abort("connection lost")
         while outbuf_pending(&self.out) and not self.out.blocked:
-            length = outbuf_peek(&self.out, &bytes, PIECE)
+            length = outbuf_peek(&self.out, &bytes, most)
             self.transport.write(bytes[:length])
             outbuf_consume(&self.out, length)
         return 0
@@ -447,7 +465,7 @@ cdef class Connection:
             if not self.session.reason:
                 self.session.reason = reason
             self.lost = True
-            self.out.fd = -1    # the number may be another's from now on
+            self.fd = self.out.fd = -1      # the number may be another's from now on
             self.transport.abort()
         return 0
 
@@ -535,7 +553,7 @@ cdef class Connection:
 
     cdef int _check_unread(self) except -1:
         """Nobody reads from it, so nobody sees it go, and it may hold the messages whose memory all wait for."""
-        cdef int state = peer_state(self.out.fd)
+        cdef int state = peer_state(self.fd)
         if state == PEER_GONE:
             return self.abort("connection lost")
         if state == PEER_SILENT:

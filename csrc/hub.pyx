@@ -22,8 +22,9 @@ from libc.stdlib cimport free, malloc
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from fastbroker.core.broker cimport Broker
-from fastbroker.core.connection cimport Connection, connection_new
+from fastbroker.core.connection cimport Connection, connection_init
 from fastbroker.core.session cimport Session
+from fastbroker.core.websocket cimport WebSocket, websocket_init
 from fastbroker.core.wire cimport (
     SCAN_SLACK, Link, pool_free, pool_trim, ring_empty, ring_init, ring_splice, ring_take, wheel_advance,
 )
@@ -49,7 +50,8 @@ cdef class Hub:
         if self.input == NULL:
             raise MemoryError()
 
-    def __init__(self, loop, *, settings, topic_policies=(), authenticate=None, authorize=None, log, server):
+    def __init__(self, loop, *, settings, topic_policies=(), authenticate=None, authorize=None, log, server,
+                 handshake=None):
         self.loop = loop
         self.broker = Broker(settings, topic_policies, authenticate, authorize, log, server)
         self.input_view = PyMemoryView_FromMemory(self.input + INPUT_FRONT, INPUT_SPACE, PyBUF_WRITE)
@@ -57,14 +59,24 @@ cdef class Hub:
         self.run_tick = self._tick
         self.real = monotonic()
         self.most_connections = settings["max_connections"]
+        self.handshake = handshake
 
     def __dealloc__(self):
         free(self.input)
+        free(self.stage)
 
     # ---- for the server ----
 
-    def connection(self):
-        return connection_new(self)
+    def connection(self, *, peer="", listener="", secure=False, certificate=None):
+        cdef Connection new = Connection()
+        connection_init(new, self, peer, listener, secure, certificate)
+        return new
+
+    def websocket(self, *, peer="", listener="", secure=False, certificate=None):
+        cdef WebSocket new = WebSocket()
+        self._need_stage()
+        websocket_init(new, self, peer, listener, secure, certificate)
+        return new
 
     @property
     def connection_count(self):
@@ -87,6 +99,14 @@ cdef class Hub:
 
     def stats(self):
         return dict(self.broker.census)
+
+    cdef int _need_stage(self) except -1:
+        """Made for the first WebSocket: a broker without any does not pay for it."""
+        if self.stage == NULL:
+            self.stage = <char *>malloc(STAGE_SPACE)
+        if self.stage == NULL:
+            raise MemoryError()
+        return 0
 
     # ---- the turn ----
 

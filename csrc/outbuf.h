@@ -360,6 +360,11 @@ static inline ssize_t outbuf_send(OutBuf *out) {
     return sent;
 }
 
+/* One system call for bytes that were put together elsewhere. Returns like outbuf_send. */
+static inline ssize_t send_staged(int fd, const char *bytes, size_t length) {
+    return send(fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* Sends what was just written ahead of the turn, while it is in the cache, if it is all there is and worth a system call.
  * What the kernel does not take, and what goes wrong, is left to the flush. */
 static inline void outbuf_push(OutBuf *out, size_t written) {

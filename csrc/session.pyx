@@ -183,7 +183,8 @@ cdef class Session:
         if self.broker.authenticate is None:
             return self.admit(None)
         try:
-            answer = self.broker.authenticate(login_of(frame, self.peer))
+            origin = (self.peer, self.listener, self.secure, self.certificate)
+            answer = self.broker.authenticate(login_of(frame, origin))
         except LoginRefused as refusal:
             raise Refused(b"login refused", str(refusal).encode() or b"The login was refused.")
         if inspect.isawaitable(answer):

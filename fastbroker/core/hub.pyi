@@ -2,9 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, final
+from typing import Any, Protocol, final
 
 from fastbroker.core.login import Login
+
+class Handshake(Protocol):
+    """Who answers in HTTP before there is a WebSocket."""
+
+    def may_become_request(self, beginning: bytes, /) -> bool:
+        """Whether bytes can be the beginning of a request."""
+    def answer(self, head: bytes, secure: bool, /) -> tuple[bytes, bool, str]:
+        """Answer a request: the bytes of the response, whether a WebSocket follows, and the reason if none does."""
+    def refuse(self, reason: str, /) -> bytes:
+        """Answer where there is no whole request: the core ends the connection for this reason."""
 
 @final
 class Hub:
@@ -24,6 +34,7 @@ class Hub:
         authorize: Callable[[Any, str, str], bool] | None = None,
         log: Callable[..., None],
         server: str,
+        handshake: Handshake | None = None,
     ) -> None:
         """Make a hub for ``loop``.
 
@@ -36,10 +47,21 @@ class Hub:
         remembers a yes for as long as a session goes on sending there. None allows everything without being asked.
         ``log`` is called as ``log(level, event, **fields)``.
         ``server`` is what CONNECTED says the server is.
+        ``handshake`` answers the HTTP requests of WebSocket clients; without it there are none.
         """
 
-    def connection(self) -> asyncio.BufferedProtocol:
-        """Make the protocol of a connection that was accepted."""
+    def connection(
+        self, *, peer: str = "", listener: str = "", secure: bool = False, certificate: Mapping[str, Any] | None = None
+    ) -> asyncio.BufferedProtocol:
+        """Make the protocol of a connection that was accepted.
+
+        ``peer`` is where the client is; empty, the transport is asked. ``listener`` is the URL that it came in by,
+        ``secure`` says whether that is TLS, and ``certificate`` what the client's own says, if it has one.
+        """
+    def websocket(
+        self, *, peer: str = "", listener: str = "", secure: bool = False, certificate: Mapping[str, Any] | None = None
+    ) -> asyncio.BufferedProtocol:
+        """Make the protocol of a connection that begins with the request for a WebSocket."""
     def drain(self) -> None:
         """Let every client finish what the broker has received, tell it that the broker stops, and close.
 

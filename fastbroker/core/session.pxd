@@ -35,6 +35,9 @@ cdef class Session:
     cdef uint32_t expect_every
     cdef readonly str reason    # why it is closing, for the log
     cdef readonly str peer
+    cdef str listener           # the URL that it came in by
+    cdef bint secure            # by TLS
+    cdef object certificate     # of the client, or None
     cdef readonly str login
     cdef object identity        # what the authenticator made of the login
     cdef object login_answer    # its awaitable, while HOLD_LOGIN

@@ -163,6 +163,7 @@ cdef extern from "csrc/outbuf.h":
     void outbuf_put(OutBuf *out, const char *data, size_t length)
     void outbuf_put_shared(OutBuf *out, const char *data, size_t length, Shared *owner)
     ssize_t outbuf_send(OutBuf *out)
+    ssize_t send_staged(int fd, const char *data, size_t length)
     void outbuf_push(OutBuf *out, size_t written)
     size_t outbuf_peek(const OutBuf *out, const char **data, size_t most)
     void outbuf_consume(OutBuf *out, size_t length)

@@ -12,11 +12,11 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 
 FLOORS = (
-    ("wire", "ring", "census", "text", "blocks", "outbuf", "wheel", "table", "peer"),
+    ("wire", "ring", "census", "text", "blocks", "outbuf", "wheel", "table", "peer", "wsframe"),
     ("frame", "parser", "trie"),
     ("message", "ledger", "subscription", "queue", "route", "transaction", "batch"),
     ("broker", "login", "session"),
-    ("connection", "hub"),
+    ("tls", "connection", "websocket", "hub"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 

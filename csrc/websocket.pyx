@@ -1,0 +1,284 @@
+"""WebSockets (RFC 6455): a connection whose STOMP bytes are wrapped in frames. All else is that of a connection.
+
+    request -> `handshake.answer` -> 101, or an HTTP answer and the end
+    frames  -> payload, moved together in the loop's buffer (wsframe.h) -> what a connection does with bytes it has read
+    output  -> one message for each STOMP frame -> the kernel, in one system call for each stage that is full
+
+A STOMP frame may span messages and a message may hold many: the payload of all data frames is one stream, text or binary,
+and STOMP's limits count along that stream. So nothing of a WebSocket frame is ever kept, and no length in a header is
+believed further than bytes have come.
+
+Closing: what was written goes out, then CLOSE; the socket is closed when the peer's CLOSE has come, or after `linger`. A
+peer that closes first gets the answers to what it has sent before its CLOSE is answered.
+"""
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdint cimport uint32_t, uint64_t
+
+from fastbroker.core.connection cimport Connection, connection_init
+from fastbroker.core.hub cimport INPUT_FRONT, INPUT_SPACE, STAGE_SPACE, Hub
+from fastbroker.core.session cimport STATE_CLOSING
+from fastbroker.core.wire cimport (
+    DOOM_NONE, outbuf_consume, outbuf_pending, outbuf_touch, send_staged, text_free, text_length, text_put,
+)
+
+cdef enum:
+    PIECE = 16384           # given to the transport when the kernel is full
+    TLS_PIECE = 65536       # given to a transport that makes one system call of it
+    CONTROLS_A_SECOND = 100 # PING, PONG and CLOSE that a peer may send
+    MOST_PONGS = 2048       # bytes of PONGs that wait; then only the last PING is answered (RFC 6455, section 5.5.3)
+    LONGEST_REASON = 123    # bytes of text in a CLOSE
+
+# Why the broker closes, where it is not a protocol error (RFC 6455, section 7.4).
+CLOSE_CODES = {
+    "closed by client": 1000,
+    "disconnect": 1000,
+    "access refused": 1008,
+    "frame too slow": 1008,
+    "idle too long": 1008,
+    "login refused": 1008,
+    "login timed out": 1008,
+    "no heart-beat": 1008,
+    "too many subscriptions": 1008,
+    "too many transactions": 1008,
+    "transaction timed out": 1008,
+    "frame too large": 1009,
+    "transaction too large": 1009,
+    "server shutting down": 1012,
+    "server busy": 1013,
+}
+PROTOCOL_ERROR, INVALID_TEXT, POLICY, INTERNAL = 1002, 1007, 1008, 1011
+
+VIOLATIONS = {
+    WS_RESERVED_BITS: (PROTOCOL_ERROR, b"A reserved bit is set, but no extension was agreed on."),
+    WS_UNKNOWN_OPCODE: (PROTOCOL_ERROR, b"A frame has an opcode that means nothing."),
+    WS_UNMASKED: (PROTOCOL_ERROR, b"A frame is not masked; those of clients must be."),
+    WS_CONTROL_FRAGMENTED: (PROTOCOL_ERROR, b"A control frame is fragmented."),
+    WS_CONTROL_TOO_LONG: (PROTOCOL_ERROR, b"A control frame has more than 125 bytes."),
+    WS_NOTHING_TO_CONTINUE: (PROTOCOL_ERROR, b"A frame continues a message, but none has begun."),
+    WS_NOT_CONTINUED: (PROTOCOL_ERROR, b"A new message begins within another."),
+    WS_BAD_LENGTH: (PROTOCOL_ERROR, b"The length of a frame is not written in the shortest form, or is negative."),
+    WS_TOO_MANY_FRAGMENTS: (POLICY, b"A message has more than 16384 fragments."),
+}
+
+
+cdef int websocket_init(WebSocket new, Hub hub, str peer, str listener, bint secure, object certificate) except -1:
+    connection_init(new, hub, peer, listener, secure, certificate)
+    new.out.frame_end = 1   # a message ends its frame: no LF behind the NUL
+    return 0
+
+
+cdef bytes control_frame(int opcode, bytes payload):
+    cdef char head[WS_HEAD_MOST]
+    cdef size_t size = ws_put_head(head, opcode, len(payload))
+    return head[:size] + payload
+
+
+cdef class WebSocket(Connection):
+    """The asyncio.BufferedProtocol of a WebSocket client. Made by Hub.websocket; nothing here is for other Python code."""
+
+    # ---- what the event loop calls, where it differs from TCP ----
+
+    def connection_made(self, transport):
+        Connection.connection_made(self, transport)
+        self.out.fd = -1    # nobody but this class may put bytes on the wire
+
+    def buffer_updated(self, Py_ssize_t length):
+        cdef size_t skipped = 0
+        self.last_read = self.hub.broker.now
+        if not self.upgraded and not self.closing:
+            skipped = self._shake_hands(length)
+        if self.upgraded and not self.deaf:
+            self._unwrap(skipped, length)
+        if length == INPUT_SPACE:
+            self._let_others()
+        self._after_input()
+
+    # ---- the handshake ----
+
+    cdef int _shake_hands(self, size_t length) except -1:
+        """Looks for the end of the request; returns how many of the new bytes do not lie behind it."""
+        cdef size_t before = text_length(&self.kept)
+        cdef bytes request
+        cdef Py_ssize_t end
+        if text_put(&self.kept, self.hub.input + INPUT_FRONT, length) < 0:
+            self.abort("out of memory")
+            return length
+        request = self.kept.bytes[self.kept.start:self.kept.end]
+        end = request.find(b"\r\n\r\n", max(<Py_ssize_t>before - 3, 0))
+        if end >= 0 and end + 4 <= <Py_ssize_t>self.hub.broker.parser_limits.max_frame_before_login:
+            self._answer(request[:end])
+            return end + 4 - before
+        if len(request) > <Py_ssize_t>self.hub.broker.parser_limits.max_frame_before_login:
+            self._turn_away("request too large")
+        elif not self.hub.handshake.may_become_request(request):
+            self._hint(request, len(request))
+            self._turn_away("not HTTP")
+        return length
+
+    cdef int _answer(self, bytes request) except -1:
+        try:
+            response, upgraded, reason = self.hub.handshake.answer(request, self.session.secure)
+        except Exception as failure:
+            self.hub.broker.log("error", "internal error", peer=self.session.peer, error=repr(failure))
+            return self._turn_away("internal error")
+        text_free(&self.kept)
+        self._put(response)
+        self.upgraded = upgraded
+        if not upgraded:
+            self._close_for(reason)
+        return 0
+
+    cdef int _turn_away(self, str reason) except -1:
+        """There is no WebSocket yet, so the reason is told in HTTP."""
+        self._put(self.hub.handshake.refuse(reason))
+        self._close_for(reason)
+        return 0
+
+    # ---- input ----
+
+    cdef int _unwrap(self, size_t skipped, size_t length) except -1:
+        """Frames lie behind `skipped` bytes of what was read."""
+        cdef char *start = self.hub.input + INPUT_FRONT
+        cdef char *payload = start
+        cdef char *frames = start + skipped
+        cdef int found = WS_CONTROL
+        while found == WS_CONTROL and not self.deaf:
+            found = ws_take(&self.input, &frames, start + length, &payload)
+            if payload > start and found != WS_MORE and not self.closing:
+                self._take(payload - start)     # what lies in front of a control frame comes first
+                payload = start
+            if found == WS_CONTROL:
+                self._on_control()
+        if payload > start and not self.closing:
+            self._take(payload - start)
+        if found > WS_CONTROL:
+            code, why = VIOLATIONS[found]
+            self._violated(code, why)
+        return 0
+
+    cdef int _on_control(self) except -1:
+        cdef uint64_t now = self.hub.broker.now
+        if now >= self.controls_since + 1000:
+            self.controls_since = now
+            self.controls = 0
+        self.controls += 1
+        if self.controls > CONTROLS_A_SECOND:
+            return self._violated(POLICY, b"More than 100 control frames came within a second.")
+        if self.input.opcode == WS_CLOSE:
+            return self._on_close(self.input.control[:self.input.control_length])
+        if self.input.opcode == WS_PING:
+            self._on_ping(self.input.control[:self.input.control_length])
+        return 0
+
+    cdef int _on_ping(self, bytes payload) except -1:
+        cdef bytes pong = control_frame(WS_PONG, payload)
+        if self.pongs is None or len(self.pongs) > MOST_PONGS:
+            self.pongs = pong
+        else:
+            self.pongs += pong
+        outbuf_touch(&self.out)
+        return 0
+
+    cdef int _on_close(self, bytes payload) except -1:
+        """The peer has said all. Its code goes back to it."""
+        cdef int code = int.from_bytes(payload[:2], "big") if payload else 1000
+        if len(payload) == 1 or not ws_close_code_valid(code):
+            return self._violated(PROTOCOL_ERROR, b"A CLOSE has a code that means nothing.")
+        try:
+            payload[2:].decode()
+        except UnicodeDecodeError:
+            return self._violated(INVALID_TEXT, b"The reason in a CLOSE is not UTF-8.")
+        self.deaf = self.eof = True
+        if self.half_closed:
+            self.transport.close()
+            return 0
+        if self.session.state != STATE_CLOSING:
+            self.close_code = code
+        return self._said_all()
+
+    cdef int _violated(self, int code, bytes why) except -1:
+        """These are no WebSocket frames: STOMP's ERROR says so, then CLOSE."""
+        self.deaf = True
+        if self.session.state == STATE_CLOSING:
+            return 0
+        self.close_code = code
+        return self.session.fail(b"bad WebSocket frame", why)
+
+    # ---- output ----
+
+    cdef int _flush(self) except -1:
+        if not self.upgraded and outbuf_pending(&self.out):
+            outbuf_consume(&self.out, outbuf_pending(&self.out))    # an ERROR, before there is a WebSocket
+            self._put(self.hub.handshake.refuse(self.session.reason))
+        if self.pongs is not None and self._may_interrupt() and self.out.doom == DOOM_NONE:
+            self._put(self.pongs)
+            self.pongs = None
+        return Connection._flush(self)
+
+    cdef bint _may_interrupt(self) noexcept:
+        """Whether a control frame may go out: not within another frame."""
+        return self.left == 0 and not self.lost and not self.out.blocked and not self.half_closed
+
+    cdef int _write(self) except -1:
+        self.last_write = self.last_progress = self.hub.broker.now
+        while outbuf_pending(&self.out) and not self.out.blocked and not self.lost:
+            self._emit(ws_stage(&self.out, self.left, self.hub.stage, STAGE_SPACE))
+        return 0
+
+    cdef int _emit(self, size_t staged) except -1:
+        """What the kernel does not take stays in the output; but the transport gets a little, to tell when there is room."""
+        cdef char *stage = self.hub.stage
+        cdef size_t taken = self._send(stage, staged)
+        cdef size_t piece = PIECE if self.plain else TLS_PIECE
+        cdef size_t sent = taken if taken == staged else min(taken + piece, staged)
+        if self.lost:
+            return 0
+        outbuf_consume(&self.out, ws_staged(stage, &sent, &self.left))
+        if sent > taken:
+            self.transport.write(stage[taken:sent])
+        return 0
+
+    cdef int _put(self, bytes whole) except -1:
+        """Writes what is no STOMP frame."""
+        cdef size_t taken
+        if self.lost:
+            return 0
+        taken = 0 if self.out.blocked else self._send(whole, len(whole))
+        if taken < <size_t>len(whole) and not self.lost:
+            self.transport.write(whole[taken:])
+        return 0
+
+    cdef size_t _send(self, const char *bytes, size_t length) except? 0:
+        """How much of it the kernel took. Only the transport may write under TLS."""
+        cdef ssize_t taken
+        if not self.plain:
+            return 0
+        taken = send_staged(self.fd, bytes, length)
+        if taken >= 0:
+            return taken
+        if errno != EAGAIN and errno != EINTR:
+            self.abort("connection lost")
+        return 0
+
+    # ---- the end ----
+
+    def _shut(self):
+        """All is written: CLOSE. The socket stays open for the peer's, so that no reset can overtake what it has yet to read."""
+        if self.upgraded:
+            self._put_close(self.close_code or CLOSE_CODES.get(self.session.reason or "closed by client", PROTOCOL_ERROR))
+        if self.lost:
+            return
+        if self.deaf or not self.upgraded:
+            Connection._shut(self)      # no CLOSE will be looked for
+        else:
+            self.half_closed = True
+            self.closing = self.hub.broker.now
+
+    cdef int _put_close(self, int code) except -1:
+        cdef bytes reason = b"" if code == 1000 or self.eof else (self.session.reason or "").encode()[:LONGEST_REASON]
+        return self._put(control_frame(WS_CLOSE, code.to_bytes(2, "big") + reason))
+
+    cdef int _broken(self, failure) except -1:
+        if self.upgraded and self._may_interrupt():
+            self._put_close(INTERNAL)
+        return Connection._broken(self, failure)
