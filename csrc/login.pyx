@@ -17,15 +17,21 @@ SHORT_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 
 
 class Login:
-    """What a client says about itself in CONNECT: `login`, `passcode` (None when absent), all `headers`, its `peer`."""
+    """What a client says about itself in CONNECT: `login`, `passcode` (None when absent), all `headers`.
 
-    __slots__ = ("login", "passcode", "headers", "peer")
+    And what is known without its word: its `peer`, the `listener` it came in by, whether that is `secure`, its `certificate`.
+    """
 
-    def __init__(self, login, passcode, headers, peer):
+    __slots__ = ("login", "passcode", "headers", "peer", "listener", "secure", "certificate")
+
+    def __init__(self, login, passcode, headers, peer, listener="", secure=False, certificate=None):
         self.login = login
         self.passcode = passcode
         self.headers = headers
         self.peer = peer
+        self.listener = listener
+        self.secure = secure
+        self.certificate = certificate
 
     def __repr__(self):
         return f"Login(login={self.login!r}, peer={self.peer!r})"
@@ -58,7 +64,7 @@ cdef int negotiated_version(bytes accepted) except -1:
     return version
 
 
-cdef object login_of(const Frame *frame, str peer):
+cdef object login_of(const Frame *frame, tuple origin):
     cdef dict headers = {}
     cdef const Header *header
     cdef uint32_t i
@@ -66,7 +72,7 @@ cdef object login_of(const Frame *frame, str peer):
         header = &frame.headers[i]
         name = (frame.base + header.name)[:header.name_length].decode()
         headers.setdefault(name, (frame.base + header.value)[:header.value_length].decode())
-    return Login(headers.get("login"), headers.get("passcode"), headers, peer)
+    return Login(headers.get("login"), headers.get("passcode"), headers, *origin)
 
 
 cdef bytes short_session(set used):

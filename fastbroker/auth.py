@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastbroker.config import Auth
+from fastbroker.address import Address
+from fastbroker.config import Config
 from fastbroker.errors import StartError
 
 if TYPE_CHECKING:
@@ -35,18 +36,22 @@ def access() -> Access:
     return Access(authenticate=None, authorize=None)
 
 
-def refuse_exposed(settings: Auth, written: str, hosts: Iterable[str]) -> None:
-    """Raise StartError if one of the addresses behind `written` can be reached from outside and may not be."""
-    if settings.allow_anonymous:
+def refuse_exposed(config: Config, written: Address, hosts: Iterable[str]) -> None:
+    """Raise StartError if one of the addresses behind `written` can be reached from outside and may not be.
+
+    Behind a load balancer every address can be. A client certificate that is required keeps everybody else out.
+    """
+    certified = written.how.secure and config.tls.client_certificates == "required"
+    if config.auth.allow_anonymous or certified:
         return
-    for host in hosts:
-        if not is_loopback(host):
-            where = written if host in written else f"{written} ({host})"
-            raise StartError(
-                f"refusing to listen on {where}: it can be reached from other machines, and there are no accounts, so "
-                "anybody there could connect. Listen on 127.0.0.1 or [::1], or set auth.allow_anonymous = true if "
-                "everybody who reaches this address may use the broker."
-            )
+    exposed = [host for host in hosts if not is_loopback(host)]
+    if exposed or written.proxied:
+        where = f"{written} ({exposed[0]})" if exposed and exposed[0] not in str(written) else str(written)
+        raise StartError(
+            f"refusing to listen on {where}: it can be reached from other machines, and there are no accounts, so "
+            "anybody there could connect. Listen on 127.0.0.1, [::1] or a Unix socket, require client certificates, or "
+            "set auth.allow_anonymous = true if everybody who reaches this address may use the broker."
+        )
 
 
 def is_loopback(host: str) -> bool:

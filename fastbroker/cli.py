@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -46,7 +47,8 @@ main.add_command(subscribe)
     "--listen",
     metavar="URL",
     multiple=True,
-    help="Address to listen on: tcp://host:port, port 0 for a free one. Can be given several times. [key: listen]",
+    help="Address to listen on: tcp://host:port, tls://, ws://, wss:// likewise, port 0 for a free one, unix:///path. "
+    "Can be given several times. [key: listen]",
 )
 @click.option("--data-dir", metavar="DIR", help="Directory of this broker alone. [key: data_dir]")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error. [key: log.level]")
@@ -92,6 +94,30 @@ def check_config(file: str) -> None:
     except StartError as error:
         raise click.ClickException(_report(error)) from None
     click.echo(as_toml(config, origins), nl=False)
+
+
+@main.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--host", "hosts", metavar="NAME", multiple=True, help="Host name or address that clients connect to.")
+@click.option("--days", default=365, show_default=True, type=click.IntRange(1, 3650), help="How long it is valid.")
+def certificate(directory: Path, hosts: tuple[str, ...], days: int) -> None:
+    """Make a certificate for development: for this machine, or for the hosts that are named.
+
+    DIR/certificate.pem and DIR/key.pem are for the broker, DIR/ca.pem for clients. Files that exist are left alone.
+    """
+    from fastbroker import certificate as files
+
+    try:
+        files.make(directory, hosts or files.default_hosts(), days)
+    except OSError as error:
+        raise click.ClickException(f"cannot write {error.filename or directory}: {error.strerror}") from None
+    except ValueError as error:
+        raise click.ClickException(f"this cannot be certified: {error}") from None
+    where = directory.resolve()
+    click.echo(
+        f'# for the broker\n[tls]\ncertificate = "{where / files.CERTIFICATE}"\nkey = "{where / files.KEY}"\n\n'
+        f"# for clients\n# fastbroker subscribe --url tls://localhost --ca {where / files.AUTHORITY} /topic/hello"
+    )
 
 
 def _report(error: StartError) -> str:

@@ -6,14 +6,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import reduce
 from typing import Any, TypeVar
 
 import click
 
-from fastbroker.address import DEFAULT_PORT, Address, parse
-from fastbroker.client import Client, Frame, StompError, connected
+from fastbroker.address import DEFAULT_PORT, Address, parse_target
+from fastbroker.client import Client, Frame, StompError, Trust, connected
 from fastbroker.output import print_json, print_text
 
 INTERRUPTED = 130
@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 
 def _parse_url(_ctx: click.Context, _param: click.Parameter, text: str) -> Address:
     try:
-        return parse(text)
+        return parse_target(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -59,8 +59,12 @@ _CLIENT_OPTIONS = (
         show_default=True,
         envvar="FASTBROKER_URL",
         show_envvar=True,
-        help="The broker's address.",
+        help="The broker's address: tcp://, tls://, ws:// or wss://host:port, unix:///path.",
     ),
+    click.option("--ca", metavar="FILE", help="Authorities that the broker's certificate may be from (tls, wss)."),
+    click.option("--insecure", is_flag=True, help="Take any certificate. Whoever is in between can read and forge."),
+    click.option("--certificate", metavar="FILE", help="Your own certificate, for a broker that asks for one."),
+    click.option("--key", metavar="FILE", help="Its private key, if that is in a file of its own."),
     click.option(
         "--header",
         "headers",
@@ -91,7 +95,7 @@ def send(destination: str, body: str, receipt: bool, headers: Headers, **broker:
     content = sys.stdin.buffer.read() if body == "-" else os.fsencode(body)
 
     async def work() -> None:
-        async with connected(**broker) as client:
+        async with _connected(**broker) as client:
             await client.send(destination, content, headers, receipt=receipt)
             await client.disconnect()
 
@@ -133,13 +137,17 @@ def subscribe(
         headers = [*headers, ("prefetch-count", str(count))]
 
     async def work() -> None:
-        async with connected(**broker) as client:
+        async with _connected(**broker) as client:
             await client.subscribe(destination, mode, headers)
             click.echo(f"subscribed to {destination}", err=True)
             await _receive(client, mode, count, print_json if as_json else print_text)
 
     if not _run(_until_signal(work())) and count:
         sys.exit(INTERRUPTED)
+
+
+def _connected(address: Address, login: str, passcode: str, **trust: Any) -> AbstractAsyncContextManager[Client]:
+    return connected(address, login, passcode, Trust(**trust))
 
 
 async def _receive(client: Client, mode: str, count: int | None, show: Callable[[Frame], None]) -> None:

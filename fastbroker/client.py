@@ -7,13 +7,17 @@ import asyncio
 import itertools
 import re
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
-from typing import NamedTuple, SupportsIndex
+from typing import TYPE_CHECKING, NamedTuple, SupportsIndex
 
 from fastbroker.address import Address
+
+if TYPE_CHECKING:
+    from fastbroker.client_websocket import Writer
 
 HEART_BEAT = 10.0
 TIMEOUT = 30.0
@@ -108,7 +112,7 @@ class _Reader(asyncio.StreamReader):
 class Client:
     """A session with a broker; `connected` makes one."""
 
-    def __init__(self, reader: _Reader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: _Reader, writer: "Writer") -> None:
         """Take over an open connection, on which nothing was said yet."""
         self._reader = reader
         self._writer = writer
@@ -206,13 +210,33 @@ class Client:
         self._reader.set_exception(StompError(f"the broker sent nothing for {longest:g} s, not even a heart-beat"))
 
 
+class Trust(NamedTuple):
+    """How the broker is known, where it speaks TLS, and how it knows us."""
+
+    ca: str | None = None
+    insecure: bool = False
+    certificate: str | None = None
+    key: str | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """What TLS needs. Raises StompError for a file that is not what it should be."""
+        from fastbroker.tls import client_context
+
+        try:
+            return client_context(*self)
+        except (OSError, ValueError) as error:
+            raise StompError(f"cannot use the certificates: {error}") from None
+
+
 @asynccontextmanager
-async def connected(address: Address, login: str = "", passcode: str = "") -> AsyncIterator[Client]:
+async def connected(
+    address: Address, login: str = "", passcode: str = "", trust: Trust | None = None
+) -> AsyncIterator[Client]:
     """Connect and log in; the connection is closed at the end, with or without DISCONNECT before."""
-    client = await _open(address)
+    client = await _open(address, trust or Trust())
     try:
         async with _answer_to("CONNECT"):
-            await client.log_in(address.host, login, passcode)
+            await client.log_in(address.host or "localhost", login, passcode)
         yield client
     finally:
         client.close()
@@ -227,17 +251,37 @@ async def _answer_to(command: str) -> AsyncIterator[None]:
         raise StompError(f"the broker did not answer {command} within {TIMEOUT:g} seconds") from None
 
 
-async def _open(address: Address) -> Client:
-    loop = asyncio.get_running_loop()
+async def _open(address: Address, trust: Trust) -> Client:
+    context = trust.context() if address.how.secure else None
     reader = _Reader()
-    protocol = asyncio.StreamReaderProtocol(reader)
     try:
         async with asyncio.timeout(TIMEOUT):
-            transport, _ = await loop.create_connection(lambda: protocol, address.host, address.port)
+            return Client(reader, await _dial(address, context, reader))
     except socket.gaierror as error:
         raise StompError(f"cannot connect to {address}: {error.strerror}") from None
-    except OSError:
+    except ssl.SSLCertVerificationError as error:
+        raise StompError(
+            f"cannot connect to {address}: its certificate is not trusted: {error.verify_message}; --ca names the "
+            "authority that it is from, --insecure takes it as it is"
+        ) from None
+    except ssl.SSLError as error:
+        raise StompError(f"cannot connect to {address}: TLS failed: {error.reason or error}") from None
+    except OSError as error:
         raise StompError(
             f"cannot connect to {address}; is the broker running? `fastbroker serve` starts one on this machine"
+            + (f" ({error})" if address.how.websocket and not error.errno else "")
         ) from None
-    return Client(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+
+
+async def _dial(address: Address, context: ssl.SSLContext | None, reader: asyncio.StreamReader) -> "Writer":
+    if address.how.websocket:
+        from fastbroker.client_websocket import connect
+
+        return await connect(address, context, reader)
+    loop = asyncio.get_running_loop()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    if address.is_local:
+        transport, _ = await loop.create_unix_connection(lambda: protocol, address.path)
+    else:
+        transport, _ = await loop.create_connection(lambda: protocol, address.host, address.port, ssl=context)
+    return asyncio.StreamWriter(transport, protocol, reader, loop)

@@ -4,8 +4,10 @@ A key is a field, its meaning and range stand in its `Meta`, its section is the 
 `docs/configuration.md` is made from this file. Where the values come from is the business of `overlay.py`.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import reduce
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, structs
@@ -59,8 +61,9 @@ class Auth(Table, frozen=True):
     allow_anonymous: Annotated[
         bool,
         Meta(
-            description="Let anybody in who reaches an address. Unless this is true, the broker listens on loopback "
-            "addresses only and refuses to start with any other."
+            description="Let anybody in who reaches an address. Unless this is true, the broker refuses to start with "
+            "an address that other machines can reach: any but loopback ones, Unix sockets, and those with "
+            '`tls.client_certificates = "required"`; and any with `?proxy_protocol`.'
         ),
     ] = False
 
@@ -243,13 +246,130 @@ class Topic(Table, frozen=True):
     ]
 
 
+class Tcp(Table, frozen=True):
+    """Sockets of `tcp`, `tls`, `ws` and `wss` addresses. What a platform does not have is left as it is."""
+
+    backlog: Annotated[int, count("Connections that the system lets wait until the broker takes them.", 1, 65_535)] = (
+        4096
+    )
+    reuse_port: Annotated[
+        bool,
+        Meta(
+            description="Let other processes listen on the same port (`SO_REUSEPORT`); the system spreads connections."
+        ),
+    ] = False
+    keepalive: Annotated[
+        float,
+        seconds("The system asks a silent peer after this time whether it is still there; 0 is never.", 0, DAY),
+    ] = 60.0
+    keepalive_interval: Annotated[float, seconds("Time from one such question to the next.", 1, 3600)] = 15.0
+    keepalive_count: Annotated[int, count("A peer that does not answer so many of them is gone.", 1, 100)] = 4
+    user_timeout: Annotated[
+        float,
+        seconds(
+            "A peer that acknowledges nothing of what was sent to it for this time is gone (`TCP_USER_TIMEOUT`); "
+            "0 is as long as the system thinks.",
+            0,
+            DAY,
+        ),
+    ] = 60.0
+
+
+class TlsHost(Table, frozen=True):
+    """Another certificate, for clients that ask for one of these host names (SNI). There can be several of these
+    tables; a client that asks for another name, or for none, gets `tls.certificate`."""
+
+    names: Annotated[
+        tuple[str, ...],
+        Meta(description="The names: `broker.example.com`; `*.example.com` stands for one label.", min_length=1),
+    ]
+    certificate: Annotated[str, Meta(description="As `tls.certificate`.", min_length=1)]
+    key: Annotated[str, Meta(description="As `tls.key`.")] = ""
+
+
+class Tls(Table, frozen=True):
+    """TLS of `tls` and `wss` addresses. SIGHUP reads all of these files again: connections stay, new ones get the new
+    certificate, and if anything is wrong with it, the old one."""
+
+    certificate: Annotated[
+        str,
+        Meta(description="PEM file with the certificate, and the certificates between it and the authority behind it."),
+    ] = ""
+    key: Annotated[str, Meta(description="PEM file with the private key. Empty: it is in the same file.")] = ""
+    min_version: Annotated[Literal["1.2", "1.3"], Meta(description="The oldest version of TLS that is spoken.")] = "1.2"
+    client_certificates: Annotated[
+        Literal["none", "optional", "required"],
+        Meta(
+            description="Whether clients are asked for a certificate, and whether they must have one. With `required` "
+            "the certificate is what lets a client in, so that such an address may be reached by other machines."
+        ),
+    ] = "none"
+    client_ca: Annotated[
+        str, Meta(description="PEM file with the authorities whose client certificates are accepted.")
+    ] = ""
+    client_identity: Annotated[
+        Literal["common-name", "dns", "email", "uri"],
+        Meta(
+            description="What of a client certificate is the client's name: its subject's common name, or the "
+            "alternative name of that kind. There must be exactly one, or the client is refused."
+        ),
+    ] = "common-name"
+    handshake_timeout: Annotated[float, seconds("Time for the handshake.", 0.1, 300)] = 5.0
+    max_handshakes: Annotated[
+        int, count("Handshakes under way at one time in each address; more clients wait their turn.", 1, 1_000_000)
+    ] = 500
+    hosts: tuple[TlsHost, ...] = ()
+
+
+class Unix(Table, frozen=True):
+    """The files of `unix` addresses. Whoever may write to the file may connect."""
+
+    mode: Annotated[str, Meta(description="Its permissions, in octal.")] = "0660"
+    user: Annotated[str, Meta(description="Its owner, by name or number. Empty: whom the broker runs as.")] = ""
+    group: Annotated[str, Meta(description="Its group, by name or number. Empty: whom the broker runs as.")] = ""
+
+
+class ProxyProtocol(Table, frozen=True):
+    """Addresses that end in `?proxy_protocol` are for load balancers that say first whom they speak for, in version 1
+    or 2 of the PROXY protocol. What they say is the peer in logs and for access."""
+
+    trusted: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="The load balancers: addresses or networks, `10.0.0.5`, `10.1.0.0/16`, `fd00::/8`. Everybody "
+            "else is turned away. A Unix socket trusts whoever may open it."
+        ),
+    ] = ()
+    header_timeout: Annotated[float, seconds("Time for the header, from the connection on.", 0.1, 300)] = 3.0
+
+
+class WebSocket(Table, frozen=True):
+    """WebSockets of `ws` and `wss` addresses."""
+
+    path: Annotated[str, Meta(description="Path of the WebSocket endpoint.", min_length=1)] = "/ws"
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Web pages that may connect besides those of the broker's own address: "
+            "`https://chat.example.com`, exactly as browsers send it: scheme, host, and port if not the default one. "
+            "`*` is every page: only where logins protect the broker."
+        ),
+    ] = ()
+    sockjs: Annotated[
+        bool,
+        Meta(description="Answer `/sockjs/info` and take WebSockets at `/sockjs/websocket`, as Spring does."),
+    ] = True
+
+
 class Config(Table, frozen=True):
     """Keys that stand above all tables."""
 
     listen: Annotated[
         tuple[str, ...],
         Meta(
-            description="Addresses to listen on: `tcp://host:port`, IPv6 in brackets, port 0 for a free one.",
+            description="Addresses to listen on: `tcp://host:port`, `tls://`, `ws://`, `wss://` likewise, IPv6 in "
+            "brackets, port 0 for a free one; `unix:///path`. `?proxy_protocol` behind it: see `[proxy_protocol]`. "
+            "Sockets that systemd hands over take the place of all of them.",
             min_length=1,
         ),
     ] = ("tcp://127.0.0.1:61613",)
@@ -269,6 +389,11 @@ class Config(Table, frozen=True):
     ] = ""
     log: Log = Log()
     auth: Auth = Auth()
+    tcp: Tcp = Tcp()
+    tls: Tls = Tls()
+    unix: Unix = Unix()
+    proxy_protocol: ProxyProtocol = ProxyProtocol()
+    websocket: WebSocket = WebSocket()
     limits: Limits = Limits()
     queues: Queues = Queues()
     heart_beat: HeartBeat = HeartBeat()
@@ -300,16 +425,59 @@ def conflicts(config: Config) -> Iterator[Conflict]:
             "limits.outbound_hard must not be less than limits.outbound_soft, max_frame and max_header_block together",
             {path: _value(config, path) for path in keys},
         )
+    if 0 < config.tcp.user_timeout < limits.outbound_timeout:
+        yield (
+            "tcp.user_timeout must not be less than limits.outbound_timeout",
+            {path: _value(config, path) for path in ("tcp.user_timeout", "limits.outbound_timeout")},
+        )
     yield from _wrong_addresses(config)
+    yield from _wrong_networks(config)
+    yield from _wrong_websocket(config)
     yield from _wrong_patterns(config)
+    if not re.fullmatch("0?[0-7]{3}", config.unix.mode):
+        yield "these are no permissions; write them as 0660", {"unix.mode": config.unix.mode}
 
 
 def _wrong_addresses(config: Config) -> Iterator[Conflict]:
     for text in config.listen:
         try:
-            address.parse(text)
+            written = address.parse(text)
         except ValueError as error:
             yield str(error), {"listen": config.listen}
+        else:
+            yield from missing_for(written, config)
+
+
+def missing_for(written: address.Address, config: Config) -> Iterator[Conflict]:
+    """Find the settings without which nothing can be served at an address."""
+    tls = config.tls
+    if written.how.secure and not tls.certificate:
+        yield f"{written} needs a certificate", {"tls.certificate": tls.certificate}
+    if written.how.secure and tls.client_certificates != "none" and not tls.client_ca:
+        keys = {"tls.client_certificates": tls.client_certificates, "tls.client_ca": tls.client_ca}
+        yield f"{written} needs the authorities of client certificates", keys
+    if written.proxied and not written.is_local and not config.proxy_protocol.trusted:
+        yield f"{written} needs to know its load balancers", {"proxy_protocol.trusted": ()}
+
+
+def _wrong_networks(config: Config) -> Iterator[Conflict]:
+    for network in config.proxy_protocol.trusted:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            yield f"this is no network: {error}", {"proxy_protocol.trusted": network}
+
+
+def _wrong_websocket(config: Config) -> Iterator[Conflict]:
+    path = config.websocket.path
+    if not re.fullmatch(r"/[!-~]*", path) or "?" in path or "#" in path:
+        yield "this is no path; write it as /ws", {"websocket.path": path}
+    for origin in config.websocket.allowed_origins:
+        if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#\s@]+", origin):
+            yield (
+                "this is no origin; write it as https://host or https://host:port",
+                {"websocket.allowed_origins": origin},
+            )
 
 
 def _wrong_patterns(config: Config) -> Iterator[Conflict]:

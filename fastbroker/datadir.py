@@ -1,12 +1,12 @@
 """The data directory: it belongs to one running broker, and says where that broker listens."""
 
-import fcntl
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
 from fastbroker.errors import StartError
+from fastbroker.locks import InUse, lock
 
 
 class DataDir:
@@ -26,24 +26,15 @@ class DataDir:
         """Create the directory and lock it. Raises StartError."""
         try:
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(self._path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            self._take_lock()
+            self._lock = lock(self._path / "lock")
+        except InUse as error:
+            raise StartError(
+                f"the data directory {self._path} is in use by another broker (process {error}); "
+                "stop that one or choose another directory"
+            ) from None
         except OSError as error:
             raise StartError(f"cannot use the data directory {self._path}: {error.strerror}") from None
         return self
-
-    def _take_lock(self) -> None:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.read(self._lock, 20).decode("ascii", "replace").strip()
-            os.close(self._lock)
-            raise StartError(
-                f"the data directory {self._path} is in use by another broker (process {owner}); "
-                "stop that one or choose another directory"
-            ) from None
-        os.truncate(self._lock, 0)
-        os.write(self._lock, f"{os.getpid()}\n".encode())
 
     def announce(self, addresses: Iterable[str]) -> None:
         """Write the file `listening`; who sees it sees all of it."""

@@ -13,7 +13,8 @@ from fastbroker import config
 LONGEST = 256
 
 # Events with these reasons come in floods: each is logged once a second, with the number of events that stands for.
-RATE_LIMITED = frozenset({"server busy"})
+# What stands behind a colon in a reason is not looked at.
+RATE_LIMITED = frozenset({"server busy", "TLS handshake", "PROXY header", "out of file descriptors"})
 WINDOW = 1.0
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -53,7 +54,7 @@ class Log:
 
     def __call__(self, level: str, event: str, /, **fields: Any) -> None:
         """Log an event; where its reason is rate limited, the first at once and the last at the end of the second."""
-        reason = fields.get("reason")
+        reason = str(fields.get("reason")).partition(":")[0]
         if reason not in RATE_LIMITED:
             self._write(level, event, fields)
         elif reason in self._held:

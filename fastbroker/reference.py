@@ -38,7 +38,11 @@ A size is a number of bytes, or a string with a unit: `"64 KiB"`, `"4 MiB"`, `"1
 Every bound address is printed on the standard output, as `listening on tcp://127.0.0.1:61613`, before the first
 connection is accepted. At SIGTERM or SIGINT the broker stops accepting, handles what it has received, gives clients
 `drain_timeout` to take what is still to be sent, and exits; a second signal ends it at once. At SIGUSR1 it logs a line
-`census` that counts all that is alive in it: connections, sessions, subscriptions, queues, messages, memory.
+`census` that counts all that is alive in it: connections, sessions, subscriptions, queues, messages, memory. At SIGHUP
+it reads the certificates of `[tls]` again.
+
+systemd is told when the broker serves, reloads and stops (`Type=notify-reload`, `WatchdogSec=`), and may hand over
+sockets: `FileDescriptorName=` is their scheme, `tls`, or `tcp?proxy_protocol`; see [transports.md](transports.md).
 
 | exit status | |
 |---|---|

@@ -1,26 +1,33 @@
 """One broker process: from its configuration to the end of its last connection."""
 
 import asyncio
+import errno
 import gc
 import os
 import resource
 import signal
+import socket
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from fastbroker import __version__
+from fastbroker import __version__, tls
+from fastbroker.arrivals import Arrivals, Arriving, Factory
 from fastbroker.auth import access
 from fastbroker.config import Config, hub_settings
 from fastbroker.core.hub import Hub
 from fastbroker.datadir import DataDir
-from fastbroker.listeners import BACKLOG, bound_address, open_listeners
+from fastbroker.errors import StartError
+from fastbroker.handshake import Handshake
+from fastbroker.listeners import Listener, adopt, open_listeners
 from fastbroker.log import Log
+from fastbroker.systemd import Notifier, passed_sockets
 
 DRAINED, CUT_SHORT = 0, 1
 
@@ -43,37 +50,124 @@ def run(config: Config) -> int:
 async def _serve(config: Config) -> int:
     loop = asyncio.get_running_loop()
     log = Log(config.log, sys.stderr, loop.call_later)
+    systemd = Notifier(os.environ)
     loop.set_exception_handler(lambda _, context: log_exception(log, context))
     with ExitStack() as held:
         data_dir = held.enter_context(DataDir(config.data_dir)) if config.data_dir else None
-        listeners = open_listeners(config)
+        listeners = _open(config, log, held)
+        contexts = tls.load(config.tls) if any(each.address.how.secure for each in listeners) else None
         signals = _catch_signals(loop)
-        hub = _make_hub(loop, config, log)
+        arriving, most = _room(config, listeners)
+        hub = _make_hub(loop, config, most, log)
+        arrivals = Arrivals(hub, config, contexts, arriving, log)
         loop.add_signal_handler(signal.SIGUSR1, lambda: log("info", "census", **hub.stats()))
-        addresses = [str(bound_address(listener)) for listener in listeners]
+        reload = partial(_reload, config, arrivals, contexts, systemd, log)
+        loop.add_signal_handler(signal.SIGHUP, _on_hangup, has_terminal(), reload, signals)
+        addresses = [str(listener.address) for listener in listeners]
         if data_dir:
             data_dir.announce(addresses)
         _announce(addresses)
-        servers = [await loop.create_server(hub.connection, sock=each, backlog=BACKLOG) for each in listeners]
+        servers = [await _start(loop, each, arrivals.factory(each.address), config) for each in listeners]
         log("info", "started", version=__version__, addresses=" ".join(addresses))
+        systemd.ready()
+        watchers = [loop.create_task(watch_descriptors(log)), loop.create_task(_beat(systemd))]
         _settle_memory()
         await signals.get()
+        systemd.stopping()
         for server in servers:
             server.close()
-        return await _drain(hub, config.drain_timeout, signals, log)
+        status = await _drain(hub, config.drain_timeout, signals, log)
+        for watcher in watchers:
+            watcher.cancel()
+        return status
 
 
-def _make_hub(loop: asyncio.AbstractEventLoop, config: Config, log: Log) -> Hub:
+def _open(config: Config, log: Log, held: ExitStack) -> list[Listener]:
+    passed = passed_sockets(os.environ)
+    if passed and config.listen != Config().listen:
+        log("warning", "listen is not used: systemd has handed over sockets", sockets=len(passed))
+    listeners = adopt(config, passed) if passed else open_listeners(config)
+    for listener in listeners:
+        held.callback(listener.remove)
+    return listeners
+
+
+async def _start(
+    loop: asyncio.AbstractEventLoop, listener: Listener, factory: Factory, config: Config
+) -> asyncio.AbstractServer:
+    if listener.socket.family == socket.AF_UNIX:
+        return await loop.create_unix_server(factory, sock=listener.socket, backlog=config.tcp.backlog)
+    return await loop.create_server(factory, sock=listener.socket, backlog=config.tcp.backlog)
+
+
+def _room(config: Config, listeners: list[Listener]) -> tuple[Arriving, int]:
+    """How many may be on their way in, and how many connections there may be: together as many as descriptors."""
+    descriptors = raise_descriptor_limit()
+    arriving = 0
+    if any(each.address.how.secure or each.address.proxied for each in listeners):
+        arriving = min(config.limits.max_unauthenticated, max(descriptors - RESERVED_DESCRIPTORS, 4) // 4)
+    return Arriving(arriving), connection_limit(config.limits.max_connections, descriptors - arriving)
+
+
+def _on_hangup(had_terminal: bool, reload: Callable[[], None], signals: asyncio.Queue[int]) -> None:
+    """SIGHUP says that the terminal is closed, in which case the broker ends; or somebody wants the files read again."""
+    if had_terminal and not has_terminal():
+        signals.put_nowait(signal.SIGHUP)
+    else:
+        reload()
+
+
+def has_terminal() -> bool:
+    """Whether there is a terminal that could be closed."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def _reload(config: Config, arrivals: Arrivals, contexts: tls.Contexts | None, systemd: Notifier, log: Log) -> None:
+    """Read the certificates again: all of them, or if anything is wrong, none."""
+    systemd.reloading()
+    try:
+        if contexts:
+            arrivals.use(tls.load(config.tls))
+    except StartError as error:
+        log("error", "certificates not reloaded, the old ones are still used", error=str(error))
+    else:
+        log("info", "certificates reloaded" if contexts else "nothing to reload")
+    systemd.ready()
+
+
+async def watch_descriptors(log: Log, pause: float = 1.0) -> None:
+    """Say when the system gives no more file descriptors: the loop then closes new connections without a word."""
+    while True:
+        await asyncio.sleep(pause)
+        try:
+            os.close(os.dup(0))
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                reason = f"out of file descriptors: {error.strerror}"
+                log("error", "new connections are closed as they come", reason=reason)
+
+
+async def _beat(systemd: Notifier) -> None:
+    while systemd.watchdog:
+        systemd.alive()
+        await asyncio.sleep(systemd.watchdog)
+
+
+def _make_hub(loop: asyncio.AbstractEventLoop, config: Config, most_connections: int, log: Log) -> Hub:
     may = access()
-    limit = connection_limit(config.limits.max_connections, raise_descriptor_limit())
     return Hub(
         loop,
-        settings={**hub_settings(config), "max_connections": limit},
+        settings={**hub_settings(config), "max_connections": most_connections},
         topic_policies=[(topic.pattern, topic.slow_consumer) for topic in config.topics],
         authenticate=may.authenticate,
         authorize=may.authorize,
         log=log,
         server=f"fastbroker/{__version__}",
+        handshake=Handshake(config.websocket, server=f"fastbroker/{__version__}"),
     )
 
 

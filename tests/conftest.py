@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from wire import Broker, Client, unique
+from wire_ws import CLIENTS
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "item(*numbers): items of the STOMP checklist that a test covers")
     config.addinivalue_line("markers", "rule(*numbers): rules for real clients that a test covers")
+    config.addinivalue_line("markers", "over(*transports): the only transports that a protocol test runs over")
 
 
 @pytest.fixture(scope="session")
@@ -42,13 +44,19 @@ def broker_with(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
 
 
 @pytest.fixture
-def dial(request: pytest.FixtureRequest) -> Iterator[Callable[..., Client]]:
+def transport() -> str:
+    """How clients reach the broker. The protocol tests run over every transport."""
+    return "tcp"
+
+
+@pytest.fixture
+def dial(request: pytest.FixtureRequest, transport: str) -> Iterator[Callable[..., Client]]:
     """Open a connection to the shared broker, or to the broker `to`; it is closed when the test ends."""
     with ExitStack() as stack:
 
         def connect(*, to: Broker | None = None, receive_buffer: int = 0) -> Client:
             broker = to or request.getfixturevalue("broker")
-            return stack.enter_context(closing(Client(broker, receive_buffer=receive_buffer)))
+            return stack.enter_context(closing(CLIENTS[transport](broker, receive_buffer=receive_buffer)))
 
         yield connect
 

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import pytest
+from certificates import tls_table
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = float(os.environ.get("FASTBROKER_TEST_DEADLINE", "20"))
@@ -49,7 +50,7 @@ FIELDS = {
 }
 FIELD = re.compile(rb"<(" + b"|".join(name.encode() for name in FIELDS) + rb")>")
 CONTENT_LENGTH = re.compile(rb"^content-length:([0-9]+)$", re.MULTILINE)
-LISTENING = re.compile(r"listening on tcp://127\.0\.0\.1:([0-9]+)")
+LISTENING = re.compile(r"listening on ([a-z]+)://127\.0\.0\.1:([0-9]+)")
 
 NARROW = 65_536
 """A receive buffer so small that a client that does not read soon stalls the broker's output."""
@@ -133,8 +134,10 @@ class Broker:
 
     def __init__(self, directory: Path, config: Mapping[str, Any] | None = None) -> None:
         path = directory / "broker.toml"
-        path.write_text(toml(config or {}))
-        listen = ["--listen", "tcp://127.0.0.1:0"]
+        path.write_text(toml({"tls": tls_table(), **(config or {})}))
+        urls = ("tcp://127.0.0.1:0", "ws://127.0.0.1:0", "tls://127.0.0.1:0", f"unix://{directory / 'socket'}")
+        listen = [word for url in urls for word in ("--listen", url)]
+        self.path = directory / "socket"
         command = [sys.executable, "-m", "fastbroker", "serve", "-c", str(path), *listen, "--log-format", "json"]
         self.log: list[dict[str, Any]] = []
         self._news = threading.Condition()
@@ -142,11 +145,20 @@ class Broker:
         for stream in (self.process.stdout, self.process.stderr):
             threading.Thread(target=self._collect, args=(stream,), daemon=True).start()
         try:
-            record = self.wait_log(lambda record: LISTENING.search(str(record["event"])), timeout=2 * DEADLINE)
+            self.wait_log(lambda record: record["event"] == "started", timeout=2 * DEADLINE)
+            self.ports = {scheme: self._port(scheme) for scheme in ("tcp", "ws", "tls")}
         except AssertionError:
             self.process.kill()
             raise
-        self.port = int(LISTENING.search(str(record["event"]))[1])  # type: ignore[index]
+        self.port = self.ports["tcp"]
+
+    def _port(self, scheme: str) -> int:
+        """Where it listens, as it has said."""
+        start = f"listening on {scheme}://"
+        record = self.wait_log(lambda record: str(record["event"]).startswith(start), timeout=DEADLINE)
+        found = LISTENING.search(str(record["event"]))
+        assert found, record
+        return int(found[2])
 
     def _collect(self, stream: IO[bytes]) -> None:
         for line in stream:
@@ -222,7 +234,7 @@ class Broker:
 
 def is_disconnect_of(record: Mapping[str, Any], client: Client) -> bool:
     """Whether a log record tells of the end of this client's connection."""
-    return record["event"] == "disconnected" and str(record.get("peer", "")).endswith(f":{client.port}")
+    return record["event"] == "disconnected" and client.is_peer(str(record.get("peer", "")))
 
 
 class Delivery(NamedTuple):
@@ -236,19 +248,30 @@ class Delivery(NamedTuple):
 class Client:
     """A socket to the broker that sends bytes and reads frames as they come, changing nothing."""
 
+    scheme = "tcp"
+
     def __init__(self, broker: Broker, *, receive_buffer: int = 0) -> None:
         self.log_position = len(broker.log)
         self.version = ""
         self.frame_end = b"\0\n"
         self.received = bytearray()
         self.ack_modes: dict[str, str] = {}
-        self.socket = socket.socket()
+        self.port = 0
+        self.socket = self._connect(broker, receive_buffer)
+
+    def _connect(self, broker: Broker, receive_buffer: int) -> socket.socket:
+        connection = socket.socket()
         if receive_buffer:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(DEADLINE)
-        self.socket.connect(("127.0.0.1", broker.port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.port = self.socket.getsockname()[1]
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        connection.settimeout(DEADLINE)
+        connection.connect(("127.0.0.1", broker.ports[self.scheme]))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.port = connection.getsockname()[1]
+        return connection
+
+    def is_peer(self, peer: str) -> bool:
+        """Whether a log record means this client."""
+        return peer.endswith(f":{self.port}")
 
     def send(self, *frames: str | bytes) -> None:
         """Write bytes to the socket, all of them in one piece."""
@@ -265,14 +288,18 @@ class Client:
 
     # Reading
 
-    def _receive(self) -> bool:
-        """Read some more; False at the end of the stream."""
+    def _read_socket(self) -> bytes:
+        """What comes next; nothing at the end of the stream."""
         try:
-            data = self.socket.recv(1 << 18)
+            return self.socket.recv(1 << 18)
         except TimeoutError:
             pytest.fail(f"nothing more came within {self.socket.gettimeout()} s, but before: {bytes(self.received)!r}")
         except ConnectionResetError:
-            data = b""
+            return b""
+
+    def _receive(self) -> bool:
+        """Read some more; False at the end of the stream."""
+        data = self._read_socket()
         self.received += data
         return bool(data)
 

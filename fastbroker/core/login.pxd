@@ -8,5 +8,5 @@ cdef int negotiated_version(bytes accepted) except -1
 cdef int agree_on_heart_beats(bytes offer, const Limits *limits, uint32_t *send_every, uint32_t *expect_every) except -1
 cdef list connected_headers(const Frame *frame, int version, Broker broker, bytes short_id)
 cdef bytes short_session(set used)
-cdef object login_of(const Frame *frame, str peer)
+cdef object login_of(const Frame *frame, tuple origin)
 cdef bint ends_without_lf(const Frame *frame) noexcept

@@ -1,5 +1,8 @@
 """CONNECT as Python meets it: who wants in, who that is, and the refusal."""
 
+from collections.abc import Mapping
+from typing import Any
+
 class Login:
     """What a client says about itself in CONNECT, as an authenticator is shown it."""
 
@@ -10,9 +13,26 @@ class Login:
     headers: dict[str, str]
     """All headers; of a repeated one the first counts."""
     peer: str
-    """Where the client is: ``host:port``, ``[host]:port``, or ``unix``."""
+    """Where the client is: ``host:port``, ``[host]:port``, or ``unix:pid=7,uid=1000,gid=1000``.
+    Behind a load balancer it is the client's own address."""
+    listener: str
+    """The address that it came in by, as the broker announces it."""
+    secure: bool
+    """Whether it came in by TLS."""
+    certificate: Mapping[str, Any] | None
+    """Its certificate, if one was asked for, accepted and shown: what ``ssl.SSLSocket.getpeercert()`` returns, and as
+    ``identity`` the name that the configuration has chosen in it."""
 
-    def __init__(self, login: str | None, passcode: str | None, headers: dict[str, str], peer: str) -> None: ...
+    def __init__(
+        self,
+        login: str | None,
+        passcode: str | None,
+        headers: dict[str, str],
+        peer: str,
+        listener: str = "",
+        secure: bool = False,
+        certificate: Mapping[str, Any] | None = None,
+    ) -> None: ...
 
 class Identity:
     """Who a client is, as an authenticator decided. Any other object will do as well: the core only hands it on."""

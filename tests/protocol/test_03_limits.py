@@ -173,6 +173,7 @@ def test_login_must_be_quick(dial, small, begun):
 
 
 @pytest.mark.item(34, 45)
+@pytest.mark.over("tcp")  # WebSockets are refused in HTTP
 def test_too_many_connections(dial, talk, broker_with):
     broker = broker_with(limits={"max_connections": 3})
     held = [talk(to=broker) for _ in range(3)]

@@ -35,6 +35,7 @@ def dial_old(dial):
 
 @every_version
 @pytest.mark.rule(1)
+@pytest.mark.over("tcp")
 def test_every_frame_ends_with_nul_and_one_line_feed(dial, queue, version):
     client = dial()
     client.send(
@@ -579,16 +580,16 @@ def test_jms_bridge_of_1_0(dial_old, publish):
 
 @from_1_1
 @pytest.mark.rule(20)
-def test_jms_bridge_of_1_1(talk, publish, version):
+def test_jms_bridge_of_1_1(talk, publish, queue, version):
     client = talk(version)
     client.ack_modes[r"ID\ch-1-2\c0\c1\c1"] = "client"
     client.send(
-        f"SUBSCRIBE\nreceipt:3\ndestination:/queue/nms-{version}\nid:ID\\ch-1-2\\c0\\c1\\c1\nack:client\n"
+        f"SUBSCRIBE\nreceipt:3\ndestination:{queue}\nid:ID\\ch-1-2\\c0\\c1\\c1\nack:client\n"
         "transformation:jms-xml\nactivemq.dispatchAsync:False\n\n\0"
     )
     client.expect(receipt("3"))
-    publish(f"/queue/nms-{version}", "x")
-    client.expect_message(f"/queue/nms-{version}", "x", id=r"ID\ch-1-2\c0\c1\c1")
+    publish(queue, "x")
+    client.expect_message(queue, "x", id=r"ID\ch-1-2\c0\c1\c1")
 
 
 @every_version

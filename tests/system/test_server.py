@@ -1,9 +1,12 @@
 """The broker as a process: how it starts, what it refuses, how it ends."""
 
+import asyncio
 import contextlib
+import errno
 import io
 import json
 import os
+import pty
 import re
 import resource
 import signal
@@ -18,7 +21,7 @@ from wire import DEADLINE, Broker, eventually
 
 from fastbroker import config
 from fastbroker.log import Log
-from fastbroker.server import connection_limit, log_exception
+from fastbroker.server import connection_limit, log_exception, watch_descriptors
 
 ROOT = Path(__file__).parents[2]
 LISTENING = re.compile(r"listening on (tcp://(.+):([0-9]+))\n")
@@ -281,3 +284,37 @@ def test_the_status_tells_that_a_second_signal_cut_it_short(tmp_path):
         broker.wait_log(lambda record: record["event"] == "draining")
         broker.process.terminate()
         assert broker.process.wait(DEADLINE) == 1
+
+
+def test_it_is_said_when_the_system_gives_no_more_files(monkeypatch):
+    """uvloop closes new connections then, and tells nobody."""
+    said = []
+
+    def refuse(_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async def watch():
+        task = asyncio.ensure_future(watch_descriptors(lambda level, event, **fields: said.append(fields), 0.01))
+        await asyncio.sleep(0.05)
+        assert not said
+        monkeypatch.setattr(os, "dup", refuse)
+        await asyncio.sleep(0.05)
+        task.cancel()
+
+    asyncio.run(watch())
+    assert said[0] == {"reason": "out of file descriptors: Too many open files"}
+
+
+def test_a_terminal_that_is_closed_ends_it(tmp_path):
+    """SIGHUP without a terminal reads the certificates again (test_tls.py); from a terminal it is the end."""
+    config = tmp_path / "fastbroker.toml"
+    config.write_text(f'data_dir = "{tmp_path}/data"')
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "fastbroker", "serve", "-c", str(config), *FREE])
+    listening = tmp_path / "data" / "listening"
+    eventually(listening.exists, "it listens", timeout=3 * DEADLINE)
+    os.close(terminal)
+    status = eventually(lambda: os.waitpid(process, os.WNOHANG)[0] and "ended", "it ends", timeout=3 * DEADLINE)
+    assert status == "ended"
+    assert not listening.exists()

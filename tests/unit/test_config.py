@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fastbroker.config import Config, Topic, hub_settings
+from fastbroker.config import Config, Topic, conflicts, hub_settings
 from fastbroker.errors import ConfigError
 from fastbroker.overlay import FLAGS, KEYS, VARIABLES, load
 from fastbroker.reference import reference
@@ -325,3 +325,46 @@ def test_the_reference_names_every_key():
 def test_the_example_of_the_reference_is_valid(file):
     example = reference().split("```toml\n")[1].split("```")[0]
     assert load(file(example), {}, {}).config.auth.allow_anonymous
+
+
+# ---- transports ----
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"listen": ["tls://127.0.0.1"]}, "tls://127.0.0.1:61614 needs a certificate"),
+        ({"listen": ["wss://127.0.0.1"]}, "needs a certificate"),
+        (
+            {"listen": ["tls://127.0.0.1"], "tls": {"certificate": "x", "client_certificates": "optional"}},
+            "needs the authorities of client certificates",
+        ),
+        ({"listen": ["tcp://127.0.0.1?proxy_protocol"]}, "needs to know its load balancers"),
+        ({"proxy_protocol": {"trusted": ["10.0.0.1/8"]}}, "this is no network: 10.0.0.1/8 has host bits set"),
+        ({"proxy_protocol": {"trusted": ["lb.example"]}}, "this is no network"),
+        ({"unix": {"mode": "0999"}}, "these are no permissions"),
+        ({"unix": {"mode": "rw-"}}, "these are no permissions"),
+        ({"websocket": {"path": "ws"}}, "this is no path"),
+        ({"websocket": {"path": "/a b"}}, "this is no path"),
+        ({"websocket": {"path": "/a?b"}}, "this is no path"),
+        ({"websocket": {"allowed_origins": ["example.com"]}}, "this is no origin"),
+        ({"websocket": {"allowed_origins": ["https://example.com/"]}}, "this is no origin"),
+        ({"tcp": {"user_timeout": 5}}, "tcp.user_timeout must not be less than limits.outbound_timeout"),
+    ],
+)
+def test_what_an_address_needs(settings, complaint):
+    found = " ".join(sentence for sentence, _ in conflicts(msgspec.convert(settings, Config)))
+    assert complaint in found
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"listen": ["unix:///run/x?proxy_protocol"]},
+        {"listen": ["tcp://127.0.0.1?proxy_protocol"], "proxy_protocol": {"trusted": ["127.0.0.1", "fd00::/8"]}},
+        {"websocket": {"path": "/", "allowed_origins": ["*", "https://example.com:8443", "app://x"]}},
+        {"tcp": {"user_timeout": 0}, "limits": {"outbound_timeout": 100}},
+    ],
+)
+def test_what_is_right(settings):
+    assert not list(conflicts(msgspec.convert(settings, Config)))

@@ -5,9 +5,9 @@ import socket
 import pytest
 
 from fastbroker import listeners
-from fastbroker.config import Auth, Config
+from fastbroker.config import Auth, Config, ProxyProtocol, Tcp, Tls
 from fastbroker.errors import StartError
-from fastbroker.listeners import bound_address, check, open_listeners
+from fastbroker.listeners import check, open_listeners
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 
@@ -22,9 +22,8 @@ def resolve_to(monkeypatch, *found):
 
 
 def test_a_free_port_is_taken_and_connections_wait_in_it():
-    (listener,) = opened("tcp://127.0.0.1:0")
+    ((address, listener, _),) = opened("tcp://127.0.0.1:0")
     with listener:
-        address = bound_address(listener)
         assert address.port > 0
         assert str(address) == f"tcp://127.0.0.1:{address.port}"
         with socket.create_connection((address.host, address.port), timeout=5):
@@ -33,9 +32,9 @@ def test_a_free_port_is_taken_and_connections_wait_in_it():
 
 def test_several_addresses():
     found = opened("tcp://127.0.0.1:0", "tcp://127.0.0.2:0")
-    assert [bound_address(listener).host for listener in found] == ["127.0.0.1", "127.0.0.2"]
-    for listener in found:
-        listener.close()
+    assert [each.address.host for each in found] == ["127.0.0.1", "127.0.0.2"]
+    for each in found:
+        each.socket.close()
 
 
 def test_ipv6():
@@ -43,26 +42,27 @@ def test_ipv6():
         (listener,) = opened("tcp://[::1]:0")
     except StartError:
         pytest.skip("no IPv6 here")
-    with listener:
-        assert str(bound_address(listener)).startswith("tcp://[::1]:")
+    with listener.socket:
+        assert str(listener.address).startswith("tcp://[::1]:")
 
 
 def test_an_address_in_use():
     (listener,) = opened("tcp://127.0.0.1:0")
-    with listener, pytest.raises(StartError, match=r"^cannot listen on tcp://127.0.0.1:[0-9]+: the address is in use"):
-        opened(str(bound_address(listener)))
+    complaint = r"^cannot listen on tcp://127.0.0.1:[0-9]+: the address is in use"
+    with listener.socket, pytest.raises(StartError, match=complaint):
+        opened(str(listener.address))
 
 
 def test_when_one_address_fails_none_stays_open():
     (taken,) = opened("tcp://127.0.0.1:0")
     (free,) = opened("tcp://127.0.0.1:0")
-    again = str(bound_address(free))
-    free.close()
-    with taken:
+    again = str(free.address)
+    free.socket.close()
+    with taken.socket:
         with pytest.raises(StartError):
-            opened(again, str(bound_address(taken)))
+            opened(again, str(taken.address))
         (listener,) = opened(again)
-        listener.close()
+        listener.socket.close()
 
 
 def test_an_address_of_another_machine():
@@ -89,15 +89,15 @@ def test_what_was_checked_is_what_is_bound(monkeypatch):
         socket, "getaddrinfo", lambda *_, **__: [(V4, socket.SOCK_STREAM, 6, "", (host, 0)) for host in next(answers)]
     )
     (listener,) = opened("tcp://localhost:0")
-    with listener:
-        assert bound_address(listener).host == "127.0.0.1"
+    with listener.socket:
+        assert listener.address.host == "127.0.0.1"
 
 
 def test_a_name_may_have_an_address_of_a_family_that_is_missing(monkeypatch):
     resolve_to(monkeypatch, "127.0.0.1", "127.0.0.1", "192.0.2.1")
     (listener,) = opened("tcp://localhost:0", allow_anonymous=True)
-    with listener:
-        assert bound_address(listener).host == "127.0.0.1"
+    with listener.socket:
+        assert listener.address.host == "127.0.0.1"
 
 
 def test_permission_denied(monkeypatch):
@@ -113,3 +113,59 @@ def test_check_looks_at_numbers_and_asks_nobody_for_names():
     check(Config(listen=("tcp://127.0.0.1:1", "tcp://no-such-host.invalid:1")))
     with pytest.raises(StartError, match="refusing to listen"):
         check(Config(listen=("tcp://127.0.0.1:1", "tcp://0.0.0.0:1")))
+
+
+def test_the_system_looks_after_peers():
+    settings = Tcp(keepalive=30, keepalive_interval=7, keepalive_count=3, user_timeout=20, reuse_port=True)
+    (listener,) = open_listeners(Config(listen=("tcp://127.0.0.1:0",), tcp=settings))
+    with listener.socket as found, socket.create_connection(found.getsockname()):
+        accepted = eventually_accepted(found)
+        with accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            options = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 7, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 20_000}
+            for name, value in options.items():
+                if hasattr(socket, name):
+                    assert accepted.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) == value
+        (again,) = open_listeners(Config(listen=(str(listener.address),), tcp=settings))
+        again.socket.close()
+
+
+def eventually_accepted(listener):
+    listener.setblocking(True)
+    return listener.accept()[0]
+
+
+def test_what_the_system_shall_not_look_after():
+    (listener,) = open_listeners(Config(listen=("tcp://127.0.0.1:0",), tcp=Tcp(keepalive=0, user_timeout=0)))
+    with listener.socket as found:
+        assert not found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            assert not found.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+
+
+REQUIRED = Tls(certificate="x", client_certificates="required", client_ca="x")
+
+
+@pytest.mark.parametrize(
+    ("listen", "tls", "is_open"),
+    [
+        ("tls://0.0.0.0:1", Tls(certificate="x"), False),
+        ("tls://0.0.0.0:1", Tls(certificate="x", client_certificates="optional", client_ca="x"), False),
+        ("tls://0.0.0.0:1", REQUIRED, True),
+        ("wss://0.0.0.0:1", REQUIRED, True),
+        ("tcp://0.0.0.0:1", REQUIRED, False),
+        ("ws://0.0.0.0:1", REQUIRED, False),
+        ("unix:///run/x", Tls(), True),
+        ("unix:///run/x?proxy_protocol", Tls(), False),
+        ("tcp://127.0.0.1:1?proxy_protocol", Tls(), False),
+        ("tls://127.0.0.1:1?proxy_protocol", REQUIRED, True),
+    ],
+)
+def test_who_may_be_reached_from_where(listen, tls, is_open):
+    """S12: a client certificate that is required lets nobody else in; behind a load balancer is everybody."""
+    config = Config(listen=(listen,), tls=tls, proxy_protocol=ProxyProtocol(trusted=("127.0.0.1",)))
+    if is_open:
+        check(config)
+    else:
+        with pytest.raises(StartError, match="refusing to listen"):
+            check(config)

@@ -128,8 +128,8 @@ def test_secrets_are_not_logged(style, fields):
     assert "canary" not in stream.getvalue()
 
 
-def test_a_flood_is_one_line_a_second_with_a_count():
-    (reason,) = RATE_LIMITED
+@pytest.mark.parametrize("reason", [*sorted(RATE_LIMITED), "TLS handshake: timed out"])
+def test_a_flood_is_one_line_a_second_with_a_count(reason):
     log, stream, clock = logged()
     for number in range(100):
         log("info", "disconnected", reason=reason, number=number)

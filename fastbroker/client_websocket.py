@@ -1,0 +1,93 @@
+"""STOMP over WebSocket for `send` and `subscribe`: the WebSocket as the stream that the client reads and writes."""
+
+import asyncio
+import ssl
+from typing import Protocol
+
+from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from fastbroker.address import Address
+
+DEFAULT_PATH = "/ws"
+LONGEST = 128 * 2**20
+_HIGH_WATER = 64 * 1024
+_POLL = 0.005
+
+
+class Writer(Protocol):
+    """What the client needs of an asyncio.StreamWriter."""
+
+    def write(self, data: bytes, /) -> None:
+        """Send this, in its time."""
+
+    async def drain(self) -> None:
+        """Wait while too much is to be sent."""
+
+    def close(self) -> None:
+        """End the connection."""
+
+
+class _Feeder(WSListener):
+    """Puts what comes into a stream reader; frames of STOMP may be cut anywhere."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        # The reader pauses and resumes it.
+        self._reader.set_transport(transport.underlying_transport)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.CLOSE:
+            transport.disconnect()
+        elif frame.msg_type in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            self._reader.feed_data(frame.get_payload_as_bytes())
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._reader.feed_eof()
+
+
+class _WebSocketWriter:
+    """One message for each write: a frame of STOMP, or a heart-beat."""
+
+    def __init__(self, transport: WSTransport) -> None:
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        # On WebSocket a message ends with the frame's NUL.
+        message = data.removesuffix(b"\n") if data.endswith(b"\0\n") else data
+        self._transport.send(WSMsgType.TEXT if _is_text(message) else WSMsgType.BINARY, message)
+
+    async def drain(self) -> None:
+        while self._transport.underlying_transport.get_write_buffer_size() > _HIGH_WATER:
+            await asyncio.sleep(_POLL)
+
+    def close(self) -> None:
+        self._transport.send_close()
+        self._transport.disconnect()
+
+
+def _is_text(message: bytes) -> bool:
+    try:
+        message.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+async def connect(address: Address, context: ssl.SSLContext | None, reader: asyncio.StreamReader) -> Writer:
+    """Connect; what comes is fed to `reader`. Raises OSError."""
+    url = str(address if address.path else address._replace(path=DEFAULT_PATH))
+    offer = {"Sec-WebSocket-Protocol": "v12.stomp"}
+    try:
+        transport, _ = await ws_connect(
+            lambda: _Feeder(reader),
+            url,
+            ssl_context=context,
+            extra_headers=offer,
+            max_frame_size=LONGEST,
+            use_aiofastnet=False,
+        )
+    except WSError as error:
+        raise ConnectionError(f"the server is no broker with WebSocket: {error}") from None
+    return _WebSocketWriter(transport)

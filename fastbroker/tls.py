@@ -1,0 +1,127 @@
+"""TLS contexts from the files of the configuration, and who a client's certificate says that it is."""
+
+import ssl
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fastbroker.errors import StartError
+
+if TYPE_CHECKING:
+    from fastbroker.config import Tls
+
+# For TLS 1.2; those of 1.3 are all good. Forward secrecy and authenticated encryption, or nothing.
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:!SHA1"
+LONGEST_IDENTITY = 256
+
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+_VERIFY = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+_ALTERNATIVES = {"dns": "DNS", "email": "email", "uri": "URI"}
+
+
+class Contexts(NamedTuple):
+    """What the addresses of a broker use: TLS alone, and TLS under WebSocket."""
+
+    stomp: ssl.SSLContext
+    websocket: ssl.SSLContext
+
+
+def load(settings: "Tls") -> Contexts:
+    """Read all files. Raises StartError if anything is wrong with one of them."""
+    return Contexts(_load(settings, ()), _load(settings, ("http/1.1",)))
+
+
+def _load(settings: "Tls", protocols: tuple[str, ...]) -> ssl.SSLContext:
+    context = _context(settings, settings.certificate, settings.key, protocols)
+    by_name = {
+        name.lower(): other
+        for host in settings.hosts
+        for other in [_context(settings, host.certificate, host.key, protocols)]
+        for name in host.names
+    }
+    if by_name:
+        context.sni_callback = lambda connection, name, _: _choose(connection, name, by_name)
+    return context
+
+
+def _context(settings: "Tls", certificate: str, key: str, protocols: tuple[str, ...]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = _VERSIONS[settings.min_version]
+    context.set_ciphers(CIPHERS)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
+    try:
+        context.load_cert_chain(certificate, key or None, password=_no_password)
+    except (OSError, ValueError) as error:
+        raise _unusable(" and ".join(filter(None, [certificate, key])), error) from None
+    _ask_clients(context, settings)
+    return context
+
+
+def _ask_clients(context: ssl.SSLContext, settings: "Tls") -> None:
+    context.verify_mode = _VERIFY[settings.client_certificates]
+    if context.verify_mode == ssl.CERT_NONE:
+        return
+    try:
+        context.load_verify_locations(settings.client_ca)
+        if not context.get_ca_certs():
+            raise ValueError("it holds no certificate of an authority")
+    except (OSError, ValueError) as error:
+        raise _unusable(settings.client_ca, error) from None
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted; the broker asks for no password")
+
+
+def _unusable(files: str, error: Exception) -> StartError:
+    if isinstance(error, ssl.SSLError):
+        reason = (error.reason or str(error)).replace("_", " ").lower()
+    else:
+        reason = getattr(error, "strerror", None) or str(error)
+    return StartError(f"cannot use {files} for TLS: {reason}")
+
+
+def _choose(connection: ssl.SSLObject, name: str | None, by_name: Mapping[str, ssl.SSLContext]) -> None:
+    """The certificate for the host name that a client asks for (SNI); without one for it, the first stays."""
+    asked = (name or "").lower()
+    above = asked.partition(".")[2]
+    if found := by_name.get(asked) or by_name.get(f"*.{above}"):
+        connection.context = found
+
+
+class NoIdentity(Exception):
+    """A certificate does not say who its holder is, or says it in a way that may be misread."""
+
+
+def identity(certificate: Mapping[str, Any], kind: str) -> str:
+    """The one name of that kind in a certificate that was verified. Raises NoIdentity."""
+    if kind == "common-name":
+        found = [value for part in certificate.get("subject", ()) for name, value in part if name == "commonName"]
+    else:
+        found = [value for name, value in certificate.get("subjectAltName", ()) if name == _ALTERNATIVES[kind]]
+    if len(found) != 1:
+        raise NoIdentity(f"the certificate has {len(found) or 'no'} {kind}")
+    (name,) = found
+    # A name with a NUL, a line end or a blank at its end looks like another one to somebody.
+    if not name or len(name) > LONGEST_IDENTITY or not name.isprintable() or name != name.strip():
+        raise NoIdentity(f"the {kind} of the certificate is no name: {name!r}")
+    return str(name)
+
+
+def client_certificate(certificate: Mapping[str, Any] | None, settings: "Tls") -> dict[str, Any] | None:
+    """What is handed to the authenticator of a client's certificate; None when it showed none. Raises NoIdentity."""
+    if not certificate:
+        return None
+    return {**certificate, "identity": identity(certificate, settings.client_identity)}
+
+
+def client_context(ca: str | None, insecure: bool, certificate: str | None, key: str | None) -> ssl.SSLContext:
+    """What `send` and `subscribe` connect with. Raises OSError and ValueError."""
+    context = ssl.create_default_context(cafile=ca)
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if certificate:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    return context

@@ -1,0 +1,125 @@
+"""Who a certificate says that somebody is, and the files that `fastbroker certificate` makes."""
+
+import contextlib
+import ssl
+import stat
+
+import pytest
+from click.testing import CliRunner
+
+from fastbroker import config, tls
+from fastbroker.cli import main
+from fastbroker.errors import StartError
+from fastbroker.tls import NoIdentity, client_certificate, identity
+
+
+def subject(*names):
+    return {"subject": tuple((("commonName", name),) for name in names)}
+
+
+def alternatives(*pairs):
+    return {"subject": (), "subjectAltName": pairs}
+
+
+@pytest.mark.parametrize(
+    ("certificate", "kind", "name"),
+    [
+        (subject("sensor"), "common-name", "sensor"),
+        ({"subject": ((("organizationName", "x"), ("commonName", "sensor")),)}, "common-name", "sensor"),
+        (alternatives(("DNS", "a.example"), ("URI", "x:y")), "dns", "a.example"),
+        (alternatives(("email", "a@b.example"), ("DNS", "a")), "email", "a@b.example"),
+        (alternatives(("URI", "spiffe://a/b")), "uri", "spiffe://a/b"),
+    ],
+)
+def test_one_name(certificate, kind, name):
+    assert identity(certificate, kind) == name
+
+
+@pytest.mark.parametrize(
+    ("certificate", "kind"),
+    [
+        (subject(), "common-name"),
+        (subject("a", "b"), "common-name"),
+        ({}, "dns"),
+        (alternatives(("DNS", "a"), ("DNS", "b")), "dns"),
+        (alternatives(("DNS", "a")), "email"),
+        *((subject(name), "common-name") for name in ("", " a", "a ", "a\0b", "a\nb", "a\x7f", "a\u200b", "x" * 257)),
+    ],
+)
+def test_no_name_or_one_that_may_be_misread(certificate, kind):
+    with pytest.raises(NoIdentity):
+        identity(certificate, kind)
+
+
+def test_what_an_authenticator_is_shown():
+    settings = config.Tls(client_identity="common-name")
+    assert client_certificate(None, settings) is None
+    assert client_certificate({}, settings) is None
+    shown = {**subject("sensor"), "serialNumber": "01"}
+    assert client_certificate(shown, settings) == {**shown, "identity": "sensor"}
+
+
+@pytest.fixture
+def made(tmp_path):
+    directory = tmp_path / "made"
+    result = CliRunner().invoke(main, ["certificate", str(directory), "--host", "broker.example", "--host", "::1"])
+    assert result.exit_code == 0, result.output
+    return directory, result.output
+
+
+def test_a_certificate_for_development(made):
+    directory, output = made
+    assert f'certificate = "{directory}/certificate.pem"' in output
+    assert stat.S_IMODE((directory / "key.pem").stat().st_mode) == 0o600
+    assert sorted(path.name for path in directory.iterdir()) == ["ca.pem", "certificate.pem", "key.pem"]
+    contexts = tls.load(config.Tls(certificate=f"{directory}/certificate.pem", key=f"{directory}/key.pem"))
+    for host in ("broker.example", "::1"):
+        assert speak(contexts.stomp, f"{directory}/ca.pem", host)
+    for host in ("localhost", "other.example"):
+        with pytest.raises(ssl.SSLCertVerificationError):
+            speak(contexts.stomp, f"{directory}/ca.pem", host)
+
+
+def speak(server_context, ca, host):
+    """A handshake in memory, as strict as Python makes it."""
+    context = ssl.create_default_context(cafile=ca)
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server, client = (
+        server_context.wrap_bio(up, down, server_side=True),
+        context.wrap_bio(down, up, server_hostname=host),
+    )
+    for _ in range(3):
+        for side in (client, server):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+    return client.version() == "TLSv1.3"
+
+
+def test_what_is_there_is_not_overwritten(made):
+    directory, _ = made
+    before = (directory / "key.pem").read_bytes()
+    result = CliRunner().invoke(main, ["certificate", str(directory)])
+    assert result.exit_code == 1
+    assert f"cannot write {directory}/key.pem: File exists" in result.output
+    assert (directory / "key.pem").read_bytes() == before
+
+
+@pytest.mark.parametrize("host", ["żółw.example", ""])
+def test_hosts_that_are_none(tmp_path, host):
+    result = CliRunner().invoke(main, ["certificate", str(tmp_path / "made"), "--host", host])
+    assert result.exit_code == 1
+    assert "this cannot be certified" in result.output
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_key_with_a_password_is_not_waited_for(made, tmp_path):
+    from cryptography.hazmat.primitives import serialization
+
+    directory, _ = made
+    key = serialization.load_pem_private_key((directory / "key.pem").read_bytes(), None)
+    encryption = serialization.BestAvailableEncryption(b"secret")
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+    (tmp_path / "locked.pem").write_bytes(pem)
+    with pytest.raises(StartError, match="the key is encrypted"):
+        tls.load(config.Tls(certificate=f"{directory}/certificate.pem", key=f"{tmp_path}/locked.pem"))
