@@ -277,6 +277,10 @@ class Client:
         """Write bytes to the socket, all of them in one piece."""
         self.socket.sendall(b"".join(map(wire, frames)))
 
+    def stop_sending(self) -> None:
+        """Say that nothing follows, and go on receiving."""
+        self.socket.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
         """Close the socket as a program that ends would."""
         self.socket.close()

@@ -20,6 +20,10 @@ class TlsClient(Client):
         context = ssl.create_default_context(cafile=authority())
         return context.wrap_socket(super()._connect(broker, receive_buffer), server_hostname="127.0.0.1")
 
+    def stop_sending(self) -> None:
+        """Close this direction of the socket only: that of the SSLSocket would forget the keys."""
+        socket.socket.shutdown(self.socket, socket.SHUT_WR)
+
     def is_silent(self) -> bool:
         """Records without content (tickets) are no bytes of STOMP."""
         self.socket.setblocking(False)

@@ -109,6 +109,7 @@ def test_receipt_of_disconnect_arrives_although_more_input_follows(talk, version
 
 @pytest.mark.item(117)
 @pytest.mark.parametrize("last", [frame("NONSENSE"), frame("DISCONNECT", "receipt:bye")])
+@pytest.mark.over("tcp", "unix", "ws")  # Python's TLS sends nothing after the broker's close_notify
 def test_closed_connections_linger_for_a_short_time_only(talk, broker_with, last):
     broker = broker_with(limits={"linger": 0.2})
     client = talk(to=broker)
@@ -145,7 +146,7 @@ def test_client_that_only_stops_sending_gets_its_answers(dial, queue, version):
     client = dial()
     client.send(frame("CONNECT", f"accept-version:{version}", "host:x"))
     client.send(*[frame("SEND", f"destination:{queue}", f"receipt:{n}") for n in range(100)])
-    client.socket.shutdown(socket.SHUT_WR)
+    client.stop_sending()
     got = client.read_all()
     assert got.startswith(b"CONNECTED\n")
     assert got.endswith(b"".join(receipt(str(n)) for n in range(100)))
