@@ -227,14 +227,16 @@ cdef int put_connected(OutBuf *out, list headers) except -1:
 
 
 cdef int put_error(OutBuf *out, bytes message, bytes body, bytes receipt, bint versions, int version) except -1:
-    """ERROR (STOMP 1.2, "ERROR"): short stable `message`, the receipt it answers, and a body for a person."""
+    """ERROR (STOMP 1.2, "ERROR"): short stable `message`, the receipt it answers, and a body for a person.
+
+    The charset is said: only 1.2 defines one for text, and stompit 1.0 ends its process at a bare text/plain."""
     outbuf_put(out, b"ERROR\n", 6)
     if versions:
         outbuf_put(out, b"version:1.0,1.1,1.2\n", 20)
     put_header(out, b"message", message, version)
     if receipt is not None:
         put_header(out, b"receipt-id", receipt, version)
-    put_header(out, b"content-type", b"text/plain", version)
+    put_header(out, b"content-type", b"text/plain;charset=utf-8", version)
     put_header(out, b"content-length", b"%d" % len(body), version)
     outbuf_put(out, b"\n", 1)
     outbuf_put(out, body, len(body))

@@ -293,7 +293,7 @@ def test_content_type_is_passed_on_as_it_is(echo, queue, version):
 def test_own_content_type_is_a_mime_type(talk, version):
     client = talk(version)
     client.send(frame("SEND"))
-    assert b"\ncontent-type:text/plain\n" in client.read_frame()
+    assert b"\ncontent-type:text/plain;charset=utf-8\n" in client.read_frame()
 
 
 @every_version
