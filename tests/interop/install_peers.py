@@ -1,4 +1,4 @@
-"""Installs the client libraries of the interop tests, each into a directory of its own under `build/peers`.
+"""Installs the client libraries of the interop tests under `build/peers`.
 
     python tests/interop/install_peers.py
 
@@ -9,57 +9,38 @@ installed does not stop the others: the reason is written beside the directories
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import time
 
-from peers import PEERS, TABLE, Peer
-
-PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries", "1", "--timeout", "20")
-TIME_LIMIT = 180.0
+import node_peers
+import python_peers
+from peers import PEERS, Peer
 
 
 def main() -> None:
     """Install what is missing, and say so."""
     PEERS.mkdir(parents=True, exist_ok=True)
-    for peer in TABLE:
+    for name, peer in {peer.directory.name: peer for peer in (*python_peers.TABLE, *node_peers.TABLE)}.items():
         if peer.installed():
-            print(f"{peer.label}: there")
+            print(f"{name}: there")
             continue
-        print(f"{peer.label}: installing …", flush=True)
+        print(f"{name}: installing …", flush=True)
         start = time.monotonic()
         reason = install(peer)
-        print(f"{peer.label}: {reason or 'installed'} ({time.monotonic() - start:.1f} s)", flush=True)
+        print(f"{name}: {reason or 'installed'} ({time.monotonic() - start:.1f} s)", flush=True)
 
 
 def install(peer: Peer) -> str:
-    """Install one library; return why not when that fails."""
+    """Install into one directory; return why not when that fails."""
     peer.failure.unlink(missing_ok=True)
-    partial = PEERS / f"{peer.label}.partial"
+    partial = peer.directory.with_name(f"{peer.directory.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    reason = download(peer, str(partial))
-    if reason:
+    if reason := peer.fill(partial):
         peer.failure.write_text(reason)
         return f"FAILED: {reason}"
-    if peer.adapt:
-        peer.adapt(partial)
     (partial / "installed.json").write_text(peer.stamp)
     shutil.rmtree(peer.directory, ignore_errors=True)
     partial.rename(peer.directory)
     return ""
-
-
-def download(peer: Peer, target: str) -> str:
-    """Let pip fetch exactly what the table says; return the last line of its complaint when it cannot."""
-    command = [*PIP, "install", "--quiet", "--no-deps", "--target", target, *peer.requirements]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIME_LIMIT, check=False)
-    except subprocess.TimeoutExpired:
-        return f"not done after {TIME_LIMIT:g} s"
-    if done.returncode == 0:
-        return ""
-    complaints = [line for line in done.stderr.splitlines() if line.strip()]
-    return complaints[-1] if complaints else f"pip ended with code {done.returncode}"
 
 
 if __name__ == "__main__":

@@ -1,44 +1,59 @@
-"""The client libraries that the interop tests use: what to install, and what each can do.
+"""The client libraries that the interop tests use: how they are installed, and what each is asked.
 
-This table drives the installer (`install_peers.py`) and the tests (`test_clients.py`).
+The tables of `python_peers.py` and `node_peers.py` drive the installer (`install_peers.py`), the tests, and those of
+docs/clients.md (`client_table.py`).
 """
 
 from __future__ import annotations
 
+import abc
 import json
-import re
-import sys
-from collections.abc import Callable
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-PEERS = Path(__file__).resolve().parents[2] / "build" / "peers"
+from drivers.scenarios import SCENARIOS
+
+HERE = Path(__file__).resolve().parent
+PEERS = HERE.parents[1] / "build" / "peers"
 ALL_VERSIONS = ("1.0", "1.1", "1.2")
 
+RECEIPTS = frozenset({"receipts", "ack receipts", "ack transactions", "error headers"})
+"""What a client can do whose programs choose the headers of every frame, and see all of those that come."""
 
-def rename_async_package(directory: Path) -> None:
-    """`async` became a keyword with Python 3.7, so that a package of this name cannot be imported any more."""
-    package = (directory / "stompest" / "async").rename(directory / "stompest" / "async_")
-    for file in package.rglob("*.py"):
-        file.write_text(re.sub(r"\bstompest\.async\b", "stompest.async_", file.read_text()))
+
+class Gap(NamedTuple):
+    """Scenarios that a library is not asked, and why."""
+
+    why: str
+    scenarios: tuple[str, ...]
+    stomp: tuple[str, ...] = ALL_VERSIONS
+    ways: tuple[str, ...] = ()
+    """The transports that it is about; all, if none is named."""
+
+    def covers(self, scenario: str, way: str, stomp: str) -> bool:
+        """Whether this scenario is left out here."""
+        return scenario in self.scenarios and stomp in self.stomp and (not self.ways or way in self.ways)
 
 
 @dataclass(frozen=True)
-class Peer:
-    """One version of one client library."""
+class Peer(abc.ABC):
+    """One version of one client library, with one set of options."""
 
     name: str
     version: str
     adapter: str
-    """The module in `drivers` that knows how to use it."""
+    """Who knows how to use it: a module of `drivers`, or of `drivers-node`."""
     stomp: tuple[str, ...]
     """The versions of STOMP that it speaks."""
     abilities: frozenset[str]
     """What it can do beyond what every client can; a scenario that needs one runs only with those that have it."""
-    with_it: tuple[str, ...] = ()
-    """What it needs beside itself, all of it pinned: an old release does not know which newer ones break it."""
-    adapt: Callable[[Path], None] | None = None
-    """What must be changed in the installed files so that this Python can import them."""
+    ways: tuple[str, ...] = ("tcp",)
+    """The transports that it can use: the first with every version of STOMP, the others with the newest only."""
+    gaps: tuple[Gap, ...] = ()
+    """What it cannot do although every client should."""
 
     @property
     def label(self) -> str:
@@ -46,27 +61,36 @@ class Peer:
         return f"{self.name}-{self.version}"
 
     @property
-    def requirements(self) -> list[str]:
-        """What pip is asked for."""
-        return [f"{self.name}=={self.version}", *self.with_it]
-
-    @property
+    @abc.abstractmethod
     def directory(self) -> Path:
-        """Where it is installed, apart from all the others."""
-        return PEERS / self.label
+        """Where it is installed."""
 
     @property
     def failure(self) -> Path:
         """The file that says why it could not be installed."""
-        return PEERS / f"{self.label}.failed"
+        return self.directory.with_name(f"{self.directory.name}.failed")
 
     @property
+    @abc.abstractmethod
     def stamp(self) -> str:
-        """What an installation must have been made from to be used; compiled parts fit one Python only."""
-        return json.dumps({"requirements": self.requirements, "python": sys.implementation.cache_tag})
+        """What an installation must have been made from to be used."""
+
+    @property
+    @abc.abstractmethod
+    def module(self) -> str:
+        """The module of `drivers` that runs it."""
+
+    @property
+    @abc.abstractmethod
+    def environment(self) -> dict[str, str]:
+        """The environment of its driver."""
+
+    @abc.abstractmethod
+    def fill(self, directory: Path) -> str:
+        """Install it into a new directory; return why not when that fails."""
 
     def installed(self) -> bool:
-        """Whether it is there, complete, for this Python."""
+        """Whether it is there, complete."""
         stamp = self.directory / "installed.json"
         return stamp.exists() and stamp.read_text() == self.stamp
 
@@ -78,35 +102,40 @@ class Peer:
             return f"{self.label} could not be installed: {self.failure.read_text()}"
         return f"{self.label} is not installed: run python tests/interop/install_peers.py"
 
+    def runs(self) -> Iterator[Run]:
+        """Every transport and version that it is tried with."""
+        for way in self.ways:
+            for stomp in self.stomp if way == self.ways[0] else self.stomp[-1:]:
+                yield Run(self, way, stomp)
 
-STOMP_PY = frozenset({"receipts", "ack receipts", "ack transactions", "anonymous subscriptions", "error headers"})
-STOMPEST = STOMP_PY | {"escaped names"}
-TWISTED = (
-    "stompest==2.3.0",
-    "Twisted==26.10.0",
-    "attrs==26.1.0",
-    "Automat==25.4.16",
-    "constantly==23.10.4",
-    "hyperlink==21.0.0",
-    "idna==3.20",
-    "incremental==24.11.0",
-    "packaging==26.3",
-    "typing_extensions==4.16.0",
-    "zope.interface==8.7",
-)
 
-TABLE = (
-    Peer("stomp.py", "9.0.0", "stomp_py", ALL_VERSIONS, STOMP_PY, ("websocket-client==1.9.2",)),
-    Peer("stomp.py", "8.2.0", "stomp_py", ALL_VERSIONS, STOMP_PY, ("websocket-client==1.9.2",)),
-    Peer("stomp.py", "4.1.24", "stomp_py", ALL_VERSIONS, STOMP_PY),
-    Peer("stompest", "2.3.0", "stompest_sync", ALL_VERSIONS, STOMPEST | {"silence"}),
-    Peer("stompest.async", "2.3.0", "stompest_twisted", ALL_VERSIONS, STOMPEST, TWISTED, rename_async_package),
-    Peer(
-        "aiostomp",
-        "1.7.3",
-        "aiostomp_loop",
-        ("1.1",),
-        frozenset({"receipts", "ack transactions", "reconnects"}),
-    ),
-    Peer("stompman", "3.16.0", "stompman_loop", ("1.2",), frozenset({"reconnects", "escaped names"})),
-)
+class Run(NamedTuple):
+    """One client library over one transport in one version."""
+
+    peer: Peer
+    way: str
+    stomp: str
+
+    @property
+    def label(self) -> str:
+        """All three in one word."""
+        return f"{self.peer.label}/{self.way}/{self.stomp}"
+
+    @property
+    def scenarios(self) -> list[str]:
+        """What it is asked."""
+        return [scenario.name for scenario in SCENARIOS.values() if self._asks(scenario.name)]
+
+    def _asks(self, scenario: str) -> bool:
+        applies = SCENARIOS[scenario].applies(self.way, self.stomp, self.peer.abilities)
+        return applies and not any(gap.covers(scenario, self.way, self.stomp) for gap in self.peer.gaps)
+
+
+def driver_environment(*directories: Path, **more: str) -> dict[str, str]:
+    """The environment of a driver that imports from these directories only."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (HERE, *directories))), **more}
+
+
+def stamp_of(**what: object) -> str:
+    """What an installation was made from."""
+    return json.dumps(what)

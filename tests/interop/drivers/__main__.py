@@ -15,7 +15,6 @@ import time
 import traceback
 from collections import deque
 from typing import IO, Any
-from urllib.parse import urlsplit
 
 from drivers.scenarios import SCENARIOS, Lab
 
@@ -55,8 +54,7 @@ def main() -> int:
 
 def outcome(name: str, adapter: Any, url: str, stomp: str, log: RecentLog) -> dict[str, Any]:
     """Run one scenario."""
-    address = urlsplit(url)
-    lab = Lab(adapter, address.hostname or "", address.port or 61613, stomp)
+    lab = Lab(adapter, url, stomp)
     log.lines.clear()
     start = time.monotonic()
     try:

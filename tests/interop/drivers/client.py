@@ -16,9 +16,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 PATIENCE = float(os.environ.get("FASTBROKER_TEST_DEADLINE", "20"))
 """Seconds to wait for something that should arrive at once, on a machine that may be busy."""
+
+AUTHORITY = os.environ.get("INTEROP_AUTHORITY", "")
+"""The file that a client trusts the broker's certificate for."""
 
 Found = TypeVar("Found")
 
@@ -56,14 +60,23 @@ class Error:
 class Client(abc.ABC):
     """One connection made by the library under test."""
 
-    def __init__(self, host: str, port: int, stomp: str) -> None:
-        self.host = host
-        self.port = port
+    hears_beats = True
+    """Whether the library tells of heart-beats that come in."""
+
+    def __init__(self, url: str, stomp: str) -> None:
+        address = urlsplit(url)
+        self.url = url
+        self.scheme = address.scheme
+        self.host = address.hostname or ""
+        self.port = address.port or 0
+        self.path = address.path
         self.stomp = stomp
         self.connected_headers: dict[str, str] = {}
         self.receipts: list[str] = []
         self.beats = 0
         self.lost = False
+        self.close_code = 0
+        self.close_reason = ""
         self._messages: deque[Message] = deque()
         self._errors: deque[Error] = deque()
         self._changed = threading.Condition()

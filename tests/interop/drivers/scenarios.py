@@ -23,15 +23,15 @@ BEAT = 500
 class Lab:
     """What a scenario works with: fresh clients and names that nobody used before."""
 
-    def __init__(self, adapter: type[Client], host: str, port: int, stomp: str) -> None:
+    def __init__(self, adapter: type[Client], url: str, stomp: str) -> None:
         self._adapter = adapter
-        self._address = (host, port)
+        self._url = url
         self._clients: list[Client] = []
         self.stomp = stomp
 
     def client(self, **options: object) -> Client:
         """A new connection."""
-        client = self._adapter(*self._address, self.stomp)
+        client = self._adapter(self._url, self.stomp)
         client.connect(**options)  # type: ignore[arg-type]
         self._clients.append(client)
         return client
@@ -49,29 +49,31 @@ class Lab:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One scenario, the versions in which it means something and what a library must know."""
+    """One scenario, the versions and transports in which it means something, and what a library must be able to do."""
 
     name: str
     run: Callable[[Lab], None]
     since: str
     until: str
     needs: str
+    over: tuple[str, ...]
 
-    def applies(self, stomp: str, abilities: frozenset[str]) -> bool:
-        """Whether a library with these abilities can do it in this version."""
-        return self.since <= stomp <= self.until and (not self.needs or self.needs in abilities)
+    def applies(self, way: str, stomp: str, abilities: frozenset[str]) -> bool:
+        """Whether a library with these abilities can do it over this transport in this version."""
+        able = not self.needs or self.needs in abilities
+        return able and self.since <= stomp <= self.until and (not self.over or way in self.over)
 
 
 SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(
-    since: str = "1.0", until: str = "1.2", needs: str = ""
+    since: str = "1.0", until: str = "1.2", needs: str = "", over: tuple[str, ...] = ()
 ) -> Callable[[Callable[[Lab], None]], Callable[[Lab], None]]:
     """Enter a function into the table."""
 
     def enter(run: Callable[[Lab], None]) -> Callable[[Lab], None]:
-        SCENARIOS[run.__name__] = Scenario(run.__name__, run, since, until, needs)
+        SCENARIOS[run.__name__] = Scenario(run.__name__, run, since, until, needs, over)
         return run
 
     return enter
@@ -626,11 +628,42 @@ def body_of_a_mebibyte(lab: Lab) -> None:
 
 
 @scenario()
+def text_of_a_mebibyte(lab: Lab) -> None:
+    text = b"0123456789abcde\n" * (MEBIBYTE // 16)
+    same(there_and_back(lab, text).body == text, True, "text is the same")
+
+
+@scenario()
+def long_text_of_wide_characters(lab: Lab) -> None:
+    """Wherever a packet or a frame ends, it ends inside a character of four bytes in three texts of the four."""
+    client, queue = lab.client(), lab.name()
+    client.subscribe(queue)
+    for shift in range(4):
+        text = b"x" * shift + "🐇".encode() * (MEBIBYTE // 16)
+        client.send(queue, text)
+        same(client.next_message().body == text, True, f"text behind {shift} bytes is the same")
+
+
+@scenario()
+def texts_and_bytes_take_turns(lab: Lab) -> None:
+    client, queue = lab.client(), lab.name()
+    client.subscribe(queue)
+    bodies = [b"text", b"\xff\xfe\x00\x01", "żółć".encode(), "żółć".encode("latin2"), b"", b"\0"]
+    send_all(client, queue, bodies)
+    same(client.next_bodies(len(bodies)), bodies, "bodies")
+
+
+@scenario()
 def user_headers_pass_through(lab: Lab) -> None:
-    headers = {"x-number": "42", "x-spaces": " around ", "Case-Sensitive": "Yes", "x-uri": "a:b"}
-    headers = headers if lab.stomp != "1.0" else {**headers, "x-spaces": "inside it"}
+    headers = {"x-number": "42", "x-spaces": "inside it", "Case-Sensitive": "Yes"}
     message = there_and_back(lab, b"body", headers)
     same({name: message.headers.get(name) for name in headers}, headers, "headers")
+
+
+@scenario(since="1.1")
+def blanks_around_header_values_are_kept(lab: Lab) -> None:
+    headers = {"x-spaces": " around "}
+    same(there_and_back(lab, b"body", headers).headers["x-spaces"], headers["x-spaces"], "x-spaces")
 
 
 @scenario(since="1.1")
@@ -667,7 +700,7 @@ def heart_beats_keep_an_idle_connection(lab: Lab) -> None:
     seconds = max(BEAT, *map(int, offered)) / 1000
     client.idle(2.6 * seconds)
     true(not client.lost, "the connection was lost although it was alive")
-    true(client.beats >= 2, f"heard {client.beats} heart-beats in {2.6 * seconds} s")
+    true(client.beats >= 2 or not client.hears_beats, f"heard {client.beats} heart-beats in {2.6 * seconds} s")
     client.sync()
 
 
@@ -688,6 +721,18 @@ def error_says_what_was_wrong(lab: Lab) -> None:
     true(error.headers.get("message"), "ERROR without message")
     true(error.body, "ERROR without a body")
     client.await_loss()
+
+
+@scenario(needs="close codes", over=("ws", "wss"))
+def close_codes_say_why(lab: Lab) -> None:
+    leaver, culprit = lab.client(), lab.client()
+    leaver.leave()
+    leaver.await_loss()
+    same(leaver.close_code, 1000, "code after DISCONNECT")
+    culprit.send("/nowhere/at/all", b"body")
+    message = culprit.next_error().headers["message"]
+    culprit.await_loss()
+    same((culprit.close_code, culprit.close_reason), (1002, message), "code and reason after ERROR")
 
 
 @scenario()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import stomp
 from stomp.exception import ConnectFailedException
 
-from drivers.client import Client, Message, Refused
+from drivers.client import AUTHORITY, Client, Message, Refused
 
 CONNECTIONS = {
     "1.0": stomp.StompConnection10,
@@ -62,15 +63,23 @@ class StompPy(Client):
         heart_beat: tuple[int | str, int] = (0, 0),
     ) -> None:
         options: dict[str, Any] = {} if self.stomp == "1.0" else {"heartbeats": heart_beat}
-        self.connection = CONNECTIONS[self.stomp](
-            [(self.host, self.port)], auto_decode=False, reconnect_attempts_max=1, **options
-        )
+        address = (self.host, self.port)
+        self.connection = self._kind(options)([address], auto_decode=False, reconnect_attempts_max=1, **options)
+        if self.scheme == "tls":
+            self.connection.set_ssl([address], ca_certs=AUTHORITY)
         self.connection.set_listener("scenario", Listener(self))
         try:
             self.connection.connect(login, passcode, wait=True)
         except ConnectFailedException as error:
             raise Refused(repr(error)) from error
         self._await_answer()
+
+    def _kind(self, options: dict[str, Any]) -> Any:
+        """The library's class for this transport and version."""
+        if self.scheme != "ws":
+            return CONNECTIONS[self.stomp]
+        options["ws_path"] = self.path
+        return stomp.WSStompConnection
 
     def subscribe(
         self,
@@ -120,6 +129,9 @@ class StompPy(Client):
         self.connection.disconnect(receipt="bye")
 
     def drop(self) -> None:
+        if self.scheme == "ws":
+            # Closed only, the socket lives on while the library's thread reads from it.
+            self.connection.transport.socket.sock.shutdown(socket.SHUT_RDWR)
         self.connection.transport.disconnect_socket()
 
     def _culprit(self, message: Message) -> tuple[str, ...]:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import stompman
-from stompman.connection import Connection
+from stompman.connection import AbstractConnection, Connection
+from stompman.connection_ws import WebSocketConnection
 
-from drivers.client import PATIENCE, Client, Message, Refused
+from drivers.client import AUTHORITY, PATIENCE, Client, Message, Refused
 from drivers.loop import LOOP
 
+LARGEST_MESSAGE = 2 * 1024 * 1024
+"""Over WebSocket a message must fit, headers included; the library's default is 1 MiB."""
 
-def watched(client: StompMan) -> type[Connection]:
+
+def watched(client: StompMan, base: type[AbstractConnection]) -> type[AbstractConnection]:
     """The library's connection class, which also passes on what the library keeps to itself."""
 
-    class WatchedConnection(Connection):
+    class WatchedConnection(base):  # type: ignore[misc,valid-type]
         async def read_frames(self) -> AsyncGenerator[Any, None]:
             try:
                 async for frame in super().read_frames():
@@ -46,7 +51,8 @@ class StompMan(Client):
         passcode: str | None = "guest",
         heart_beat: tuple[int | str, int] = (0, 0),
     ) -> None:
-        server = stompman.ConnectionParameters(self.host, self.port, login or "", passcode or "")
+        path = self.path if self.scheme == "ws" else None
+        server = stompman.ConnectionParameters(self.host, self.port, login or "", passcode or "", path)
         # Interval 0 would make it spin: it beats always, and every 0 seconds then.
         send, receive = heart_beat if heart_beat != (0, 0) else (30000, 30000)
         self.library = stompman.Client(
@@ -54,7 +60,9 @@ class StompMan(Client):
             heartbeat=stompman.Heartbeat(send, receive),
             on_error_frame=lambda frame: self._heard_error(dict(frame.headers), frame.body),
             connect_retry_attempts=1,
-            connection_class=watched(self),
+            read_max_chunk_size=LARGEST_MESSAGE,
+            connection_class=watched(self, WebSocketConnection if self.scheme == "ws" else Connection),
+            ssl=ssl.create_default_context(cafile=AUTHORITY) if self.scheme == "tls" else None,
         )
         self._subscriptions: dict[str, Any] = {}
         self._transactions: dict[str, Any] = {}
@@ -156,7 +164,8 @@ class StompMan(Client):
     async def _drop(self) -> None:
         state = self.library._connection_manager._active_connection_state
         if state is not None:
-            state.connection.writer.transport.abort()
+            connection = state.connection
+            (connection.websocket if self.scheme == "ws" else connection.writer).transport.abort()
         self._task.cancel()
         await asyncio.wait([self._task])
 
