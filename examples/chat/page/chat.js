@@ -1,0 +1,359 @@
+// The chat: its rooms, its private conversations, and what happens when something is said in them.
+
+import { Line } from "./line.js";
+import { People } from "./people.js";
+import * as view from "./view.js";
+import * as words from "./words.js";
+
+const { $ } = view;
+const ROOMS = ["lobby", "help"];
+const MOST_ENTRIES = 500;
+const MOST_CONVERSATIONS = 100;
+const SAY_HERE = 40_000;
+const SAY_TYPING = 3000;
+
+const me = { id: words.newId(), name: "" };
+const people = new People();
+const conversations = new Map(); // key → conversation; the key is what stands in the address: #room or #@person
+let current = null;
+let state = { name: "connecting" };
+let lostAt = 0;
+
+const line = new Line(`${location.origin.replace(/^http/, "ws")}/ws`, {
+  state: changeState,
+  connected: greetAll,
+  delivered: (id) => mark(id, "sent"),
+  refused: (id) => mark(id, "failed"),
+});
+
+const message = (kind, more = {}) => ({ kind, id: words.newId(), from: me, at: Date.now(), ...more });
+
+// ---- conversations ----
+
+function conversation(key, more) {
+  const made = { key, entries: [], unread: 0, draft: "", ...more };
+  conversations.set(key, made);
+  return made;
+}
+
+function joinRoom(name) {
+  const key = `#${encodeURIComponent(name)}`;
+  if (conversations.has(key)) return conversations.get(key);
+  const room = conversation(key, { name, topic: words.roomTopic(name), signs: words.roomSigns(name) });
+  line.listen(room.topic, (body) => hearInRoom(room, body));
+  line.listen(room.signs, (body) => hearSign(room, body));
+  line.hint(room.signs, message("hello"));
+  remember();
+  return room;
+}
+
+function talkTo(person) {
+  const key = `#@${person.id}`;
+  const known = conversations.get(key);
+  if (known) return Object.assign(known, { name: person.name, person });
+  const more = { name: person.name, person, topic: words.personQueue(person.id), signs: words.personSigns(person.id) };
+  return conversation(key, more);
+}
+
+function leave({ key, topic, signs, person }) {
+  if (!person) {
+    line.hint(signs, message("bye"));
+    [topic, signs].forEach((destination) => line.unlisten(destination));
+    people.clear(key);
+  }
+  conversations.delete(key);
+  remember();
+  if (key === current.key) location.hash = [...conversations.keys()][0] ?? "#lobby";
+  show();
+}
+
+const rooms = () => [...conversations.values()].filter(({ person }) => !person);
+
+function remember() {
+  localStorage.setItem("chat.rooms", JSON.stringify(rooms().map(({ name }) => name)));
+}
+
+function remembered() {
+  try {
+    return JSON.parse(localStorage.getItem("chat.rooms")).map(words.cleanRoom).filter(Boolean);
+  } catch {
+    return ROOMS;
+  }
+}
+
+// ---- what is heard ----
+
+function hearInRoom(room, body) {
+  const heard = words.read(body);
+  if (heard?.kind !== "text") return;
+  people.seen(room.key, heard.from);
+  people.stopped(room.key, heard.from.id);
+  add(room, heard);
+}
+
+function hearSign(room, body) {
+  const heard = words.read(body);
+  if (!heard || heard.from.id === me.id) return;
+  if (heard.kind === "bye") people.left(room.key, heard.from.id);
+  else people.seen(room.key, heard.from);
+  if (heard.kind === "typing") people.types(room.key, heard.from);
+  if (heard.kind === "hello") room.answer ||= setTimeout(answer, Math.random() * 500, room);
+  show();
+}
+
+/** Whoever comes is answered by all, not in the same moment; and many who come, once. */
+function answer(room) {
+  room.answer = 0;
+  line.hint(room.signs, message("here"));
+}
+
+function hearPrivately(body) {
+  const heard = words.read(body);
+  if (heard?.kind === "got") mark(heard.of, "read");
+  if (heard?.kind !== "text" || heard.from.id === me.id || isTooMuch(heard.from)) return;
+  people.stopped(`#@${heard.from.id}`, heard.from.id);
+  add(talkTo(heard.from), heard);
+  line.say(words.personQueue(heard.from.id), message("got", { of: heard.id }));
+}
+
+/** Everybody can claim to be many people: there is an end to the conversations that others can open here. */
+const isTooMuch = ({ id }) => conversations.size >= MOST_CONVERSATIONS && !conversations.has(`#@${id}`);
+
+function hearTyping(body) {
+  const heard = words.read(body);
+  if (heard?.kind !== "typing") return;
+  people.types(`#@${heard.from.id}`, heard.from);
+  show();
+}
+
+/** Take a message into a conversation; one that is there already is our own that came back, or came twice. */
+function add(to, entry) {
+  if (entry.id && to.entries.some(({ id }) => id === entry.id)) return;
+  to.entries.push(entry);
+  if (to.entries.length > MOST_ENTRIES) to.entries.shift();
+  const isRead = to === current && !document.hidden;
+  if (!isRead && entry.text) to.unread += 1;
+  show();
+}
+
+/** Our own message has come this far. */
+function mark(id, reached) {
+  for (const { entries } of conversations.values()) {
+    const entry = entries.find((each) => each.id === id);
+    if (!entry?.mine || entry.state === "read") continue;
+    entry.state = reached;
+    if (entry.row) view.showTick(entry, entry.row);
+  }
+  showLine();
+}
+
+// ---- what is said ----
+
+function say(text) {
+  const said = message("text", { from: { ...me }, text });
+  if (!line.say(current.topic, said)) return false;
+  add(current, { ...said, mine: true, state: "waiting" });
+  view.toEnd();
+  return true;
+}
+
+let typedAt = 0;
+
+function sayTyping() {
+  if (Date.now() - typedAt < SAY_TYPING) return;
+  typedAt = Date.now();
+  line.hint(current.signs, message("typing"));
+}
+
+/** After every connect: tell all rooms that we are there, and readers that something is missing. */
+function greetAll(again) {
+  for (const room of rooms()) {
+    people.clear(room.key);
+    line.hint(room.signs, message("hello"));
+    const seconds = Math.ceil((Date.now() - lostAt) / 1000);
+    if (again)
+      add(room, { at: Date.now(), note: `You are back. What others wrote here in the last ${seconds} s is missing.` });
+  }
+}
+
+function changeState(now) {
+  if (now.name === "offline" && state.name === "online") lostAt = Date.now();
+  state = now;
+  view.showState(state);
+  showLine();
+}
+
+// ---- what is shown ----
+
+let isDue = 0;
+
+/** Show soon how things are: once for all that comes in the same moment. */
+function show() {
+  isDue ||= setTimeout(showNow, 30);
+}
+
+function showNow() {
+  clearTimeout(isDue);
+  isDue = 0;
+  if (!current) return;
+  const all = [...conversations.values()];
+  const here = current.person ? [] : people.in(current.key).filter(({ id }) => id !== me.id);
+  const unread = all.reduce((sum, each) => sum + each.unread, 0);
+  document.title = `${unread ? `(${unread}) ` : ""}${current.person ? "" : "#"}${current.name} · Chat`;
+  $("title").textContent = `${current.person ? "" : "#"}${current.name}`;
+  $("subtitle").textContent = subtitle(here);
+  $("private-section").hidden = all.every(({ person }) => !person);
+  $("people").closest("section").hidden = Boolean(current.person);
+  view.showLog(current, openPerson);
+  view.showCount($("menu-unread"), unread);
+  view.showConversations($("rooms"), rooms(), current, leave);
+  view.showConversations(
+    $("private"),
+    all.filter(({ person }) => person),
+    current,
+    leave,
+  );
+  view.showPeople([me, ...here], me, openPerson);
+  showLine();
+}
+
+function subtitle(here) {
+  if (!current.person) return here.length ? `You and ${here.length} more` : "Nobody else is here yet";
+  const waits = "Not in your rooms now; what you write waits in a queue";
+  return people.isAnywhere(current.person.id) ? "Only the two of you" : waits;
+}
+
+/** What changes by itself as time goes by. */
+function showLine() {
+  if (!current) return;
+  const waiting = [...conversations.values()]
+    .flatMap(({ entries }) => entries)
+    .filter((entry) => entry.state === "waiting");
+  view.showCountdown(state, waiting.length);
+  view.showTyping(people.typingIn(current.key));
+}
+
+function roomInAddress() {
+  try {
+    const name = decodeURIComponent(location.hash.slice(1));
+    return name.startsWith("@") ? "" : words.cleanRoom(name); // a person's page has its id only until it is closed
+  } catch {
+    return ""; // somebody wrote the address by hand
+  }
+}
+
+/** Show the conversation that the address names. */
+function follow() {
+  if (current) current.draft = $("text").value;
+  current = conversations.get(location.hash) ?? joinRoom(roomInAddress() || ROOMS[0]);
+  if (location.hash !== current.key) history.replaceState(null, "", current.key);
+  current.unread = 0;
+  $("text").value = current.draft;
+  $("text").placeholder = `Message ${current.person ? "" : "#"}${current.name}`;
+  fit();
+  openSide(false);
+  showNow();
+  if (matchMedia("(hover: hover)").matches) $("text").focus(); // elsewhere a keyboard would come up
+}
+
+function openPerson(person) {
+  if (person.id !== me.id) location.hash = talkTo(person).key;
+}
+
+function openSide(isOpen) {
+  if ($("main").inert === isOpen) return;
+  $("chat").classList.toggle("side-open", isOpen);
+  $("menu").ariaExpanded = `${isOpen}`;
+  $("main").inert = isOpen;
+  $(isOpen ? "rename" : "menu").focus();
+}
+
+/** The field is as high as its text. */
+function fit() {
+  const field = $("text");
+  field.style.height = "auto";
+  field.style.height = `${field.scrollHeight}px`;
+}
+
+// ---- what the person does ----
+
+function enter(event) {
+  event.preventDefault();
+  me.name = words.cleanName($("name").value);
+  if (!me.name) return;
+  localStorage.setItem("chat.name", me.name);
+  $("my-name").textContent = me.name;
+  view.portray($("my-avatar"), me);
+  $("welcome").hidden = true;
+  $("chat").hidden = false;
+  if (current) rooms().forEach(({ signs }) => line.hint(signs, message("here")));
+  else begin();
+  follow();
+  $("text").focus();
+}
+
+function begin() {
+  remembered().forEach(joinRoom);
+  line.listen(words.personQueue(me.id), hearPrivately, { ack: "client-individual" });
+  line.listen(words.personSigns(me.id), hearTyping);
+  line.open();
+}
+
+function submit(event) {
+  event.preventDefault();
+  const text = words.cleanText($("text").value);
+  if (!text || !say(text)) return;
+  $("text").value = "";
+  typedAt = 0;
+  fit();
+}
+
+$("name").value = localStorage.getItem("chat.name") ?? "";
+$("welcome").addEventListener("submit", enter);
+$("composer").addEventListener("submit", submit);
+$("text").addEventListener("input", () => {
+  fit();
+  if ($("text").value) sayTyping();
+});
+$("text").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
+});
+$("join").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const name = words.cleanRoom($("room").value);
+  $("room").value = "";
+  if (name) location.hash = joinRoom(name).key;
+});
+$("rename").addEventListener("click", () => {
+  $("chat").hidden = true;
+  $("welcome").hidden = false;
+  $("name").select();
+});
+$("menu").addEventListener("click", () => openSide(true));
+$("backdrop").addEventListener("click", () => openSide(false));
+matchMedia("(max-width: 760px)").addEventListener("change", () => openSide(false));
+$("newer").addEventListener("click", view.toEnd);
+$("log").addEventListener("scroll", () => {
+  if (view.isAtEnd()) $("newer").hidden = true;
+});
+$("retry").addEventListener("click", () => line.tryNow());
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape") openSide(false);
+});
+addEventListener("hashchange", () => {
+  if (me.name) follow();
+});
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden || !current) return;
+  current.unread = 0;
+  show();
+});
+addEventListener("pagehide", () => {
+  rooms().forEach(({ signs }) => line.hint(signs, message("bye")));
+  line.close();
+});
+addEventListener("pageshow", (event) => {
+  if (event.persisted && me.name) line.open();
+});
+setInterval(show, 1000);
+setInterval(() => rooms().forEach(({ signs }) => line.hint(signs, message("here"))), SAY_HERE);

@@ -1,0 +1,197 @@
+// What is seen. Names and texts of other people get into the page here, always as text nodes and never as HTML.
+
+export const $ = (id) => document.getElementById(id);
+
+const NEAR = 80; // pixels from the end at which the log still follows what comes
+const PAUSE = 5 * 60_000; // after which a message shows again who wrote it
+const TICKS = {
+  waiting: "Waiting for the connection",
+  sent: "Sent: the broker has it",
+  read: "Delivered",
+  failed: "Refused by the broker",
+};
+const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
+const calendar = new Intl.DateTimeFormat([], { weekday: "long", day: "numeric", month: "long" });
+
+/** An element with properties and children; strings become text. */
+export function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#icon-${name}`);
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(use);
+  return svg;
+}
+
+/** Make `spot` the picture of a person: initials, in a colour that goes with the id. */
+export function portray(spot, { id, name }) {
+  const words = name.split(" ").filter(Boolean);
+  const initials = (words.length > 1 ? [words[0], words.at(-1)] : words).map((word) => [...word][0]);
+  spot.textContent = initials.join("").toUpperCase();
+  spot.style.setProperty("--hue", parseInt(id.slice(0, 4), 16) % 360);
+  return spot;
+}
+
+const avatar = (person) => portray(element("span", { className: "avatar", ariaHidden: "true" }), person);
+
+export function showCount(spot, count) {
+  spot.hidden = count === 0;
+  spot.textContent = count > 99 ? "99+" : `${count}`;
+}
+
+/** Show `items` in a list: each under its key has one <li>, which stays (and keeps the focus) while the item does. */
+function fill(list, items, make, update) {
+  const old = new Map([...list.children].map((row) => [row.dataset.key, row]));
+  const rows = items.map((item) => {
+    const row = old.get(item.key) ?? make(item);
+    row.dataset.key = item.key;
+    update(row, item);
+    return row;
+  });
+  if (rows.some((row, at) => row !== list.children[at]) || rows.length !== list.children.length) {
+    list.replaceChildren(...rows);
+  }
+}
+
+// ---- the side ----
+
+function conversationRow({ key, person, name, onLeave }) {
+  const sign = person ? avatar(person) : element("span", { className: "hash", textContent: "#", ariaHidden: "true" });
+  const link = element("a", { href: key }, sign, element("bdi", { className: "cut" }));
+  link.append(element("span", { className: "unread" }));
+  const leave = element(
+    "button",
+    { className: "round leave", ariaLabel: `Leave ${name}`, title: "Leave" },
+    icon("close"),
+  );
+  leave.addEventListener("click", onLeave);
+  return element("li", {}, link, leave);
+}
+
+export function showConversations(list, conversations, current, leave) {
+  const items = conversations.map((each) => ({ ...each, onLeave: () => leave(each) }));
+  fill(list, items, conversationRow, (row, { key, name, person, unread }) => {
+    const link = row.firstChild;
+    link.ariaCurrent = key === current.key ? "page" : null;
+    link.querySelector("bdi").textContent = name;
+    if (person) portray(link.querySelector(".avatar"), person);
+    showCount(link.querySelector(".unread"), unread);
+  });
+}
+
+function personRow({ person, isMe, onTalk }) {
+  const talk = element(
+    "button",
+    { className: "person", disabled: isMe },
+    avatar(person),
+    element("bdi", { className: "cut" }),
+  );
+  talk.append(element("small"));
+  talk.addEventListener("click", onTalk);
+  return element("li", {}, talk);
+}
+
+export function showPeople(people, me, talk) {
+  const items = people.map((person) => ({
+    key: person.id,
+    person,
+    isMe: person.id === me.id,
+    onTalk: () => talk(person),
+  }));
+  fill($("people"), items, personRow, (row, { person, isMe }) => {
+    portray(row.querySelector(".avatar"), person);
+    row.querySelector("bdi").textContent = person.name;
+    row.querySelector("small").textContent = isMe ? "you" : person.mark;
+  });
+}
+
+// ---- the messages ----
+
+let shown = null;
+
+/** Show what is new in a conversation, or all of it if another one was shown; stay at the end if the reader is there. */
+export function showLog(conversation, onName) {
+  const log = $("log");
+  const follows = shown !== conversation || isAtEnd();
+  if (shown !== conversation) log.replaceChildren();
+  shown = conversation;
+  const { entries } = conversation;
+  while (log.firstChild && log.firstChild !== entries[0].row) log.firstChild.remove();
+  const known = log.children.length;
+  const fresh = entries.slice(known);
+  fresh.forEach((entry, at) => (entry.row ??= messageRow(entry, entries[known + at - 1], onName)));
+  log.append(...fresh.map(({ row }) => row));
+  if (follows) toEnd();
+  else if (fresh.length) $("newer").hidden = false;
+}
+
+export function isAtEnd() {
+  const log = $("log");
+  return log.scrollHeight - log.scrollTop - log.clientHeight < NEAR;
+}
+
+export function toEnd() {
+  $("log").scrollTop = $("log").scrollHeight;
+  $("newer").hidden = true;
+}
+
+function messageRow(entry, before, onName) {
+  if (entry.note) return element("li", { className: "note", textContent: entry.note });
+  const isNewDay = !before?.at || calendar.format(before.at) !== calendar.format(entry.at);
+  const goes = before?.from && before.from.id === entry.from.id && entry.at - before.at < PAUSE && !isNewDay;
+  const row = element("li", { className: `message${entry.mine ? " mine" : ""}${goes ? " goes-on" : ""}` });
+  if (isNewDay) row.append(element("p", { className: "day", textContent: calendar.format(entry.at) }));
+  row.append(avatar(entry.from), bubble(entry, onName));
+  if (entry.mine) showTick(entry, row);
+  return row;
+}
+
+function bubble(entry, onName) {
+  const name = element(
+    "button",
+    { className: "name", disabled: entry.mine },
+    element("bdi", { textContent: entry.from.name }),
+  );
+  name.addEventListener("click", () => onName(entry.from));
+  const time = element("time", { dateTime: new Date(entry.at).toISOString(), textContent: clock.format(entry.at) });
+  const text = element("p", { className: "text", dir: "auto", textContent: entry.text });
+  return element("div", { className: "bubble" }, name, text, element("span", { className: "foot" }, time));
+}
+
+/** How far a message of ours has come. */
+export function showTick({ state }, row) {
+  row.querySelector(".tick")?.remove();
+  const tick = element("span", { className: `tick ${state}`, title: TICKS[state] }, icon(state));
+  tick.append(element("span", { className: "unseen", textContent: TICKS[state] }));
+  row.querySelector(".foot").append(tick);
+}
+
+// ---- the line ----
+
+export function showState({ name }) {
+  const words = { connecting: "Connecting…", online: "Online", offline: "Offline" };
+  $("state").className = `state ${name}`;
+  $("state").textContent = words[name];
+  $("offline").hidden = name === "online";
+  $("retry").hidden = name !== "offline";
+}
+
+export function showCountdown({ name, until }, waiting) {
+  const seconds = Math.max(Math.ceil((until - Date.now()) / 1000), 1);
+  const kept = waiting ? ` ${waiting === 1 ? "One message waits." : `${waiting} messages wait.`}` : "";
+  const next = name === "offline" ? `No connection. Next try in ${seconds} s.` : "Connecting…";
+  $("countdown").textContent = next + kept;
+}
+
+export function showTyping(names) {
+  const several =
+    names.length > 2 ? "Several people are typing" : `${names.join(" and ")} ${names[1] ? "are" : "is"} typing`;
+  const text = names.length ? `${several}…` : "";
+  if ($("typing").textContent !== text) $("typing").textContent = text;
+}

@@ -1,0 +1,371 @@
+"""The chat of the examples, in a real browser and with a real broker."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import chromium
+import pytest
+
+if why_not := chromium.missing():
+    pytest.skip(why_not, allow_module_level=True)
+
+import pictures
+from playwright.sync_api import expect
+from relay import relayed
+from served import Served, dial, greet, is_served
+from wire import DEADLINE, frame
+
+if TYPE_CHECKING:
+    from chatter import Chatter
+    from playwright.sync_api import Browser
+
+Enter = Callable[..., "Chatter"]
+
+SENT, WAITING, DELIVERED = "Sent: the broker has it", "Waiting for the connection", "Delivered"
+
+
+# ---- talking ----
+
+
+def test_two_talk(enter: Enter) -> None:
+    ana, tom = enter("Ana"), enter("Tom")
+    ana.say("Hello, Tom.")
+    tom.expect_message("Hello, Tom.", of="Ana")
+    ana.expect_tick("Hello, Tom.", SENT)
+    tom.say("Hello\nyourself")
+    ana.expect_message("Hello\nyourself", of="Tom")
+    expect(ana.person("Tom")).to_be_visible()
+    expect(tom.person("Ana")).to_be_visible()
+
+
+def test_typing_is_seen_until_the_message_comes(enter: Enter) -> None:
+    ana, tom = enter("Ana"), enter("Tom")
+    ana.write("I th")
+    expect(tom.page.get_by_text("Ana is typing…")).to_be_visible()
+    ana.say("I think.")
+    tom.expect_message("I think.")
+    assert tom.page.locator("#typing").inner_text() == ""
+
+
+def test_rooms_are_apart(enter: Enter) -> None:
+    ana, tom = enter("Ana", room="garden"), enter("Tom")
+    ana.say("Only in the garden")
+    tom.say("Only in the lobby")
+    tom.expect_message("Only in the lobby")
+    expect(tom.messages("Only in the garden")).to_have_count(0)
+    tom.join("#Garden")
+    tom.say("I am here now.")
+    ana.expect_message("I am here now.", of="Tom")
+    assert tom.page.url.endswith("#garden")
+    ana.say("Look into the lobby!")
+    tom.expect_message("Look into the lobby!")
+
+
+def test_what_was_not_read_is_counted(enter: Enter) -> None:
+    ana, tom = enter("Ana"), enter("Tom")
+    tom.open("help")
+    for text in ("one", "two"):
+        ana.say(text)
+    expect(tom.conversation("lobby").locator(".unread")).to_have_text("2")
+    expect(tom.page).to_have_title("(2) #help · Chat")
+    tom.open("lobby")
+    expect(tom.page).to_have_title("#lobby · Chat")
+    tom.expect_message("two")
+
+
+def test_a_person_who_leaves_is_gone(enter: Enter) -> None:
+    ana, tom = enter("Ana"), enter("Tom")
+    expect(ana.person("Tom")).to_be_visible()
+    tom.page.close(run_before_unload=True)
+    expect(ana.person("Tom")).to_have_count(0)
+
+
+def test_the_name_is_remembered(enter: Enter) -> None:
+    ana, tom = enter("Ana"), enter("Tom")
+    ana.page.get_by_role("button", name="Change your name").click()
+    ana.page.get_by_role("textbox", name="Your name").fill("Anabel")
+    ana.page.get_by_role("button", name="Start chatting").click()
+    expect(tom.person("Anabel")).to_be_visible()
+    ana.page.reload()
+    expect(ana.page.get_by_role("textbox", name="Your name")).to_have_value("Anabel")
+
+
+def test_a_program_joins(enter: Enter, chat: Served) -> None:
+    ana = enter("Ana")
+    text = json.dumps({"kind": "text", "from": {"id": "00000000000000aa", "name": "Robot"}, "text": "Hello!"})
+    url = f"tcp://127.0.0.1:{chat.port('tcp')}"
+    command = [sys.executable, "-m", "fastbroker", "send", "--url", url, "/topic/chat.lobby", text]
+    subprocess.run(command, cwd=chromium.ROOT, check=True, timeout=2 * DEADLINE)
+    ana.expect_message("Hello!", of="Robot")
+
+
+# ---- between two ----
+
+
+def test_private_messages_reach_one_person_of_two_with_the_same_name(enter: Enter) -> None:
+    """Their queues have different names, or they would share what is sent to either."""
+    ana, first, second = enter("Ana"), enter("Tom"), enter("Tom")
+    expect(ana.person("Tom")).to_have_count(2)
+    ana.person("Tom").first.click()
+    texts = [f"secret {number}" for number in range(6)]
+    for text in texts:
+        ana.say(text)
+    for text in texts:
+        ana.expect_tick(text, DELIVERED)
+    unread = [tom.page.locator("#private .unread:visible").all_inner_texts() for tom in (first, second)]
+    assert sorted(unread) == [[], ["6"]]
+    tom = first if unread[0] else second
+    tom.open("Ana")
+    tom.say("I keep it to myself.")
+    ana.expect_message("I keep it to myself.", of="Tom")
+    ana.write("Than")
+    expect(tom.page.get_by_text("Ana is typing…")).to_be_visible()
+
+
+# ---- when the connection is lost ----
+
+
+def test_one_loses_its_network_and_comes_back_by_itself(enter: Enter) -> None:
+    ana, tom = enter("Ana"), enter("Tom")
+    ana.talk_to("Tom")
+    ana.open("lobby")
+    tom.page.evaluate("document.body.dataset.same = 'page'")
+    tom.page.context.set_offline(True)
+    tom.expect_state("Offline")
+    expect(tom.page.locator("#countdown")).to_contain_text("Next try in")
+    tom.say("Does anybody hear me?")
+    tom.expect_tick("Does anybody hear me?", WAITING)
+    expect(tom.page.locator("#countdown")).to_contain_text("One message waits.")
+    ana.open("Tom")
+    ana.say("This waits in a queue.")
+    ana.expect_tick("This waits in a queue.", SENT)
+    tom.page.context.set_offline(False)
+    tom.expect_state("Online")
+    tom.expect_tick("Does anybody hear me?", SENT)
+    expect(tom.page.locator("#log .note")).to_contain_text("You are back.")
+    ana.expect_tick("This waits in a queue.", DELIVERED)
+    ana.open("lobby")
+    ana.expect_message("Does anybody hear me?", of="Tom")
+    tom.open("Ana")
+    tom.expect_message("This waits in a queue.", of="Ana")
+    assert tom.page.evaluate("document.body.dataset.same") == "page"
+
+
+def test_a_message_whose_receipt_was_lost_is_there_once(enter: Enter, chat: Served) -> None:
+    """It is sent again, as nobody can know that it had arrived; the others see it once."""
+    ana = enter("Ana")
+    with relayed(chat.port("ws")) as relay:
+        tom = enter("Tom", url=f"http://127.0.0.1:{relay.port}/")
+        relay.to_browser.clear()
+        tom.say("once")
+        ana.expect_message("once")
+        tom.expect_tick("once", WAITING)
+        relay.cut()
+        tom.expect_state("Offline")
+        relay.mend()
+        tom.page.get_by_role("button", name="Try now").click()
+        tom.expect_tick("once", SENT)
+        tom.say("twice")
+        ana.expect_message("twice")
+        ana.expect_message("once")
+        tom.expect_message("once")
+
+
+def test_a_connection_that_is_silent_is_given_up(enter: Enter, chat: Served) -> None:
+    """Nothing is closed and nothing comes, as with a phone that leaves its network: only the heart-beats tell."""
+    with relayed(chat.port("ws")) as relay:
+        tom = enter("Tom", url=f"http://127.0.0.1:{relay.port}/")
+        relay.to_browser.clear()
+        relay.is_open = False
+        expect(tom.page.get_by_role("status")).to_have_text("Offline", timeout=2 * DEADLINE * 1000)
+        relay.cut()
+        relay.mend()
+        tom.expect_state("Online")
+        tom.say("Here again")
+        tom.expect_tick("Here again", SENT)
+
+
+def test_the_broker_is_restarted(enter: Enter, serve_chat: Callable[..., Served]) -> None:
+    old = serve_chat()
+    with relayed(old.port("ws")) as relay:
+        url = f"http://127.0.0.1:{relay.port}/"
+        ana, tom = enter("Ana", url=url), enter("Tom", url=url)
+        relay.is_open = False
+        old.stop()
+        for person in (ana, tom):
+            person.expect_state("Offline")
+        tom.say("Said without a broker")
+        relay.mend(serve_chat().port("ws"))
+        for person in (ana, tom):
+            person.expect_state("Online")
+        tom.expect_tick("Said without a broker", SENT)
+        ana.say("And heard")
+        tom.expect_message("And heard")
+
+
+# ---- what others may do to it ----
+
+IMAGE = "<img src=x onerror=alert(1)>"
+SCRIPT = "<script>alert(2)</script>"
+REFERENCES = "&amp; &lt;b&gt; \"quotes\" 'both' <!-- --> </p></ol> ${alert(3)} {{alert(4)}} javascript:alert(5)"
+
+
+def test_markup_stays_text(enter: Enter) -> None:
+    room = f'"><svg onload=alert(6)> {IMAGE}'
+    name = '"><b onclick=alert(7)>&amp;</b>'
+    ana, tom = enter(IMAGE), enter(name)
+    for person in (ana, tom):
+        person.join(room)
+        expect(person.page.get_by_role("heading", level=1)).to_have_text(f"#{room.lower()[:40]}")
+    for text in (IMAGE, SCRIPT, REFERENCES):
+        ana.say(text)
+        tom.expect_message(text, of=IMAGE)
+    tom.talk_to(IMAGE)
+    tom.say(SCRIPT)
+    ana.conversation(name).click()
+    ana.expect_message(SCRIPT, of=name)
+    for person in (ana, tom):
+        assert person.page.locator("#chat :is(img, script, b, svg[onload])").count() == 0
+
+
+GARBAGE = (
+    "",
+    "no JSON",
+    "null",
+    "[]",
+    '"text"',
+    "{}",
+    '{"kind":"text"}',
+    json.dumps({"kind": "text", "id": "0" * 16, "from": {"id": {"toString": 1}, "name": ["x"]}, "text": "bad id"}),
+    json.dumps({"kind": "text", "id": "0" * 16, "from": {"id": "1" * 16, "name": " \u202e\0 "}, "text": "no name"}),
+    json.dumps({"kind": "text", "id": "0" * 16, "from": {"id": "1" * 16, "name": "x"}, "text": {"a": 1}}),
+    json.dumps({"kind": "text", "id": "0" * 16, "from": {"id": "1" * 16, "name": "x"}, "text": "\u200b \u200d\n"}),
+    json.dumps({"kind": "__proto__", "id": "0" * 16, "from": {"id": "1" * 16, "name": "x"}, "text": "bad kind"}),
+    json.dumps({"kind": "text", "id": "0" * 16, "from": {"id": "1" * 16, "name": "x"}, "text": "x" * 70_000}),
+    "[" * 60_000,
+)
+ODD = {
+    "kind": "text",
+    "id": "a" * 16,
+    "from": {"id": "b" * 16, "name": "N" * 99},
+    "text": "odd\u202e\ud800",
+    "at": -1e300,
+}
+
+
+def test_garbage_is_ignored(enter: Enter, chat: Served) -> None:
+    ana = enter("Ana")
+    with dial(chat.port("tcp")) as connection:
+        greet(connection)
+        for destination in ("/topic/chat.lobby", "/topic/chat-signs.room.lobby"):
+            for body in (*GARBAGE, json.dumps(ODD)):
+                length = f"content-length:{len(body)}"
+                connection.sendall(frame("SEND", f"destination:{destination}", length, body=body))
+            connection.sendall(frame("SEND", f"destination:{destination}", "content-length:2", body=b"\xff\0"))
+        is_served(connection)
+    ana.expect_message("odd", of="N" * 32)
+    expect(ana.page.locator("#log .message")).to_have_count(1)
+    ana.expect_state("Online")
+
+
+def test_a_flood_does_not_pile_up(enter: Enter, chat: Served) -> None:
+    ana = enter("Ana")
+    said = [{**ODD, "id": f"{number:016x}", "text": f"{number}"} for number in range(600)]
+    with dial(chat.port("tcp")) as connection:
+        greet(connection)
+        for each in said:
+            connection.sendall(frame("SEND", "destination:/topic/chat.lobby", body=json.dumps(each)))
+        is_served(connection)
+    ana.expect_message("599")
+    expect(ana.page.locator("#log .message")).to_have_count(500)
+    expect(ana.messages("599")).to_be_in_viewport()
+
+
+# ---- from where ----
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Any:
+    """Another web server, with a page of its own: another origin."""
+    (tmp_path / "index.html").write_text("<!doctype html><link rel=icon href='data:,'><title>elsewhere</title>")
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+TRY = """port => new Promise(resolve => {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/ws`, ["v12.stomp"]);
+    socket.onopen = () => resolve("open");
+    socket.onclose = event => resolve(`closed ${event.code}`);
+})"""
+
+
+def test_pages_of_other_origins_are_refused(
+    browser: Browser, chat: Served, elsewhere: str, serve_chat: Callable[..., Served]
+) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(elsewhere)
+        since = len(chat.log)
+        assert page.evaluate(TRY, chat.port("ws")) == "closed 1006"
+        chat.wait_log(lambda record: elsewhere in str(record.get("reason", "")) or "403" in str(record), since=since)
+        assert page.evaluate(TRY, serve_chat(allowed_origins=[elsewhere]).port("ws")) == "open"
+
+
+def test_over_tls(enter: Enter, chat: Served) -> None:
+    ana = enter("Ana", url=f"https://127.0.0.1:{chat.port('wss')}/", ignore_https_errors=True)
+    tom = enter("Tom")
+    ana.say("encrypted")
+    tom.expect_message("encrypted", of="Ana")
+
+
+# ---- how it looks ----
+
+LONG = "Donaudampfschifffahrtsgesellschaft" * 6
+
+
+SPOTS = ("html", "#main", "#log", "#log .text", ".bar", "#composer")
+EXCESS = "spots => Math.max(...spots.map(spot => spot.scrollWidth - spot.clientWidth))"
+
+
+def test_nothing_is_wider_than_the_window(enter: Enter) -> None:
+    ana = enter("N" * 32, room=LONG[:40])
+    for text in (LONG, "שלום " * 40, "a\n" * 30):
+        ana.say(text)
+        ana.expect_tick(text.strip(), SENT)
+    for width in (320, 390, 760, 761, 1280):
+        ana.page.set_viewport_size({"width": width, "height": 700})
+        assert {spot: ana.page.locator(spot).evaluate_all(EXCESS) for spot in SPOTS} == dict.fromkeys(SPOTS, 0), width
+        expect(ana.page.get_by_role("textbox", name="Message")).to_be_in_viewport(ratio=1)
+        expect(ana.page.get_by_role("status")).to_be_in_viewport(ratio=1)
+
+
+def test_the_side_of_a_phone(enter: Enter) -> None:
+    ana = enter("Ana", **pictures.PHONE)
+    expect(ana.conversation("help")).not_to_be_visible()
+    ana.open_side_and("help")
+    expect(ana.page.get_by_role("heading", level=1)).to_have_text("#help")
+    expect(ana.conversation("help")).not_to_be_visible()
+    ana.say("said")
+    ana.expect_tick("said", SENT)
+
+
+def test_pictures_are_taken(enter: Enter) -> None:
+    taken = pictures.take(enter, chromium.ROOT / "build" / "screenshots")
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in taken)
+    assert len(taken) == 5
