@@ -34,8 +34,6 @@ from fastbroker.core.login import LoginRefused
 
 cdef enum:
     LONE_READ = 16384       # bytes; a read of more has company
-    PIECE = 16384           # given to the transport when the kernel is full
-    TLS_PIECE = 65536       # given to a transport that makes one system call of it
     OUTPUT_SLICE = 4194304  # bytes of output that one connection may cause before others are served
     PEER_CHECK = 1000       # milliseconds between looks at a peer that is not read from for want of memory
     BULK_LAG = 65536        # bytes that a large fan-out may be behind before its publishers wait
@@ -116,11 +114,7 @@ cdef class Connection:
         if self.closing:
             return
         self._take(length)
-        if length == INPUT_SPACE:
-            self._let_others()
-        self._after_input()
-        if length < LONE_READ:
-            self.hub.answer_at_once()
+        self._has_read(length)
 
     def eof_received(self):
         """The peer has shut its side: it still gets what it asked for, as in `printf ... | nc`."""
@@ -167,11 +161,14 @@ cdef class Connection:
 
     # ---- input ----
 
-    cdef int _let_others(self) except -1:
-        """It has filled the buffer: it goes on in the next turn."""
-        if not self.closing:
+    cdef int _has_read(self, size_t length) except -1:
+        """So many bytes were taken. Who has filled the buffer goes on in the next turn."""
+        if length == INPUT_SPACE and not self.closing:
             link_join(&self.hub.broker.released, &self.session.go_on)
             self._pause()
+        self._after_input()
+        if length < LONE_READ:
+            self.hub.answer_at_once()
         return 0
 
     cdef int _said_all(self) except -1:

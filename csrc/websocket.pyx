@@ -14,16 +14,14 @@ peer that closes first gets the answers to what it has sent before its CLOSE is 
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint32_t, uint64_t
 
-from fastbroker.core.connection cimport Connection, connection_init
-from fastbroker.core.hub cimport INPUT_FRONT, INPUT_SPACE, STAGE_SPACE, Hub
+from fastbroker.core.connection cimport PIECE, TLS_PIECE, Connection, connection_init
+from fastbroker.core.hub cimport INPUT_FRONT, STAGE_SPACE, Hub
 from fastbroker.core.session cimport STATE_CLOSING
 from fastbroker.core.wire cimport (
     DOOM_NONE, outbuf_consume, outbuf_pending, outbuf_touch, send_staged, text_free, text_length, text_put,
 )
 
 cdef enum:
-    PIECE = 16384           # given to the transport when the kernel is full
-    TLS_PIECE = 65536       # given to a transport that makes one system call of it
     CONTROLS_A_SECOND = 100 # PING, PONG and CLOSE that a peer may send
     MOST_PONGS = 2048       # bytes of PONGs that wait; then only the last PING is answered (RFC 6455, section 5.5.3)
     LONGEST_REASON = 123    # bytes of text in a CLOSE
@@ -89,9 +87,7 @@ cdef class WebSocket(Connection):
             skipped = self._shake_hands(length)
         if self.upgraded and not self.deaf:
             self._unwrap(skipped, length)
-        if length == INPUT_SPACE:
-            self._let_others()
-        self._after_input()
+        self._has_read(length)
 
     # ---- the handshake ----
 
@@ -220,22 +216,26 @@ cdef class WebSocket(Connection):
         return self.left == 0 and not self.lost and not self.out.blocked and not self.half_closed
 
     cdef int _write(self) except -1:
+        cdef WsStaged staged
         self.last_write = self.last_progress = self.hub.broker.now
         while outbuf_pending(&self.out) and not self.out.blocked and not self.lost:
-            self._emit(ws_stage(&self.out, self.left, self.hub.stage, STAGE_SPACE))
+            staged = ws_stage(&self.out, self.left, self.hub.stage, STAGE_SPACE)
+            self._emit(&staged)
         return 0
 
-    cdef int _emit(self, size_t staged) except -1:
+    cdef int _emit(self, WsStaged *staged) except -1:
         """What the kernel does not take stays in the output; but the transport gets a little, to tell when there is room."""
         cdef char *stage = self.hub.stage
-        cdef size_t taken = self._send(stage, staged)
+        cdef size_t taken = self._send(stage, staged.length)
         cdef size_t piece = PIECE if self.plain else TLS_PIECE
-        cdef size_t sent = taken if taken == staged else min(taken + piece, staged)
         if self.lost:
             return 0
-        outbuf_consume(&self.out, ws_staged(stage, &sent, &self.left))
-        if sent > taken:
-            self.transport.write(stage[taken:sent])
+        if taken + piece < staged.length:
+            staged[0] = ws_sent(stage, taken + piece, self.left)
+        self.left = staged.left
+        outbuf_consume(&self.out, staged.payload)
+        if taken < staged.length:
+            self.transport.write(stage[taken:staged.length])
         return 0
 
     cdef int _put(self, bytes whole) except -1:

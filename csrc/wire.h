@@ -285,18 +285,40 @@ static inline int is_continuation(const char *p, const char *end) {
     return p < end && ((unsigned char)*p & 0xc0) == 0x80;
 }
 
-/* The first byte above 0x7f, or one that is not far in front of it, or `end`. */
+#if defined(__SSE2__)
+#define ASCII_STEP 32
+
+/* How many bytes at the front of a step are ASCII. */
+static inline int ascii_run(const char *p) {
+    unsigned one = mask_of(_mm_loadu_si128((const __m128i *)(const void *)p));
+    unsigned two = mask_of(_mm_loadu_si128((const __m128i *)(const void *)(p + 16)));
+    return one | two ? __builtin_ctz(one | two << 16) : ASCII_STEP;
+}
+
+#else
+#define ASCII_STEP 8
+
+static inline int ascii_run(const char *p) {
+    int run = 0;
+    uint64_t bytes;
+    memcpy(&bytes, p, 8);
+    if ((bytes & 0x8080808080808080u) == 0)
+        return ASCII_STEP;
+    while (!(p[run] & 0x80))
+        run++;
+    return run;
+}
+
+#endif
+
+/* The first byte above 0x7f, or `end`. */
 static inline const char *skip_ascii(const char *p, const char *end) {
-    uint64_t step[4];
-    for (; end - p >= 32; p += 32) {
-        memcpy(step, p, 32);
-        if ((step[0] | step[1] | step[2] | step[3]) & 0x8080808080808080u)
-            return p;
-    }
-    for (; end - p >= 8; p += 8) {
-        memcpy(step, p, 8);
-        if (step[0] & 0x8080808080808080u)
-            return p;
+    int run = ASCII_STEP;
+    if (end - p >= ASCII_STEP) {
+        for (; end - p >= ASCII_STEP && run == ASCII_STEP; p += run)
+            run = ascii_run(p);
+        if (run < ASCII_STEP || ascii_run(end - ASCII_STEP) == ASCII_STEP) /* the last step looks at some bytes again */
+            return run < ASCII_STEP ? p : end;
     }
     while (p < end && !(*p & 0x80))
         p++;

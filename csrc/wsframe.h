@@ -42,29 +42,35 @@ typedef struct WsInput {
 
 /* ---- in ---- */
 
-/* `to` may overlap `from` if it does not lie behind it. */
-static inline void ws_unmask(char *to, const char *from, size_t length, uint8_t *mask) {
-    uint64_t wide, a, b, c, d;
+/* Turns the mask so that it goes on behind `length` bytes. */
+static inline void ws_turn(uint8_t *mask, size_t length) {
     uint8_t turned[4];
-    size_t at = 0;
     unsigned i;
-    memcpy(&wide, mask, 4);
-    memcpy((char *)&wide + 4, mask, 4);
-    for (; at + 32 <= length; at += 32) {
-        memcpy(&a, from + at, 8), memcpy(&b, from + at + 8, 8), memcpy(&c, from + at + 16, 8), memcpy(&d, from + at + 24, 8);
-        a ^= wide, b ^= wide, c ^= wide, d ^= wide;
-        memcpy(to + at, &a, 8), memcpy(to + at + 8, &b, 8), memcpy(to + at + 16, &c, 8), memcpy(to + at + 24, &d, 8);
-    }
-    for (; at + 8 <= length; at += 8) {
-        memcpy(&a, from + at, 8);
-        a ^= wide;
-        memcpy(to + at, &a, 8);
-    }
-    for (; at < length; at++)
-        to[at] = (char)(from[at] ^ (char)mask[at & 3]);
     for (i = 0; i < 4; i++)
         turned[i] = mask[(i + length) & 3];
     memcpy(mask, turned, 4);
+}
+
+/* Sixteen bytes a step: reads, and writes, up to fifteen bytes behind the end. */
+static inline void ws_unmask_steps(char *to, const char *from, size_t length, const uint8_t *mask) {
+    uint64_t wide, step[2];
+    size_t at;
+    memcpy(&wide, mask, 4);
+    memcpy((char *)&wide + 4, mask, 4);
+    for (at = 0; at < length; at += 16) {
+        memcpy(step, from + at, 16);
+        step[0] ^= wide;
+        step[1] ^= wide;
+        memcpy(to + at, step, 16);
+    }
+}
+
+/* Moves payload down, or leaves it where it lies. Up to SCAN_SLACK bytes behind it are read, none that follow it changed. */
+static inline void ws_unmask(char *to, const char *from, size_t length, const uint8_t *mask) {
+    size_t at = from - to >= 16 ? length : length & ~(size_t)15;
+    ws_unmask_steps(to, from, at, mask);
+    for (; at < length; at++)
+        to[at] = (char)(from[at] ^ (char)mask[at & 3]);
 }
 
 /* What is wrong with the first two bytes of a frame, or WS_MORE. */
@@ -133,6 +139,19 @@ static inline int ws_head(WsInput *in, char **bytes, const char *limit) {
     return ws_open(in, in->head);
 }
 
+/* `length` bytes of the frame under way. */
+static inline void ws_payload(WsInput *in, const char *bytes, size_t length, char **payload) {
+    if (in->opcode >= WS_CLOSE) {
+        memcpy(in->control + in->control_length, bytes, length);
+        ws_unmask(in->control + in->control_length, in->control + in->control_length, length, in->mask);
+        in->control_length = (uint8_t)(in->control_length + length);
+    } else {
+        ws_unmask(*payload, bytes, length, in->mask);
+        *payload += length;
+    }
+    in->left -= length;
+}
+
 /* Takes frames from `*bytes` until a control frame is complete, something is wrong, or `limit`. Payload of data frames is
  * appended at `*payload`, which must not lie behind `*bytes`. */
 static inline int ws_take(WsInput *in, char **bytes, const char *limit, char **payload) {
@@ -142,19 +161,15 @@ static inline int ws_take(WsInput *in, char **bytes, const char *limit, char **p
         if (!in->in_payload && ((found = ws_head(in, bytes, limit)) != WS_MORE || !in->in_payload))
             return found;
         length = (size_t)(limit - *bytes);
-        if (length > in->left)
-            length = (size_t)in->left;
-        if (in->opcode >= WS_CLOSE) {
-            ws_unmask(in->control + in->control_length, *bytes, length, in->mask);
-            in->control_length = (uint8_t)(in->control_length + length);
-        } else {
-            ws_unmask(*payload, *bytes, length, in->mask);
-            *payload += length;
-        }
-        *bytes += length;
-        in->left -= length;
-        if (in->left)
+        if (length < in->left) {
+            ws_payload(in, *bytes, length, payload);
+            ws_turn(in->mask, length);
+            *bytes += length;
             return WS_MORE;
+        }
+        length = (size_t)in->left;
+        ws_payload(in, *bytes, length, payload);
+        *bytes += length;
         in->in_payload = 0;
         if (in->opcode >= WS_CLOSE)
             return WS_CONTROL;
@@ -199,24 +214,68 @@ static inline size_t ws_step(WsPlace *place, size_t length, const char **part) {
     return length;
 }
 
-/* Bytes of the header lines with the blank line behind them, and the value of content-length or -1. A frame's header
- * lines lie in one piece: only bodies go out by reference. */
-static inline size_t ws_stomp_head(const char *frame, const char *limit, int64_t *counted) {
-    static const char name[] = "content-length:";
-    const char *line = frame, *end;
-    int seen = 0;
+/* The value behind "content-length:", which lies whole in front of `limit`; -1 if it is empty. */
+static inline int64_t ws_counted(const char *digits, const char *limit) {
+    const char *end = (const char *)memchr(digits, '\n', (size_t)(limit - digits));
     uint64_t number;
-    *counted = -1;
-    while ((end = (const char *)memchr(line, '\n', (size_t)(limit - line))) != NULL && end > line) {
-        size_t length = (size_t)(end - line);
-        if (*line == 'c' && !seen && length >= sizeof name - 1 && memcmp(line, name, sizeof name - 1) == 0) {
-            seen = 1; /* of repeated headers the first counts, and an empty one counts as none */
-            if (parse_number(line + sizeof name - 1, length - (sizeof name - 1), 10, &number))
-                *counted = (int64_t)number;
-        }
-        line = end + 1;
+    return parse_number(digits, (size_t)(end - digits), 10, &number) ? (int64_t)number : -1;
+}
+
+/* What is known of a frame's header lines so far. */
+typedef struct WsHead {
+    const char *end;    /* behind the blank line, or NULL */
+    int64_t counted;    /* the value of content-length, or -1 */
+    int seen;           /* content-length: of repeated headers the first counts, and an empty one counts as none */
+} WsHead;
+
+static inline void ws_look(WsHead *head, const char *line, const char *limit) {
+    static const char name[] = "content-length:";
+    if (!head->seen && limit - line > (ptrdiff_t)sizeof name && memcmp(line, name, sizeof name - 1) == 0) {
+        head->seen = 1;
+        head->counted = ws_counted(line + sizeof name - 1, limit);
     }
-    return end == NULL ? (size_t)(limit - frame) : (size_t)(end + 1 - frame);
+}
+
+#if defined(__SSE2__)
+
+/* Sixteen bytes a step, for blank lines and lines that begin with c. Returns how far it came. */
+static inline const char *ws_head_steps(WsHead *head, const char *p, const char *limit) {
+    for (; head->end == NULL && limit - p > 16; p += 16) {
+        __m128i here = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i next = _mm_loadu_si128((const __m128i *)(const void *)(p + 1));
+        __m128i feeds = _mm_cmpeq_epi8(here, _mm_set1_epi8('\n'));
+        unsigned blank = mask_of(_mm_and_si128(feeds, _mm_cmpeq_epi8(next, _mm_set1_epi8('\n'))));
+        unsigned lines = mask_of(_mm_and_si128(feeds, _mm_cmpeq_epi8(next, _mm_set1_epi8('c'))));
+        if (blank) {
+            head->end = p + __builtin_ctz(blank) + 2;
+            lines &= (blank & (0u - blank)) - 1;
+        }
+        for (; lines; lines &= lines - 1)
+            ws_look(head, p + __builtin_ctz(lines) + 1, limit);
+    }
+    return p;
+}
+
+#else
+
+static inline const char *ws_head_steps(WsHead *head, const char *p, const char *limit) {
+    (void)head, (void)limit;
+    return p;
+}
+
+#endif
+
+/* Reads the header lines of a frame of ours, which lie in one piece: only bodies go out by reference. */
+static inline WsHead ws_stomp_head(const char *frame, const char *limit) {
+    WsHead head = {NULL, -1, 0};
+    const char *p = ws_head_steps(&head, frame, limit);
+    for (; head.end == NULL && p + 1 < limit; p++) {
+        if (p[0] == '\n' && p[1] == '\n')
+            head.end = p + 2;
+        else if (p[0] == '\n' && p[1] == 'c')
+            ws_look(&head, p + 1, limit);
+    }
+    return head;
 }
 
 /* Bytes up to and with the first NUL from `place` on; all there is if there is none. */
@@ -235,16 +294,17 @@ static inline size_t ws_to_nul(WsPlace place) {
 /* Bytes of the STOMP frame, or the heart-beat, at `place`. They are our own: well-formed, and complete. */
 static inline size_t ws_stomp_frame(const WsPlace *place) {
     const char *frame = (const char *)place->piece->iov_base + place->offset;
-    int64_t counted;
-    size_t head;
     WsPlace body = *place;
+    WsHead head;
+    size_t length;
     if (*frame == '\n')
         return 1;
-    head = ws_stomp_head(frame, (const char *)place->piece->iov_base + place->piece->iov_len, &counted);
-    if (counted >= 0)
-        return head + (size_t)counted + 1;
-    ws_step(&body, head, &frame);
-    return head + ws_to_nul(body);
+    head = ws_stomp_head(frame, (const char *)place->piece->iov_base + place->piece->iov_len);
+    length = (size_t)(head.end - frame);
+    if (head.counted >= 0)
+        return length + (size_t)head.counted + 1;
+    ws_step(&body, length, &frame);
+    return length + ws_to_nul(body);
 }
 
 /* WS_TEXT if the bytes are UTF-8, else WS_BINARY. A piece ends where a body begins or ends, so no character is cut. */
@@ -259,51 +319,58 @@ static inline int ws_opcode_of(WsPlace place, size_t length) {
     return WS_TEXT;
 }
 
+/* What was put into a stage. */
+typedef struct WsStaged {
+    size_t length;  /* bytes in the stage */
+    size_t payload; /* bytes of what was pending that are among them */
+    size_t left;    /* of the last frame, payload that is still to be staged */
+} WsStaged;
+
 /* Puts what is pending, behind `left` bytes of a frame whose header is sent already, into `stage` as WebSocket frames. */
-static size_t ws_stage(const OutBuf *out, size_t left, char *stage, size_t room) {
+static WsStaged ws_stage(const OutBuf *out, size_t left, char *stage, size_t room) {
     struct iovec pieces[MOST_PIECES];
+    WsStaged staged = {0, 0, left};
     WsPlace place;
     const char *part;
-    size_t staged = 0, here;
+    size_t here;
     place.piece = pieces;
     place.end = pieces + outbuf_pieces(out, pieces);
     place.offset = 0;
-    while (place.piece < place.end) {
-        if (left == 0) {
-            if (room - staged < WS_HEAD_MOST)
-                break;
-            left = ws_stomp_frame(&place);
-            staged += ws_put_head(stage + staged, ws_opcode_of(place, left), left);
+    while (place.piece < place.end && room - staged.length > WS_HEAD_MOST) {
+        if (staged.left == 0) {
+            staged.left = ws_stomp_frame(&place);
+            staged.length += ws_put_head(stage + staged.length, ws_opcode_of(place, staged.left), staged.left);
         }
-        here = ws_step(&place, left < room - staged ? left : room - staged, &part);
-        memcpy(stage + staged, part, here);
-        staged += here;
-        left -= here;
-        if (staged == room)
-            break;
+        here = room - staged.length;
+        here = ws_step(&place, staged.left < here ? staged.left : here, &part);
+        memcpy(stage + staged.length, part, here);
+        staged.length += here;
+        staged.payload += here;
+        staged.left -= here;
     }
     return staged;
 }
 
-/* How much of what was pending the first `*sent` staged bytes are; `*left` is brought up to date. A header is not cut:
- * `*sent` grows to its end. */
-static size_t ws_staged(const char *stage, size_t *sent, size_t *left) {
-    size_t at = 0, payload = 0, here, head;
-    while (at < *sent) {
-        if (*left == 0) {
-            unsigned length = (unsigned char)stage[at + 1];
-            head = length < 126 ? 2 : length == 126 ? 4 : 10;
-            *left = head == 2 ? length : (size_t)ws_big_endian((const uint8_t *)stage + at + 2, (unsigned)head - 2);
-            at += head;
-            if (at >= *sent)
-                *sent = at;
+/* The same of the first `sent` staged bytes, which began with `left` bytes of a frame. A header is not cut: `length` may
+ * be more than `sent`. */
+static WsStaged ws_sent(const char *stage, size_t sent, size_t left) {
+    WsStaged part = {0, 0, left};
+    size_t here;
+    while (part.length < sent) {
+        if (part.left == 0) {
+            const uint8_t *head = (const uint8_t *)stage + part.length;
+            unsigned size = head[1] < 126 ? 2 : head[1] == 126 ? 4 : 10;
+            part.left = size == 2 ? head[1] : (size_t)ws_big_endian(head + 2, size - 2);
+            part.length += size;
         }
-        here = *sent - at < *left ? *sent - at : *left;
-        at += here;
-        payload += here;
-        *left -= here;
+        here = sent < part.length ? 0 : sent - part.length;
+        if (here > part.left)
+            here = part.left;
+        part.length += here;
+        part.payload += here;
+        part.left -= here;
     }
-    return payload;
+    return part;
 }
 
 #endif

@@ -8,6 +8,11 @@ from fastbroker.core.session cimport Session
 from fastbroker.core.wire cimport Link, OutBuf, Text, Timer
 
 
+cdef enum:
+    PIECE = 16384       # given to the transport when the kernel is full
+    TLS_PIECE = 65536   # given to a transport that makes one system call of it
+
+
 cdef class Connection:
     cdef object transport
     cdef Session session
@@ -59,7 +64,7 @@ cdef class Connection:
     @cython.final
     cdef size_t _frames(self, const char *bytes, size_t length) except? 0
     @cython.final
-    cdef int _let_others(self) except -1
+    cdef int _has_read(self, size_t length) except -1
     @cython.final
     cdef int _said_all(self) except -1
     @cython.final

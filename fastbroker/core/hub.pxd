@@ -8,7 +8,7 @@ from fastbroker.core.wire cimport Link
 cdef enum:
     INPUT_SPACE = 262144    # of the read buffer that all connections share
     INPUT_FRONT = 65536     # room in front of it, for the start of a frame that the last read cut off
-    STAGE_SPACE = 131072    # of the buffer in which WebSocket frames are put together
+    STAGE_SPACE = 524288    # of the buffer in which WebSocket frames are put together
 
 
 @cython.final

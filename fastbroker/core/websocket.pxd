@@ -31,8 +31,12 @@ cdef extern from "csrc/wsframe.h" nogil:
     int ws_take(WsInput *input, char **bytes, const char *limit, char **payload)
     int ws_close_code_valid(unsigned code)
     size_t ws_put_head(char *to, int opcode, size_t length)
-    size_t ws_stage(const OutBuf *out, size_t left, char *stage, size_t room)
-    size_t ws_staged(const char *stage, size_t *sent, size_t *left)
+    struct WsStaged:
+        size_t length
+        size_t payload
+        size_t left
+    WsStaged ws_stage(const OutBuf *out, size_t left, char *stage, size_t room)
+    WsStaged ws_sent(const char *stage, size_t sent, size_t left)
 
 
 cdef class WebSocket(Connection):
@@ -64,7 +68,7 @@ cdef class WebSocket(Connection):
     @cython.final
     cdef bint _may_interrupt(self) noexcept
     @cython.final
-    cdef int _emit(self, size_t staged) except -1
+    cdef int _emit(self, WsStaged *staged) except -1
     @cython.final
     cdef int _put(self, bytes whole) except -1
     @cython.final
