@@ -70,7 +70,7 @@ cdef str peer_of(transport):
     peer = transport.get_extra_info("peername")
     if isinstance(peer, tuple):
         return f"[{peer[0]}]:{peer[1]}" if ":" in peer[0] else f"{peer[0]}:{peer[1]}"
-    return peer or "unix"
+    return peer or "unknown"    # it was reset before it was looked at
 
 
 cdef class Connection:

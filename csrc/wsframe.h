@@ -307,6 +307,13 @@ static inline size_t ws_stomp_frame(const WsPlace *place) {
     return length + ws_to_nul(body);
 }
 
+/* Bytes of the first STOMP frame that is pending, or 0. */
+static inline size_t ws_first_frame(const OutBuf *out) {
+    struct iovec pieces[MOST_PIECES];
+    WsPlace place = {pieces, pieces + outbuf_pieces(out, pieces), 0};
+    return place.piece == place.end ? 0 : ws_stomp_frame(&place);
+}
+
 /* WS_TEXT if the bytes are UTF-8, else WS_BINARY. A piece ends where a body begins or ends, so no character is cut. */
 static inline int ws_opcode_of(WsPlace place, size_t length) {
     const char *part;

@@ -4,9 +4,10 @@ import asyncio
 import ssl
 from typing import Protocol
 
-from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from fastbroker.address import Address
+from fastbroker.client import NotSpoken
 
 DEFAULT_PATH = "/ws"
 LONGEST = 128 * 2**20
@@ -63,7 +64,7 @@ class _WebSocketWriter:
             await asyncio.sleep(_POLL)
 
     def close(self) -> None:
-        self._transport.send_close()
+        self._transport.send_close(WSCloseCode.OK)  # the default is a code that nobody may send
         self._transport.disconnect()
 
 
@@ -89,5 +90,5 @@ async def connect(address: Address, context: ssl.SSLContext | None, reader: asyn
             use_aiofastnet=False,
         )
     except WSError as error:
-        raise ConnectionError(f"the server is no broker with WebSocket: {error}") from None
+        raise NotSpoken(f"there is a server, but no WebSocket of a broker: {error}") from None
     return _WebSocketWriter(transport)

@@ -1,27 +1,27 @@
-"""What is said in HTTP before there is a WebSocket: the upgrade, or why not, and a page for people who look in.
+"""What is said in HTTP before there is a WebSocket: the upgrade, or why not, and pages for people who look in.
 
-The compiled half collects a request and asks `Handshake.answer` once; nothing here is called for a message. The request
-is read and checked by picows, the rest of a connection is the core's.
+The compiled half collects a request and asks `Handshake.answer` once; nothing here is called for a message.
 """
 
-import secrets
-from collections.abc import Mapping
-from html import escape
+import base64
+import binascii
+import hashlib
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-import orjson
-from picows import WSUpgradeRequest, WSUpgradeResponse
-from picows.picows import _parse_http_request, _validate_upgrade_request  # type: ignore[attr-defined]
+from fastbroker import sockjs, web
+from fastbroker.origins import Origins
+from fastbroker.pages import Pages
+from fastbroker.status_page import status_page
+from fastbroker.web import Answer, Refusal, Request
 
 if TYPE_CHECKING:
     from fastbroker.config import WebSocket
 
+# The best comes first.
 SUBPROTOCOLS = ("v12.stomp", "v11.stomp", "v10.stomp")
-SOCKJS = "/sockjs"
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _LONGEST_METHOD = 16
+_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 # The reasons for which the core ends a connection that is no WebSocket yet.
 _REFUSALS = {
@@ -31,39 +31,23 @@ _REFUSALS = {
     "server busy": HTTPStatus.SERVICE_UNAVAILABLE,
     "server shutting down": HTTPStatus.SERVICE_UNAVAILABLE,
 }
-
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>fastbroker</title>
-<h1>fastbroker</h1>
-<p>{server} is running. STOMP over WebSocket is at <code>{url}</code>.</p>
-</html>
-"""
-
-
-class Answer(NamedTuple):
-    """What goes back for a request: bytes, whether a WebSocket follows them, and what the log says if none does."""
-
-    response: bytes
-    upgraded: bool
-    reason: str
-
-
-class Refusal(Exception):
-    """The request is answered with an HTTP status and a sentence that says why."""
-
-    def __init__(self, status: HTTPStatus, why: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(why)
-        self.status, self.why, self.headers = status, why, dict(headers or {})
+_NOT_HTTP = (
+    "not HTTP. WebSocket begins with an HTTP request. STOMP alone is spoken at tcp:// addresses of the broker, "
+    "TLS at wss:// and tls://."
+)
 
 
 class Handshake:
     """Answers the HTTP requests of ws:// and wss:// addresses."""
 
     def __init__(self, settings: "WebSocket", *, server: str) -> None:
+        """Read `websocket.pages`. Raises StartError."""
         self._settings = settings
         self._server = server
-        self._endpoints = {settings.path, *([f"{SOCKJS}/websocket"] if settings.sockjs else [])}
-        self._allowed = {_origin(allowed) for allowed in settings.allowed_origins if allowed != "*"}
+        self._sockjs = tuple({sockjs.BASE, settings.path.rstrip("/")}) if settings.sockjs else ()
+        self._endpoints = {settings.path, *(f"{base}/websocket" for base in self._sockjs)}
+        self._origins = Origins(settings.allowed_origins)
+        self._pages = Pages(settings.pages)
 
     def may_become_request(self, beginning: bytes) -> bool:
         """Whether bytes can be the beginning of a request: not TLS, and not STOMP without WebSocket."""
@@ -71,148 +55,76 @@ class Handshake:
         line, ends, _ = (rest + beginning[_LONGEST_METHOD:]).partition(b"\n")
         return method.isalpha() and method.isupper() and (not ends or line.endswith(b"\r"))
 
-    def answer(self, head: bytes, secure: bool) -> Answer:
-        """Answer a request, given without the blank line behind it."""
+    def answer(self, head: bytes, secure: bool, local: str) -> Answer:
+        """Answer a request, given without the blank line behind it, that came to our address `local`."""
         try:
-            request = _parse(head)
-            if _path(request) in self._endpoints:
-                return Answer(self._upgrade(request, secure), True, "")
-            return self._page(request, secure)
+            request = web.parse(head)
+            if request.path in self._endpoints:
+                return self._upgrade(request, secure, local)
+            if sockjs.is_session(request.path, self._sockjs):
+                return self._upgrade(request, secure, local)._replace(codec=sockjs.Codec())
+            answer = self._page(request, secure, local)
         except Refusal as refusal:
-            return Answer(_error(refusal), False, f"HTTP {refusal.status.value}: {refusal.why}")
+            answer = web.refused(refusal)
+        return answer._replace(body=b"") if head.startswith(b"HEAD ") else answer
 
     def refuse(self, reason: str) -> bytes:
         """Answer somebody whom the core ends the connection with before a request was complete."""
-        return _error(Refusal(_REFUSALS.get(reason, HTTPStatus.BAD_REQUEST), reason))
+        status = _REFUSALS.get(reason, HTTPStatus.BAD_REQUEST)
+        answer = web.refused(Refusal(status, _NOT_HTTP if reason == "not HTTP" else reason))
+        return answer.head + answer.body
 
     # ---- the upgrade ----
 
-    def _upgrade(self, request: WSUpgradeRequest, secure: bool) -> bytes:
-        headers = request.headers
+    def _upgrade(self, request: Request, secure: bool, local: str) -> Answer:
         if not _wants_websocket(request):
             raise Refusal(HTTPStatus.UPGRADE_REQUIRED, "This is a WebSocket endpoint.", {"Upgrade": "websocket"})
-        if headers.get("Sec-WebSocket-Version") != "13":
+        if request.only("sec-websocket-version") != "13":
             why = "Only version 13 of the WebSocket protocol is spoken here."
             raise Refusal(HTTPStatus.UPGRADE_REQUIRED, why, {"Sec-WebSocket-Version": "13", "Upgrade": "websocket"})
-        self._check_origin(request, secure)
-        # picows wants the one word; Firefox, for one, sends `keep-alive, Upgrade`.
-        headers["Connection"], headers["Upgrade"] = "upgrade", "websocket"
-        try:
-            accepted = _validate_upgrade_request(request)
-        except RuntimeError as error:
-            raise Refusal(HTTPStatus.BAD_REQUEST, str(error)) from None
-        response = WSUpgradeResponse.create_101_response({"Sec-WebSocket-Accept": accepted.decode()})
+        if request.version != "1.1" or request.method != "GET":
+            raise Refusal(HTTPStatus.BAD_REQUEST, "A WebSocket begins with GET and the HTTP version 1.1.")
+        if not self._origins.may_connect(request, secure=secure, local=local):
+            why = f"Pages of the origin {', '.join(request.all('origin'))} may not connect; "
+            raise Refusal(HTTPStatus.FORBIDDEN, f"{why}websocket.allowed_origins names those that may.")
+        headers = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Accept", _accept(request))]
         if chosen := _subprotocol(request):
-            response.headers["Sec-WebSocket-Protocol"] = chosen
-        return bytes(response.to_bytes())
-
-    def _check_origin(self, request: WSUpgradeRequest, secure: bool) -> None:
-        """Browsers say which page connects, and let every page try; who may is decided here. Programs say nothing."""
-        origins = request.headers.getall("Origin", [])
-        if not origins or (len(origins) == 1 and self._may_connect(origins[0], request, secure)):
-            return
-        why = f"Pages of the origin {origins[0]} may not connect; websocket.allowed_origins names those that may."
-        raise Refusal(HTTPStatus.FORBIDDEN, why)
-
-    def _may_connect(self, text: str, request: WSUpgradeRequest, secure: bool) -> bool:
-        if "*" in self._settings.allowed_origins:
-            return True
-        origin = _origin(text)
-        own = _origin(f"{'https' if secure else 'http'}://{request.headers.get('Host', '')}")
-        return origin is not None and (origin == own or origin in self._allowed)
+            headers.append(("Sec-WebSocket-Protocol", chosen))
+        return Answer(web.head_of(HTTPStatus.SWITCHING_PROTOCOLS, headers), True, "")
 
     # ---- pages ----
 
-    def _page(self, request: WSUpgradeRequest, secure: bool) -> Answer:
-        path = _path(request)
+    def _page(self, request: Request, secure: bool, local: str) -> Answer:
         if _wants_websocket(request):
             raise Refusal(HTTPStatus.NOT_FOUND, f"No WebSocket endpoint is here; it is at {self._settings.path}.")
-        if path == "/":
-            return _found("text/html; charset=utf-8", self._status_page(request, secure))
-        if self._settings.sockjs and path.rstrip("/") == SOCKJS:
-            return _found("text/plain; charset=utf-8", b"Welcome to SockJS!\n")
-        if self._settings.sockjs and path == f"{SOCKJS}/info":
-            return _found("application/json; charset=utf-8", _sockjs_info(), self._sharing(request, secure))
+        if request.path.rstrip("/") in self._sockjs and request.path != "/":
+            return sockjs.greeting()
+        if request.path in [f"{base}/info" for base in self._sockjs]:
+            return sockjs.info(request, shared=self._origins.may_connect(request, secure=secure, local=local))
+        if page := self._pages.answer(request):
+            return page
+        if request.path == "/":
+            return status_page(request, server=self._server, path=self._settings.path, secure=secure)
         raise Refusal(HTTPStatus.NOT_FOUND, f"Nothing is here; the WebSocket endpoint is {self._settings.path}.")
 
-    def _status_page(self, request: WSUpgradeRequest, secure: bool) -> bytes:
-        url = f"{'wss' if secure else 'ws'}://{request.headers.get('Host', '')}{self._settings.path}"
-        return _PAGE.format(server=escape(self._server), url=escape(url)).encode()
 
-    def _sharing(self, request: WSUpgradeRequest, secure: bool) -> dict[str, str]:
-        """The headers by which a browser lets a page of another origin read the answer."""
-        origin = request.headers.get("Origin", "")
-        if not origin or not self._may_connect(origin, request, secure):
-            return {"Vary": "Origin"}
-        return {"Vary": "Origin", "Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true"}
+def _wants_websocket(request: Request) -> bool:
+    upgrade = any(word.lower() == "websocket" for word in request.words("upgrade"))
+    return upgrade and any(word.lower() == "upgrade" for word in request.words("connection"))
 
 
-def _parse(head: bytes) -> WSUpgradeRequest:
-    method = head.partition(b" ")[0]
-    if method != b"GET":
-        raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET is answered here.", {"Allow": "GET"})
+def _accept(request: Request) -> str:
+    key = request.only("sec-websocket-key")
     try:
-        request: WSUpgradeRequest = _parse_http_request(head)
-    except RuntimeError as error:
-        raise Refusal(HTTPStatus.BAD_REQUEST, str(error)) from None
-    if len(request.headers.getall("Host", [])) != 1:
-        raise Refusal(HTTPStatus.BAD_REQUEST, "A request has one Host header.")
-    return request
+        nonce = base64.b64decode(key, validate=True)
+    except (binascii.Error, ValueError):
+        nonce = b""
+    if len(nonce) != 16:
+        raise Refusal(HTTPStatus.BAD_REQUEST, "The key, Sec-WebSocket-Key, is not 16 bytes in base64.")
+    return base64.b64encode(hashlib.sha1((key + _GUID).encode(), usedforsecurity=False).digest()).decode()
 
 
-def _path(request: WSUpgradeRequest) -> str:
-    return request.path.partition(b"?")[0].decode("ascii", "backslashreplace")
-
-
-def _words(request: WSUpgradeRequest, header: str) -> list[str]:
-    """The parts of a header that is a list, as it may be repeated."""
-    return [word.strip() for line in request.headers.getall(header, []) for word in line.split(",")]
-
-
-def _wants_websocket(request: WSUpgradeRequest) -> bool:
-    upgrade = any(word.lower() == "websocket" for word in _words(request, "Upgrade"))
-    return upgrade and any(word.lower() == "upgrade" for word in _words(request, "Connection"))
-
-
-def _subprotocol(request: WSUpgradeRequest) -> str:
-    """The first of those the client offers that is known: it names them in the order in which it likes them."""
-    return next((offered for offered in _words(request, "Sec-WebSocket-Protocol") if offered in SUBPROTOCOLS), "")
-
-
-def _origin(text: str) -> tuple[str, str, int] | None:
-    """An origin in a form that can be compared, or None for what is none, such as `null`."""
-    try:
-        parts = urlsplit(text)
-        port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
-    except ValueError:
-        return None
-    more = parts.path + parts.query + parts.fragment
-    if not parts.hostname or more or "@" in parts.netloc or any(map(str.isspace, text)):
-        return None
-    return parts.scheme, parts.hostname, port
-
-
-def _sockjs_info() -> bytes:
-    info = {"websocket": True, "origins": ["*:*"], "cookie_needed": False, "entropy": secrets.randbits(32)}
-    return orjson.dumps(info)
-
-
-def _found(content_type: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
-    response = WSUpgradeResponse.create_ok_response(body, {**_plain_headers(content_type), **(headers or {})})
-    return Answer(bytes(response.to_bytes()), False, "HTTP 200")
-
-
-def _error(refusal: Refusal) -> bytes:
-    headers = {**_plain_headers("text/plain; charset=utf-8"), **refusal.headers}
-    body = f"{refusal.status.value} {refusal.status.phrase}: {refusal.why}\n".encode("utf-8", "replace")
-    return bytes(WSUpgradeResponse.create_error_response(refusal.status, body, headers).to_bytes())
-
-
-def _plain_headers(content_type: str) -> dict[str, str]:
-    return {
-        "Content-Type": content_type,
-        "Connection": "close",
-        "Cache-Control": "no-store",
-        "Content-Security-Policy": "default-src 'none'",
-        "X-Content-Type-Options": "nosniff",
-    }
+def _subprotocol(request: Request) -> str:
+    """The best of those that the client offers; it says nothing of the STOMP version, which CONNECT settles."""
+    offered = request.words("sec-websocket-protocol")
+    return next((known for known in SUBPROTOCOLS if known in offered), "")

@@ -191,5 +191,11 @@ class WebSocketClient(Client):
         del self.pongs[: self.pongs.index(payload) + 1]
 
 
+class SecureWebSocketClient(WebSocketClient, TlsClient):
+    """The same over TLS."""
+
+    scheme = "wss"
+
+
 CLIENTS: dict[str, type[Client]] = {"tcp": Client, "ws": WebSocketClient, "tls": TlsClient, "unix": UnixClient}
 """Who speaks each transport."""

@@ -6,13 +6,27 @@ from typing import Any, Protocol, final
 
 from fastbroker.core.login import Login
 
+class Codec(Protocol):
+    """What wraps STOMP once more in messages of a WebSocket: a client's arrays of strings, STOMP frames of ours."""
+
+    @property
+    def opening(self) -> bytes:
+        """The first message."""
+    def decode(self, array: bytes, /) -> bytes:
+        """Unwrap an array; raises ValueError."""
+    def encode(self, frame: bytes, /) -> bytes:
+        """Wrap a frame."""
+    def closing(self, code: int, reason: str, /) -> bytes:
+        """The last message."""
+
 class Handshake(Protocol):
     """Who answers in HTTP before there is a WebSocket."""
 
     def may_become_request(self, beginning: bytes, /) -> bool:
         """Whether bytes can be the beginning of a request."""
-    def answer(self, head: bytes, secure: bool, /) -> tuple[bytes, bool, str]:
-        """Answer a request: the bytes of the response, whether a WebSocket follows, and the reason if none does."""
+    def answer(self, head: bytes, secure: bool, local: str, /) -> tuple[bytes, bool, str, bytes, Codec | None]:
+        """Answer a request that came to our address ``local``: the bytes of the response, whether a WebSocket follows,
+        the reason if none does, a body, which may be large, and what wraps the WebSocket's messages."""
     def refuse(self, reason: str, /) -> bytes:
         """Answer where there is no whole request: the core ends the connection for this reason."""
 

@@ -4,10 +4,12 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastbroker.core.connection cimport Connection
 from fastbroker.core.hub cimport Hub
+from fastbroker.core.sockjs cimport SockJs
 from fastbroker.core.wire cimport OutBuf
 
 cdef extern from "csrc/wsframe.h" nogil:
     enum:
+        WS_TEXT
         WS_CLOSE
         WS_PING
         WS_PONG
@@ -41,12 +43,16 @@ cdef extern from "csrc/wsframe.h" nogil:
 
 cdef class WebSocket(Connection):
     cdef WsInput input
+    cdef SockJs sockjs          # None for all who do not speak it
     cdef size_t left            # of a STOMP frame whose header has been sent
     cdef bytes pongs            # that are still to be sent, or None
+    cdef bytes page             # the body of an HTTP answer until all of it is sent, or None
+    cdef size_t page_sent
     cdef uint64_t controls_since
     cdef uint32_t controls      # control frames since then
     cdef int close_code         # that the peer has sent, or that says what it did wrong; 0: the session's reason says it
     cdef bint upgraded          # the handshake is over
+    cdef bint fin               # the peer has shut its side of the socket
     cdef bint deaf              # nothing more is taken: the peer has closed, or its frames cannot be told apart
 
     @cython.final
@@ -58,6 +64,8 @@ cdef class WebSocket(Connection):
     @cython.final
     cdef int _unwrap(self, size_t skipped, size_t length) except -1
     @cython.final
+    cdef int _take_payload(self, size_t length) except -1
+    @cython.final
     cdef int _on_control(self) except -1
     @cython.final
     cdef int _on_ping(self, bytes payload) except -1
@@ -68,11 +76,25 @@ cdef class WebSocket(Connection):
     @cython.final
     cdef bint _may_interrupt(self) noexcept
     @cython.final
-    cdef int _emit(self, WsStaged *staged) except -1
+    cdef int _emit(self, WsStaged staged) except -1
+    @cython.final
+    cdef int _write_wrapped(self) except -1
+    @cython.final
+    cdef int _put_pongs(self) except -1
+    @cython.final
+    cdef int _begin_page(self, bytes body) except -1
+    @cython.final
+    cdef int _put_page(self) except -1
     @cython.final
     cdef int _put(self, bytes whole) except -1
     @cython.final
+    cdef int _hand_over(self, bytes rest) except -1
+    @cython.final
     cdef size_t _send(self, const char *bytes, size_t length) except? 0
+    @cython.final
+    cdef int _shut_socket(self) except -1
+    @cython.final
+    cdef int _code_of(self, str reason) except -1
     @cython.final
     cdef int _put_close(self, int code) except -1
 

@@ -16,7 +16,7 @@ FLOORS = (
     ("frame", "parser", "trie"),
     ("message", "ledger", "subscription", "queue", "route", "transaction", "batch"),
     ("broker", "login", "session"),
-    ("tls", "connection", "websocket", "hub"),
+    ("tls", "connection", "sockjs", "websocket", "hub"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 

@@ -3,6 +3,7 @@
 That STOMP is the same over a WebSocket is shown by the protocol tests, which run over it too.
 """
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -25,6 +26,9 @@ from wire_ws import (
     packed,
     request,
 )
+
+from fastbroker.address import parse_target
+from fastbroker.client import connected
 
 CONNECT = frame("CONNECT", "accept-version:1.2", "host:x")
 KiB, MiB = 2**10, 2**20
@@ -75,13 +79,17 @@ def test_upgrade(open_ws):
     ("offered", "chosen"),
     [
         ("v12.stomp, v11.stomp, v10.stomp", "v12.stomp"),
-        ("v10.stomp,v11.stomp", "v10.stomp"),
+        ("v10.stomp,v11.stomp", "v11.stomp"),
+        ("v11.stomp, v12.stomp", "v12.stomp"),
+        ("v10.stomp", "v10.stomp"),
         ("mqtt, v11.stomp", "v11.stomp"),
         ("v13.stomp", None),
         ("V12.STOMP", None),
     ],
 )
-def test_first_known_subprotocol_is_taken(open_ws, offered, chosen):
+@pytest.mark.item(119)
+@pytest.mark.rule(2)
+def test_best_subprotocol_is_taken(open_ws, offered, chosen):
     client = open_ws(upgrade=request(Sec_WebSocket_Protocol=offered))
     lines = [line for line in client.response.split(b"\r\n") if line.startswith(b"Sec-WebSocket-Protocol: ")]
     assert lines == ([b"Sec-WebSocket-Protocol: " + chosen.encode()] if chosen else [])
@@ -111,7 +119,7 @@ def test_header_lists_as_browsers_write_them(talk_ws, connection, upgrade):
         (request(Content_Length="5"), 400, "body"),
         (request(Transfer_Encoding="chunked"), 400, "Transfer-Encoding"),
         (request().replace(b"HTTP/1.1", b"HTTP/1.0"), 400, "version"),
-        (request().replace(b"Upgrade: ", b"Up grade: "), 400, "name"),
+        (request().replace(b"Upgrade: ", b"Up grade: "), 400, "header line"),
         (request(X="a" * 17000), 431, "large"),
         (b"GET /ws HTTP/1.1\r\nX: " + b"a" * 17000, 431, "large"),
         (CONNECT, 400, "not HTTP"),
@@ -192,7 +200,7 @@ def get(broker, path, **headers):
     """A plain GET; the answer as it came."""
     with socket.create_connection(("127.0.0.1", broker.ports["ws"])) as sock:
         sock.settimeout(5)
-        sock.sendall(request(path, {"Host": "broker.example:1234"}, **headers))
+        sock.sendall(request(path, {"Host": "broker.localhost:1234"}, **headers))
         got = b""
         while data := sock.recv(10_000):
             got += data
@@ -202,7 +210,7 @@ def get(broker, path, **headers):
 def test_status_page(broker):
     response = get(broker, "/")
     assert status(response) == 200
-    assert "ws://broker.example:1234/ws" in body(response)
+    assert "ws://broker.localhost:1234/ws" in body(response)
 
 
 def test_status_page_repeats_no_markup(broker):
@@ -212,9 +220,9 @@ def test_status_page_repeats_no_markup(broker):
 
 
 def test_sockjs_info(broker):
-    response = get(broker, "/sockjs/info", Origin="http://broker.example:1234")
+    response = get(broker, "/sockjs/info", Origin="http://broker.localhost:1234")
     assert json.loads(body(response)).keys() == {"websocket", "origins", "cookie_needed", "entropy"}
-    assert b"Access-Control-Allow-Origin: http://broker.example:1234\r\n" in response
+    assert b"Access-Control-Allow-Origin: http://broker.localhost:1234\r\n" in response
 
 
 def test_sockjs_info_is_not_shared_with_strange_pages(broker):
@@ -242,10 +250,10 @@ def test_path_is_configurable(broker_with, talk_ws, open_ws):
 
 # ---- Origin (S8) ----
 
-HOST = "chat.example:8080"
+HOST = "chat.localhost:8080"
 
 
-@pytest.mark.parametrize("origin", ["", "http://chat.example:8080", "HTTP://Chat.Example:8080"])
+@pytest.mark.parametrize("origin", ["", "http://chat.localhost:8080", "HTTP://Chat.LocalHost:8080"])
 def test_own_pages_and_programs_may_connect(talk_ws, origin):
     talk_ws(upgrade=request(Host=HOST, Origin=origin))
 
@@ -254,23 +262,23 @@ def test_own_pages_and_programs_may_connect(talk_ws, origin):
     "origin",
     [
         "http://evil.example",
-        "http://chat.example",
-        "http://chat.example:80",
-        "https://chat.example:8080",
-        "http://chat.example:8080.evil.example",
-        "http://chat.example.evil:8080",
-        "http://evilchat.example:8080",
-        "http://a.chat.example:8080",
-        "http://chat.example:8080/",
-        "http://chat.example:8080@evil.example",
-        "http://evil@chat.example:8080",
-        "http://chat.example:x",
-        "http://chat.example:8080, http://evil.example",
+        "http://chat.localhost",
+        "http://chat.localhost:80",
+        "https://chat.localhost:8080",
+        "http://chat.localhost:8080.evil.example",
+        "http://chat.localhost.evil:8080",
+        "http://evil-localhost:8080",
+        "http://a.chat.localhost:8080",
+        "http://chat.localhost:8080/",
+        "http://chat.localhost:8080@evil.example",
+        "http://evil@chat.localhost:8080",
+        "http://chat.localhost:x",
+        "http://chat.localhost:8080, http://evil.example",
         "null",
         "file://",
         "*",
-        "chat.example:8080",
-        "http://chat.example\t:8080",
+        "chat.localhost:8080",
+        "http://chat.localhost\t:8080",
     ],
 )
 def test_strange_pages_may_not(open_ws, origin):
@@ -285,7 +293,7 @@ def test_refusal_names_the_key(open_ws):
 
 
 def test_two_origins_are_none(open_ws):
-    good = b"Origin: http://chat.example:8080\r\n"
+    good = b"Origin: http://chat.localhost:8080\r\n"
     sent = request(Host=HOST).replace(b"\r\nUpgrade", b"\r\n" + good + good + b"Upgrade", 1)
     assert status(open_ws(upgrade=sent).response) == 403
 
@@ -297,12 +305,12 @@ def test_two_origins_are_none(open_ws):
         ("https://chat.example:443", True),
         ("http://chat.example", False),
         ("https://chat.example:8443", False),
-        ("http://own.example:1", True),
+        ("http://own.localhost:1", True),
     ],
 )
 def test_allowed_origins(broker_with, open_ws, origin, may):
     broker = broker_with(websocket={"allowed_origins": ["https://chat.example"]})
-    response = open_ws(to=broker, upgrade=request(Host="own.example:1", Origin=origin)).response
+    response = open_ws(to=broker, upgrade=request(Host="own.localhost:1", Origin=origin)).response
     assert status(response) == (101 if may else 403)
 
 
@@ -616,6 +624,18 @@ def test_close_is_answered(talk_ws, broker, code, echo):
     broker.wait_disconnected(client, "^closed by client$")
 
 
+def test_our_own_client_closes_as_it_should(broker):
+    since = len(broker.log)
+
+    async def come_and_go():
+        async with connected(parse_target(f"ws://127.0.0.1:{broker.ports['ws']}/ws")):
+            pass
+
+    asyncio.run(come_and_go())
+    ended = broker.wait_log(lambda record: record["event"] == "disconnected", since=since)
+    assert ended["reason"] == "closed by client"
+
+
 def test_close_without_a_code(talk_ws):
     client = talk_ws()
     client.send_raw(packed("", CLOSE))
@@ -719,6 +739,22 @@ def test_slow_consumer_gets_everything(talk_ws, queue):
             client.expect_message(queue, content)
             client.send_raw(*([packed(f"{n}", PING)] if n % 10 == 0 else []))
         client.expect_pong(b"190")
+
+
+@pytest.mark.parametrize("size", [8_000_000, 8_600_000, 9_000_000])
+def test_pong_behind_a_message_that_was_in_its_way(broker_with, talk_ws, queue, size):
+    """Nothing more comes that could take it along."""
+    limits = {"max_frame": 16 * MiB, "outbound_soft": 16 * MiB, "outbound_hard": 64 * MiB}
+    broker = broker_with(limits=limits)
+    client, publisher = talk_ws(to=broker, receive_buffer=NARROW), talk_ws(to=broker)
+    client.subscribe(queue)
+    content = "x" * size
+    publisher.publish(queue, content)
+    eventually(lambda: not client.is_silent(), "the message is under way")
+    client.send_raw(packed("x", PING))
+    publisher.roundtrip()
+    client.expect_message(queue, content)
+    client.expect_pong(b"x")
 
 
 def test_publisher_waits_for_a_slow_subscriber(broker_with, talk_ws, topic):

@@ -1,0 +1,105 @@
+"""The files of `websocket.pages`, read once and then answered from memory: no request ever meets the file system."""
+
+import hashlib
+import mimetypes
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from fastbroker import web
+from fastbroker.errors import StartError
+from fastbroker.web import Answer, Request
+
+MOST = 16 * 2**20
+INDEX = "index.html"
+
+HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; "
+    "worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
+# What browsers must be told, whatever the machine's own list of types says.
+_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".map": "application/json",
+    ".mjs": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain",
+    ".wasm": "application/wasm",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+_TEXT = ("text/", "application/json", "application/manifest+json", "image/svg+xml")
+
+
+class Page(NamedTuple):
+    """A file."""
+
+    content: bytes
+    content_type: str
+    tag: str
+
+
+class Pages:
+    """What is there, by exact path."""
+
+    def __init__(self, directory: str) -> None:
+        """Read all files. Raises StartError."""
+        try:
+            self._pages = dict(_load(Path(directory).resolve())) if directory else {}
+        except OSError as error:
+            raise StartError(f"websocket.pages cannot be read: {error}") from None
+        for path in [path for path in self._pages if path.endswith(f"/{INDEX}")]:
+            self._pages[path.removesuffix(INDEX)] = self._pages[path]
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    def answer(self, request: Request) -> Answer | None:
+        """Answer a request for one of the files."""
+        page = self._pages.get(unquote(request.path))
+        if page is None:
+            return None
+        headers = {**HEADERS, "ETag": page.tag}
+        if page.tag in request.words("if-none-match"):
+            return web.unchanged(headers)
+        return web.found(page.content, page.content_type, headers)
+
+
+def _load(directory: Path) -> Iterator[tuple[str, Page]]:
+    room = MOST
+    for path in _files(directory):
+        room -= path.stat().st_size
+        if room < 0:
+            raise StartError(f"websocket.pages: the files in {directory} are larger than {MOST // 2**20} MiB together")
+        content = path.read_bytes()
+        tag = hashlib.sha256(content).hexdigest()[:32]
+        yield f"/{path.relative_to(directory).as_posix()}", Page(content, content_type(path), f'"{tag}"')
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    """Every file that is meant to be seen."""
+    for parent, names, files in os.walk(directory, onerror=_fail):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        for path in (Path(parent, name) for name in sorted(files) if not name.startswith(".")):
+            if not path.resolve().is_relative_to(directory):
+                raise StartError(f"websocket.pages: {path} is a link that leads out of {directory}")
+            if path.is_file():
+                yield path
+
+
+def _fail(error: OSError) -> None:
+    raise error
+
+
+def content_type(path: Path) -> str:
+    """What kind of file it is, by its name."""
+    found = _TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return f"{found}; charset=utf-8" if found.startswith(_TEXT) else found

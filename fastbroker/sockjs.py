@@ -1,0 +1,70 @@
+"""SockJS, as far as it goes over WebSocket: what its clients ask before they connect, and how they wrap messages.
+
+    <base>/info                            what the server can do
+    <base>/<server>/<session>/websocket    a WebSocket with messages in JSON: ["..."] from the client; o, a["..."] and
+                                           c[code,"reason"] from the server
+    <base>/websocket                       a WebSocket as it is
+
+`server` and `session` are chosen by the client and mean nothing here. The transports for browsers without WebSocket are
+not spoken.
+"""
+
+import codecs
+import secrets
+
+import orjson
+
+from fastbroker import web
+from fastbroker.web import Answer, Request
+
+BASE = "/sockjs"
+
+
+def is_session(path: str, bases: tuple[str, ...]) -> bool:
+    """Whether a client that wraps its messages connects there."""
+    base, *parts = path.rsplit("/", 3)
+    return base in bases and parts[2:] == ["websocket"] and all(part and "." not in part for part in parts[:2])
+
+
+def info(request: Request, *, shared: bool) -> Answer:
+    """Answer what the server can do. `shared`: the page that asks may read it."""
+    said = {"websocket": True, "origins": ["*:*"], "cookie_needed": False, "entropy": secrets.randbits(32)}
+    headers = {"Vary": "Origin"}
+    if shared and (page := request.only("origin")):
+        headers |= {"Access-Control-Allow-Origin": page, "Access-Control-Allow-Credentials": "true"}
+    return web.found(orjson.dumps(said), "application/json; charset=utf-8", headers)
+
+
+def greeting() -> Answer:
+    """Answer somebody who looks whether SockJS is here."""
+    return web.found(b"Welcome to SockJS!\n", "text/plain; charset=utf-8")
+
+
+def _question_marks(error: UnicodeError) -> tuple[str, int]:
+    """One for each byte, so that content-length stays right."""
+    assert isinstance(error, UnicodeDecodeError)
+    return "?" * (error.end - error.start), error.end
+
+
+codecs.register_error("fastbroker.question-marks", _question_marks)
+
+
+class Codec:
+    """SockJS has text alone: of a body that is no UTF-8, `?` takes the place of each byte that is none."""
+
+    opening = b"o"
+
+    def decode(self, array: bytes) -> bytes:
+        """Join the strings of an array. Raises ValueError."""
+        strings = orjson.loads(array)
+        if not isinstance(strings, list) or not all(isinstance(each, str) for each in strings):
+            raise ValueError("this is no array of strings")
+        return "".join(strings).encode()
+
+    def encode(self, frame: bytes) -> bytes:
+        """Wrap one frame."""
+        return b"a" + orjson.dumps([frame.decode("utf-8", "fastbroker.question-marks")])
+
+    def closing(self, code: int, reason: str) -> bytes:
+        """Say why nothing follows."""
+        return b"c" + orjson.dumps([code, reason])
