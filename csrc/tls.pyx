@@ -22,10 +22,14 @@ from ssl import MemoryBIO, SSLError, SSLWantReadError, SSLZeroReturnError
 cdef enum:
     READ_SPACE = 262144
     PORTION = 16384             # given to OpenSSL at a time: its buffers stay as large as they once were
-    LONGEST_HELLO = 65536       # a client's first bytes
-    HANDSHAKE = 22              # what the first of them is
+    RECORD_HEAD = 5             # of a record: what it is, version, length in two bytes
+    LONGEST_RECORD = 5 + 16384 + 256
+    LONGEST_HELLO = 32768       # what a client may say before we do
     TURNS = 8                   # handshakes that begin in one turn of the loop
-    MOST_UNTAKEN = 131072       # of what TLS itself has to say to a peer that does not read
+    MOST_OF_ITS_OWN = 65536     # of what TLS itself says to a peer that is told nothing else: 2,000 times new keys
+
+
+cdef bytes HANDSHAKE = b"\x16"      # what a client's first record is
 
 
 cdef class TlsAcceptor:
@@ -53,6 +57,7 @@ cdef class TlsAcceptor:
         cdef TlsTransport new = TlsTransport()
         new.acceptor = self
         new.peer = peer
+        new.left = b""
         return new
 
     cdef int _wait(self, TlsTransport waiting) except -1:
@@ -78,7 +83,7 @@ cdef class TlsAcceptor:
                 waiting = self.queue.popleft()
                 if not waiting.lost:
                     turns -= 1
-                    waiting._begin()
+                    waiting.begin()
         finally:
             self._schedule()
 
@@ -113,18 +118,15 @@ cdef class TlsTransport:
             if length == READ_SPACE:
                 self._let_others()
         elif self.ssl is not None:
-            self.incoming.write(received)
+            self.left = bytes(received)
             self._shake()
-        elif received[0] != HANDSHAKE or length > LONGEST_HELLO:
-            self._refuse("what was sent is no TLS")
         else:
-            self.first = bytes(received)
-            self.transport.pause_reading()
-            self.acceptor._wait(self)
+            self.left += bytes(received)
+            self._look()
 
     def eof_received(self):
         if self.protocol is None:
-            self._refuse("closed by client" if self.first is not None or self.ssl is not None else "nothing was sent")
+            self._refuse(self._how_it_ended())
             return False
         if not self.peer_ended:
             self._peer_has_ended()
@@ -141,42 +143,66 @@ cdef class TlsTransport:
     def connection_lost(self, exception):
         protocol, self.protocol = self.protocol, None
         if protocol is None and not self.lost:
-            self._refuse(f"connection lost: {exception}" if exception else "closed by client")
-        self.lost = True
+            self._refuse(self._how_it_ended())
+        self.lost = self.ended = True
         self._leave_handshake()
-        self.ssl = self.incoming = self.outgoing = self.first = None
+        self.ssl = self.incoming = self.outgoing = None
+        self.left = b""
         if protocol is not None:
             protocol.connection_lost(self.failure or exception)
 
     # ---- the handshake ----
 
-    cdef int _begin(self) except -1:
+    cdef int _look(self) except -1:
+        """Its turn may come when the first record is whole: who is slow takes nobody's place."""
+        cdef Py_ssize_t length = len(self.left), record = RECORD_HEAD
+        if length >= RECORD_HEAD:
+            record += int.from_bytes(self.left[RECORD_HEAD - 2:RECORD_HEAD], "big")
+        if self.left[:1] != HANDSHAKE or record > LONGEST_RECORD or length > LONGEST_HELLO:
+            return self._refuse("what was sent is no TLS")
+        if length >= record and length > RECORD_HEAD:
+            self.waiting = True
+            self.transport.pause_reading()
+            return self.acceptor._wait(self)
+        return 0
+
+    cdef int begin(self) except -1:
         """It is this client's turn. The time that it waited does not count."""
+        try:
+            return self._begin()
+        except BaseException:
+            self.abort()
+            raise
+
+    cdef int _begin(self) except -1:
+        self.waiting = False
         self.busy = True
         self.acceptor.busy += 1
         self.deadline.cancel()
         self.deadline = self.acceptor.loop.call_later(self.acceptor.timeout, self._too_slow)
         self.incoming, self.outgoing = MemoryBIO(), MemoryBIO()
         self.ssl = self.acceptor.context.wrap_bio(self.incoming, self.outgoing, server_side=True)
-        self.incoming.write(self.first)
-        self.first = None
         self.transport.resume_reading()
         return self._shake()
 
     cdef int _shake(self) except -1:
-        try:
-            self.ssl.do_handshake()
-        except SSLWantReadError:
-            return self._write(b"")
-        except (OSError, ValueError) as error:
-            self._write(b"")    # the alert that says why
-            return self._refuse(reason_of(error))
-        self.shaken = True
-        self._leave_handshake()
-        self._write(b"")        # the end of it, and tickets for the next
-        return self._arrive()
+        """As far as what has come reaches."""
+        while self.left and not self.shaken:
+            self.incoming.write(self.left[:PORTION])
+            self.left = self.left[PORTION:]
+            try:
+                self.ssl.do_handshake()
+                self.shaken = True
+            except SSLWantReadError:
+                pass
+            except (OSError, ValueError) as error:
+                self._send()    # the alert that says why
+                return self._refuse(reason_of(error))
+        self._send()            # at the end of it also tickets for the next
+        return self._arrive() if self.shaken else 0
 
     cdef int _arrive(self) except -1:
+        self._leave_handshake()
         try:
             protocol = self.acceptor.arrived(self)
         except Exception as error:
@@ -197,8 +223,11 @@ cdef class TlsTransport:
             self.acceptor._done()
         return 0
 
+    cdef str _how_it_ended(self):
+        return "closed by client" if self.left or self.ssl is not None else "nothing was sent"
+
     def _too_slow(self):
-        if self.first is None:
+        if not self.waiting:
             self._refuse("timed out")
 
     cdef int _refuse(self, str reason) except -1:
@@ -221,27 +250,30 @@ cdef class TlsTransport:
     cdef int _take(self, received) except -1:
         """Hands on what is in these bytes and in those before them, until the protocol wants no more for now."""
         cdef Py_ssize_t at = 0, filled = 1
+        if self.left:
+            received, self.left = self.left + bytes(received), b""
         while filled and not (self.paused or self._is_over()):
             filled = self._decrypt(received, &at)
             if filled:
                 self.protocol.buffer_updated(filled)
         if self._is_over():
             return 0
-        if self.failure is None and at < len(received):
-            self.incoming.write(received[at:])
-        elif self.failure is None and self.read_all and not self.paused and not self.peer_ended:
-            self._peer_has_ended()
+        if self.read_all:
+            if not self.paused and not self.peer_ended:
+                self._peer_has_ended()
+        elif self.failure is None and at < len(received):
+            self.left = bytes(received[at:])
         return self._answer()
 
     cdef bint _is_over(self) noexcept:
         return self.lost or self.ended or self.protocol is None
 
     cdef Py_ssize_t _decrypt(self, received, Py_ssize_t *at) except -1:
-        """As much as fits into what the protocol has room for."""
+        """As much as fits into what the protocol has room for; what is behind the peer's end is dropped."""
         cdef Py_ssize_t length = len(received), filled, next
         space = self.protocol.get_buffer(-1)
         filled = self._read(space, 0)
-        while at[0] < length and filled < len(space) and self.failure is None:
+        while at[0] < length and filled < len(space) and not self.read_all and self.failure is None:
             next = min(at[0] + PORTION, length)
             self.incoming.write(received[at[0]:next])
             at[0] = next
@@ -262,7 +294,7 @@ cdef class TlsTransport:
         except SSLZeroReturnError:
             self.read_all = True
         except (OSError, ValueError) as failure:
-            self.failure = failure
+            self.failure = ConnectionError(reason_of(failure))
         return filled
 
     cdef int _peer_has_ended(self) except -1:
@@ -279,10 +311,14 @@ cdef class TlsTransport:
         return 0
 
     def _go_on(self):
-        if not self.paused and self.protocol is not None:
-            self._take(b"")
-        if not self.paused and not self.lost:
-            self.transport.resume_reading()
+        try:
+            if not self.paused:
+                self._take(b"")
+            if not self.paused and not self.lost:
+                self.transport.resume_reading()
+        except BaseException:
+            self.abort()
+            raise
 
     # ---- output ----
 
@@ -291,20 +327,25 @@ cdef class TlsTransport:
             if data:
                 self.ssl.write(data)
         except (OSError, ValueError) as failure:
-            self.failure = failure
+            self.failure = ConnectionError(reason_of(failure))
+        self._send()
+        if self.failure is not None:
+            self.abort()
+        return 0
+
+    cdef int _send(self) except -1:
         if self.outgoing.pending:
             self.transport.write(self.outgoing.read())
-        if self.failure is not None:
-            self.transport.abort()
         return 0
 
     cdef int _answer(self) except -1:
         """What TLS itself has to say: new keys, alerts. After a failure that is the last."""
-        if self.outgoing is not None and (self.outgoing.pending or self.failure is not None):
+        if self.outgoing.pending or self.failure is not None:
+            self.of_its_own += self.outgoing.pending
             self._write(b"")
-            if self.transport.get_write_buffer_size() > MOST_UNTAKEN:
-                self.failure = ConnectionError("it asks for more than it takes")
-                self.transport.abort()
+            if self.of_its_own > MOST_OF_ITS_OWN:
+                self.failure = ConnectionError("new keys again and again")
+                self.abort()
         return 0
 
     cdef int _end(self) except -1:
@@ -314,14 +355,14 @@ cdef class TlsTransport:
                 self.ssl.unwrap()
             except (OSError, ValueError):
                 pass    # the peer has not ended yet, or is past being told
-            if self.outgoing.pending:
-                self.transport.write(self.outgoing.read())
+            self._send()
         return 0
 
     # ---- what the protocol calls ----
 
     def write(self, data):
-        if not self.ended and not self.lost:
+        if not self.ended:
+            self.of_its_own = 0
             self._write(data)
 
     def writelines(self, data):
@@ -368,4 +409,5 @@ cdef class TlsTransport:
         self.transport.close()
 
     def abort(self):
+        self.ended = True
         self.transport.abort()

@@ -108,7 +108,8 @@ def _host_and_port(text: str, parts: SplitResult) -> Address:
         raise ValueError(f"the host is missing in {text!r}; 127.0.0.1 is this machine, 0.0.0.0 is every IPv4 interface")
     more = parts.path.strip("/") + parts.query + parts.fragment
     if more or "@" in parts.netloc or any(map(str.isspace, text)):
-        raise ValueError(f"{text!r} holds more than a host and a port; write it as {_shape(text)}")
+        path = "; the path is the setting websocket.path" if parts.path and SCHEMES[parts.scheme].websocket else ""
+        raise ValueError(f"{text!r} holds more than a host and a port; write it as {_shape(text)}{path}")
     return Address(parts.scheme, host, SCHEMES[parts.scheme].port if port is None else port)
 
 

@@ -24,6 +24,11 @@ from fastbroker.core.tls import TlsAcceptor, TlsTransport
 from fastbroker.log import Log
 from fastbroker.tls import Contexts, client_certificate
 
+# A connection that was reset before it is accepted has no name any more, but what was sent on it can still be read.
+GONE = "unknown"
+# So it is with load balancers that look whether the broker is there.
+NOTHING = "nothing was sent"
+
 Factory = Callable[[], asyncio.BaseProtocol]
 # What makes the next step's protocol, for a peer that is known, or for "" when the transport tells.
 Next = Callable[[str], asyncio.BaseProtocol]
@@ -53,7 +58,8 @@ def peer_of(transport: Any) -> str:
     name = transport.get_extra_info("peername")
     if isinstance(name, tuple):
         return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
-    return unix_peer(transport.get_extra_info("socket"))
+    connection = transport.get_extra_info("socket")
+    return unix_peer(connection) if getattr(connection, "family", None) == socket.AF_UNIX else GONE
 
 
 def unix_peer(connection: Any) -> str:
@@ -93,13 +99,14 @@ class ProxyDoor(NamedTuple):
     then: Next
     arriving: Arriving
     failed: Callable[[str, str], None]
+    local: bool
     trusted: tuple[IPv4Network | IPv6Network, ...]
     timeout: float
 
     def trusts(self, peername: object) -> bool:
         """Whether this peer may speak for others. Who may open a Unix socket always may."""
-        if not isinstance(peername, tuple):
-            return True
+        if self.local or not isinstance(peername, tuple):
+            return self.local
         host = ip_address(peername[0].partition("%")[0])
         host = getattr(host, "ipv4_mapped", None) or host
         return any(host in network for network in self.trusted)
@@ -121,7 +128,9 @@ class ProxyArrival(asyncio.BufferedProtocol):
         """Turn away whoever may not speak for others."""
         self._transport = cast(asyncio.Transport, transport)
         self._peer = peer_of(transport)
-        if not self._door.trusts(transport.get_extra_info("peername")):
+        if self._peer == GONE:
+            self._turn_away(f"PROXY header: reset, {NOTHING}")
+        elif not self._door.trusts(transport.get_extra_info("peername")):
             self._turn_away("PROXY header: not from proxy_protocol.trusted")
         elif not self._door.arriving.enter():
             self._turn_away("server busy")
@@ -150,7 +159,7 @@ class ProxyArrival(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         """The peer went away: most of the time a load balancer that looks whether the broker is there."""
-        self._refuse("incomplete" if self._header else "nothing was sent")
+        self._refuse("incomplete" if self._header else NOTHING)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -206,7 +215,9 @@ class Arrivals:
         settings = self._config.proxy_protocol
         trusted = tuple(map(ip_network, settings.trusted))
         failed = partial(self._failed, address)
-        return ProxyDoor(self._hub.loop, then, self._arriving, failed, trusted, settings.header_timeout)
+        return ProxyDoor(
+            self._hub.loop, then, self._arriving, failed, address.is_local, trusted, settings.header_timeout
+        )
 
     def _plain(self, address: Address, peer: str) -> asyncio.BaseProtocol:
         make = self._hub.websocket if address.how.websocket else self._hub.connection
@@ -238,6 +249,5 @@ class Arrivals:
         self._failed(address, transport.peer or peer_of(transport), f"TLS handshake: {reason}")
 
     def _failed(self, address: Address, peer: str, reason: str) -> None:
-        # Load balancers look like this whether the broker is there.
-        level = "debug" if reason.endswith("nothing was sent") else "warning"
+        level = "debug" if reason.endswith(NOTHING) else "warning"
         self._log(level, "refused", peer=peer, listener=str(address), reason=reason)

@@ -1,6 +1,8 @@
 """Certificates to begin with: an authority for one certificate, whose key is thrown away."""
 
+import errno
 import os
+import re
 import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,9 +17,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 AUTHORITY, CERTIFICATE, KEY = "ca.pem", "certificate.pem", "key.pem"
 
 
+# Labels of letters, digits, hyphens and the underscores that some machines have; a * may be the first of them.
+_LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*", re.IGNORECASE)
+
+
 def default_hosts() -> list[str]:
     """This machine, as it is called from itself and from its neighbours."""
-    return list(dict.fromkeys(["localhost", "127.0.0.1", "::1", socket.gethostname()]))
+    own = socket.gethostname()
+    return list(dict.fromkeys(["localhost", "127.0.0.1", "::1", *([own] if _HOST.fullmatch(own) else [])]))
 
 
 def make(directory: Path, hosts: Sequence[str], days: int) -> None:
@@ -29,6 +37,9 @@ def make(directory: Path, hosts: Sequence[str], days: int) -> None:
     authority = _authority(authority_key, days)
     certificate = _certificate(authority, authority_key, key, hosts, days)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in (directory / name for name in (KEY, CERTIFICATE, AUTHORITY)):
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, "it is there already; name another directory", str(path))
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -91,7 +102,18 @@ def _host(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ip_address(host))
     except ValueError:
-        return x509.DNSName(host)
+        return x509.DNSName(_name(host))
+
+
+def _name(host: str) -> str:
+    """As it stands in certificates, and as clients ask for it."""
+    try:
+        name = host.encode("idna").decode()
+    except UnicodeError:
+        name = ""
+    if len(name) > 253 or not _HOST.fullmatch(name):
+        raise ValueError(f"{host!r} is no host name and no address")
+    return name
 
 
 def _may(*, certify: bool) -> x509.KeyUsage:

@@ -1,7 +1,10 @@
 """The command `fastbroker`: the broker, a check of its configuration; `cli_client.py` and `bench/` have the others."""
 
+import json
 import os
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -82,15 +85,21 @@ def check_config(file: str) -> None:
     """Check a configuration file, and print the settings that `serve -c FILE` would run with.
 
     Environment variables count, as they do for `serve`. If anything is wrong, all of it is listed and the exit status
-    is 1.
+    is 1. Certificates and `websocket.pages` are looked into, but nothing is bound.
     """
+    from fastbroker import address, tls
     from fastbroker.listeners import check
     from fastbroker.overlay import load
+    from fastbroker.pages import Pages
     from fastbroker.toml import as_toml
 
     try:
         config, origins = load(file, os.environ, {})
         check(config)
+        Pages(config.websocket.pages)
+        secure = any(address.parse(each).how.secure for each in config.listen)
+        for doubt in tls.load(config.tls).doubts if secure else ():
+            click.echo(f"Warning: {doubt}", err=True)
     except StartError as error:
         raise click.ClickException(_report(error)) from None
     click.echo(as_toml(config, origins), nl=False)
@@ -104,20 +113,40 @@ def certificate(directory: Path, hosts: tuple[str, ...], days: int) -> None:
     """Make a certificate for development: for this machine, or for the hosts that are named.
 
     DIR/certificate.pem and DIR/key.pem are for the broker, DIR/ca.pem for clients. Files that exist are left alone.
+    What is printed is a configuration with which the broker can be started.
     """
     from fastbroker import certificate as files
 
+    named = hosts or files.default_hosts()
     try:
-        files.make(directory, hosts or files.default_hosts(), days)
+        files.make(directory, named, days)
     except OSError as error:
         raise click.ClickException(f"cannot write {error.filename or directory}: {error.strerror}") from None
     except ValueError as error:
         raise click.ClickException(f"this cannot be certified: {error}") from None
-    where = directory.resolve()
-    click.echo(
-        f'# for the broker\n[tls]\ncertificate = "{where / files.CERTIFICATE}"\nkey = "{where / files.KEY}"\n\n'
-        f"# for clients\n# fastbroker subscribe --url tls://localhost --ca {where / files.AUTHORITY} /topic/hello"
-    )
+    click.echo(_how_to_use(directory.resolve(), named))
+
+
+def _how_to_use(directory: Path, hosts: Sequence[str]) -> str:
+    from fastbroker import certificate as files
+    from fastbroker.address import SCHEMES, Address
+
+    url = Address("tls", hosts[0].replace("*", "any"), SCHEMES["tls"].port)
+    return f"""\
+# A certificate for {", ".join(hosts)}. Save these lines as fastbroker.toml, then try:
+#   fastbroker serve -c fastbroker.toml
+#   fastbroker subscribe --url {url} --ca {shlex.quote(str(directory / files.AUTHORITY))} /topic/hello
+
+listen = [{_quoted(url)}]
+
+[tls]
+certificate = {_quoted(directory / files.CERTIFICATE)}
+key = {_quoted(directory / files.KEY)}"""
+
+
+def _quoted(value: object) -> str:
+    """As a string of TOML."""
+    return json.dumps(str(value), ensure_ascii=False)
 
 
 def _report(error: StartError) -> str:

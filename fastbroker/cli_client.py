@@ -43,14 +43,6 @@ def _parse_headers(_ctx: click.Context, _param: click.Parameter, texts: tuple[st
 
 _CLIENT_OPTIONS = (
     click.option(
-        "--passcode",
-        default="",
-        envvar="FASTBROKER_PASSCODE",
-        show_envvar=True,
-        help="Passcode. Other users of this machine can see the command line, but not the environment.",
-    ),
-    click.option("--login", default="", envvar="FASTBROKER_LOGIN", show_envvar=True, help="Login name."),
-    click.option(
         "--url",
         "address",
         metavar="URL",
@@ -59,7 +51,15 @@ _CLIENT_OPTIONS = (
         show_default=True,
         envvar="FASTBROKER_URL",
         show_envvar=True,
-        help="The broker's address: tcp://, tls://, ws:// or wss://host:port, unix:///path.",
+        help="The broker's address: tcp:// or tls://host:port, ws:// or wss://host:port/path, unix:///path.",
+    ),
+    click.option("--login", default="", envvar="FASTBROKER_LOGIN", show_envvar=True, help="Login name."),
+    click.option(
+        "--passcode",
+        default="",
+        envvar="FASTBROKER_PASSCODE",
+        show_envvar=True,
+        help="Passcode. Other users of this machine can see the command line, but not the environment.",
     ),
     click.option("--ca", metavar="FILE", help="Authorities that the broker's certificate may be from (tls, wss)."),
     click.option("--insecure", is_flag=True, help="Take any certificate. Whoever is in between can read and forge."),
@@ -78,7 +78,7 @@ _CLIENT_OPTIONS = (
 
 def client_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that both commands have: which broker, as whom, with which headers."""
-    return reduce(lambda decorated, option: option(decorated), _CLIENT_OPTIONS, command)
+    return reduce(lambda decorated, option: option(decorated), reversed(_CLIENT_OPTIONS), command)
 
 
 @click.command()

@@ -4,7 +4,9 @@ It reads when it is asked to, one frame after the other, so the broker's flow co
 """
 
 import asyncio
+import errno
 import itertools
+import os
 import re
 import socket
 import ssl
@@ -28,12 +30,28 @@ LONGEST = 64 * 2**20
 
 Headers = Iterable[tuple[str, str]]
 
+# What to do about OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID, _CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH.
+_TRUST_HINTS = {
+    9: "is the clock of this machine right?",
+    10: "the broker needs a new one",
+    62: "connect to a name that it is for",
+    64: "connect to a name that it is for",
+}
+
 _ESCAPES = {"\\": "\\\\", "\r": "\\r", "\n": "\\n", ":": "\\c"}
 _UNESCAPES = {escape: character for character, escape in _ESCAPES.items()}
 
 
 class StompError(Exception):
     """The broker said ERROR, spoke no STOMP, or went away."""
+
+
+class Ended(StompError):
+    """The broker closed the connection."""
+
+
+class NotSpoken(ConnectionError):
+    """There is a server, but it does not speak what the address says."""
 
 
 class Frame(NamedTuple):
@@ -59,10 +77,21 @@ async def read_frame(reader: asyncio.StreamReader) -> Frame:
     """Read the next frame, past heart-beats. Raises StompError when what comes is no frame."""
     try:
         return await _read_frame(reader)
-    except (asyncio.IncompleteReadError, ConnectionError):
-        raise StompError("the broker closed the connection") from None
+    except ssl.SSLError as error:
+        raise StompError(_ended_in_tls(error)) from None
+    except (asyncio.IncompleteReadError, OSError):
+        raise Ended("the broker closed the connection") from None
     except (ValueError, KeyError, asyncio.LimitOverrunError) as error:
         raise StompError(f"what came is no STOMP frame: {error}") from None
+
+
+def _ended_in_tls(error: ssl.SSLError) -> str:
+    """In TLS 1.3 a client learns only after its handshake what the broker thinks of its certificate."""
+    from fastbroker.tls import words
+
+    reason = words(error)
+    hint = "; --certificate names the one to show" if "certificate" in reason else ""
+    return f"the broker ended the connection: {reason}{hint}"
 
 
 async def _read_frame(reader: asyncio.StreamReader) -> Frame:
@@ -127,7 +156,10 @@ class Client:
         if login or passcode:
             headers += [("login", login), ("passcode", passcode)]
         await self._write(Frame("CONNECT", headers))
-        connected = await self._read()
+        try:
+            connected = await self._read()
+        except Ended:
+            raise Ended("the broker closed the connection at once; is this what is spoken at its address?") from None
         if connected.command != "CONNECTED" or connected.header("version") != "1.2":
             raise StompError(f"the broker answered CONNECT with {connected.command}, not with CONNECTED in version 1.2")
         self._start_beating(connected.header("heart-beat", "0,0"))
@@ -179,7 +211,7 @@ class Client:
     async def _write(self, frame: Frame) -> None:
         self._writer.write(encode(frame))
         # When the connection is gone, what the broker said last may still be there to read.
-        with suppress(ConnectionError):
+        with suppress(OSError):
             await self._writer.drain()
 
     async def _read(self) -> Frame:
@@ -220,12 +252,13 @@ class Trust(NamedTuple):
 
     def context(self) -> ssl.SSLContext:
         """What TLS needs. Raises StompError for a file that is not what it should be."""
+        from fastbroker.errors import StartError
         from fastbroker.tls import client_context
 
         try:
             return client_context(*self)
-        except (OSError, ValueError) as error:
-            raise StompError(f"cannot use the certificates: {error}") from None
+        except StartError as error:
+            raise StompError(str(error)) from None
 
 
 @asynccontextmanager
@@ -257,20 +290,31 @@ async def _open(address: Address, trust: Trust) -> Client:
     try:
         async with asyncio.timeout(TIMEOUT):
             return Client(reader, await _dial(address, context, reader))
-    except socket.gaierror as error:
-        raise StompError(f"cannot connect to {address}: {error.strerror}") from None
-    except ssl.SSLCertVerificationError as error:
-        raise StompError(
-            f"cannot connect to {address}: its certificate is not trusted: {error.verify_message}; --ca names the "
-            "authority that it is from, --insecure takes it as it is"
-        ) from None
-    except ssl.SSLError as error:
-        raise StompError(f"cannot connect to {address}: TLS failed: {error.reason or error}") from None
     except OSError as error:
-        raise StompError(
-            f"cannot connect to {address}; is the broker running? `fastbroker serve` starts one on this machine"
-            + (f" ({error})" if address.how.websocket and not error.errno else "")
-        ) from None
+        raise StompError(f"cannot connect to {address}{_reason(error)}") from None
+
+
+def _reason(error: OSError) -> str:
+    """Why a connection came to nothing, and what to do about it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        hint = _TRUST_HINTS.get(error.verify_code, "--ca names the authority that it is from")
+        reason = error.verify_message.rstrip(".")
+        return f": its certificate is not trusted: {reason}; {hint}; --insecure takes it as it is"
+    if isinstance(error, ssl.SSLError):
+        from fastbroker.tls import words
+
+        return f": TLS failed: {words(error)}; does the broker speak TLS at this address?"
+    if isinstance(error, socket.gaierror):
+        return f": {error.strerror}"
+    if isinstance(error, ConnectionResetError | ConnectionAbortedError):
+        return ": the connection was closed before it was established; is this what the broker speaks there?"
+    if isinstance(error, TimeoutError):
+        return f": no answer within {TIMEOUT:g} seconds"
+    if error.errno not in (None, errno.ECONNREFUSED, errno.ENOENT):
+        return f": {os.strerror(error.errno)}"
+    if isinstance(error, NotSpoken):
+        return f": {error}"
+    return "; is the broker running? `fastbroker serve` starts one on this machine"
 
 
 async def _dial(address: Address, context: ssl.SSLContext | None, reader: asyncio.StreamReader) -> "Writer":

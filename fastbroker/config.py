@@ -357,8 +357,19 @@ class WebSocket(Table, frozen=True):
     ] = ()
     sockjs: Annotated[
         bool,
-        Meta(description="Answer `/sockjs/info` and take WebSockets at `/sockjs/websocket`, as Spring does."),
+        Meta(
+            description="SockJS over WebSocket, as Spring has it, with `websocket.path` and `/sockjs` as base: "
+            "`<base>/info`, WebSockets with SockJS's framing, and `<base>/websocket` without."
+        ),
     ] = True
+    pages: Annotated[
+        str,
+        Meta(
+            description="Directory whose files are answered to GET, `index.html` at `/`, in the place of the status "
+            "page. They are read at start, 16 MiB together at most; names that begin with a dot are left out. "
+            "Empty is none."
+        ),
+    ] = ""
 
 
 class Config(Table, frozen=True):
@@ -452,7 +463,8 @@ def missing_for(written: address.Address, config: Config) -> Iterator[Conflict]:
     """Find the settings without which nothing can be served at an address."""
     tls = config.tls
     if written.how.secure and not tls.certificate:
-        yield f"{written} needs a certificate", {"tls.certificate": tls.certificate}
+        sentence = f"{written} needs a certificate; `fastbroker certificate DIR` makes one to try it"
+        yield sentence, {"tls.certificate": tls.certificate}
     if written.how.secure and tls.client_certificates != "none" and not tls.client_ca:
         keys = {"tls.client_certificates": tls.client_certificates, "tls.client_ca": tls.client_ca}
         yield f"{written} needs the authorities of client certificates", keys

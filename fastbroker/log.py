@@ -14,7 +14,7 @@ LONGEST = 256
 
 # Events with these reasons come in floods: each is logged once a second, with the number of events that stands for.
 # What stands behind a colon in a reason is not looked at.
-RATE_LIMITED = frozenset({"server busy", "TLS handshake", "PROXY header", "out of file descriptors"})
+RATE_LIMITED = frozenset({"server busy", "TLS handshake", "PROXY header", "out of file descriptors", "not raised"})
 WINDOW = 1.0
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -55,23 +55,25 @@ class Log:
     def __call__(self, level: str, event: str, /, **fields: Any) -> None:
         """Log an event; where its reason is rate limited, the first at once and the last at the end of the second."""
         reason = str(fields.get("reason")).partition(":")[0]
+        # Those that are not even written must not keep others back.
+        kind = f"{level} {reason}"
         if reason not in RATE_LIMITED:
             self._write(level, event, fields)
-        elif reason in self._held:
-            self._held[reason] = _Held(self._held[reason].events + 1, level, event, fields)
+        elif kind in self._held:
+            self._held[kind] = _Held(self._held[kind].events + 1, level, event, fields)
         else:
             self._write(level, event, fields)
-            self._hold(reason)
+            self._hold(kind)
 
-    def _hold(self, reason: str) -> None:
-        self._held[reason] = _Held(0, "", "", {})
-        self._later(WINDOW, self._release, reason)
+    def _hold(self, kind: str) -> None:
+        self._held[kind] = _Held(0, "", "", {})
+        self._later(WINDOW, self._release, kind)
 
-    def _release(self, reason: str) -> None:
-        held = self._held.pop(reason)
+    def _release(self, kind: str) -> None:
+        held = self._held.pop(kind)
         if held.events:
             self._write(held.level, held.event, {**held.fields, "events": held.events})
-            self._hold(reason)
+            self._hold(kind)
 
     def _write(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         # A reader of the log that went away must not take the broker with it.

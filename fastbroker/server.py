@@ -25,7 +25,7 @@ from fastbroker.core.hub import Hub
 from fastbroker.datadir import DataDir
 from fastbroker.errors import StartError
 from fastbroker.handshake import Handshake
-from fastbroker.listeners import Listener, adopt, open_listeners
+from fastbroker.listeners import BACKLOG, Listener, adopt, open_listeners
 from fastbroker.log import Log
 from fastbroker.systemd import Notifier, passed_sockets
 
@@ -33,6 +33,9 @@ DRAINED, CUT_SHORT = 0, 1
 
 # File descriptors that are not connections: listeners, logs, files, what the interpreter has open.
 RESERVED_DESCRIPTORS = 64
+OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
+# A broker that may have fewer connections than this says so: limits of open files are easily forgotten.
+FEW_CONNECTIONS = 1000
 # The most that macOS lets a process open when its hard limit says that there is none.
 OPEN_MAX = 10_240
 # Systems that know no limit of open files say some number that is no memory's size either.
@@ -52,12 +55,13 @@ async def _serve(config: Config) -> int:
     log = Log(config.log, sys.stderr, loop.call_later)
     systemd = Notifier(os.environ)
     loop.set_exception_handler(lambda _, context: log_exception(log, context))
+    sys.unraisablehook = partial(log_unraisable, log)
     with ExitStack() as held:
         data_dir = held.enter_context(DataDir(config.data_dir)) if config.data_dir else None
         listeners = _open(config, log, held)
-        contexts = tls.load(config.tls) if any(each.address.how.secure for each in listeners) else None
+        contexts = _load(config, log) if any(each.address.how.secure for each in listeners) else None
         signals = _catch_signals(loop)
-        arriving, most = _room(config, listeners)
+        arriving, most = _room(config, listeners, log)
         hub = _make_hub(loop, config, most, log)
         arrivals = Arrivals(hub, config, contexts, arriving, log)
         loop.add_signal_handler(signal.SIGUSR1, lambda: log("info", "census", **hub.stats()))
@@ -96,21 +100,31 @@ async def _start(
     loop: asyncio.AbstractEventLoop, listener: Listener, factory: Factory, config: Config
 ) -> asyncio.AbstractServer:
     if listener.socket.family == socket.AF_UNIX:
-        return await loop.create_unix_server(factory, sock=listener.socket, backlog=config.tcp.backlog)
+        # Whether the file is ours to remove only the listener knows. Older Pythons do not declare the argument.
+        keep_file: dict[str, Any] = {"cleanup_socket": False}
+        return await loop.create_unix_server(factory, sock=listener.socket, backlog=BACKLOG, **keep_file)
     return await loop.create_server(factory, sock=listener.socket, backlog=config.tcp.backlog)
 
 
-def _room(config: Config, listeners: list[Listener]) -> tuple[Arriving, int]:
+def _room(config: Config, listeners: list[Listener], log: Log) -> tuple[Arriving, int]:
     """How many may be on their way in, and how many connections there may be: together as many as descriptors."""
     descriptors = raise_descriptor_limit()
     arriving = 0
     if any(each.address.how.secure or each.address.proxied for each in listeners):
         arriving = min(config.limits.max_unauthenticated, max(descriptors - RESERVED_DESCRIPTORS, 4) // 4)
-    return Arriving(arriving), connection_limit(config.limits.max_connections, descriptors - arriving)
+    most = connection_limit(config.limits.max_connections, descriptors - arriving)
+    if most < FEW_CONNECTIONS and most != config.limits.max_connections:
+        log(
+            "warning",
+            "few connections are possible: raise the limit of open files",
+            files=descriptors,
+            connections=most,
+        )
+    return Arriving(arriving), most
 
 
 def _on_hangup(had_terminal: bool, reload: Callable[[], None], signals: asyncio.Queue[int]) -> None:
-    """SIGHUP says that the terminal is closed, in which case the broker ends; or somebody wants the files read again."""
+    """SIGHUP says that the terminal is closed, and then the broker ends; or that the files are to be read again."""
     if had_terminal and not has_terminal():
         signals.put_nowait(signal.SIGHUP)
     else:
@@ -121,8 +135,8 @@ def has_terminal() -> bool:
     """Whether there is a terminal that could be closed."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno in OUT_OF_FILES  # then it cannot be told
     return True
 
 
@@ -131,12 +145,19 @@ def _reload(config: Config, arrivals: Arrivals, contexts: tls.Contexts | None, s
     systemd.reloading()
     try:
         if contexts:
-            arrivals.use(tls.load(config.tls))
+            arrivals.use(_load(config, log))
     except StartError as error:
         log("error", "certificates not reloaded, the old ones are still used", error=str(error))
     else:
         log("info", "certificates reloaded" if contexts else "nothing to reload")
     systemd.ready()
+
+
+def _load(config: Config, log: Log) -> tls.Contexts:
+    contexts = tls.load(config.tls)
+    for doubt in contexts.doubts:
+        log("warning", doubt)
+    return contexts
 
 
 async def watch_descriptors(log: Log, pause: float = 1.0) -> None:
@@ -146,7 +167,7 @@ async def watch_descriptors(log: Log, pause: float = 1.0) -> None:
         try:
             os.close(os.dup(0))
         except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE):
+            if error.errno in OUT_OF_FILES:
                 reason = f"out of file descriptors: {error.strerror}"
                 log("error", "new connections are closed as they come", reason=reason)
 
@@ -222,7 +243,7 @@ async def _drain(hub: Hub, timeout: float, signals: asyncio.Queue[int], log: Log
         # The loop tells each of them that it has ended, and they say so in the log.
         await asyncio.sleep(_POLL)
     log("info", "stopped", aborted_connections=aborted)
-    return DRAINED if signals.empty() else CUT_SHORT
+    return CUT_SHORT if aborted and not signals.empty() else DRAINED
 
 
 def log_exception(log: Log, context: dict[str, Any]) -> None:
@@ -231,3 +252,9 @@ def log_exception(log: Log, context: dict[str, Any]) -> None:
     frames = traceback.extract_tb(error.__traceback__) if error else []
     where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
     log("error", "unhandled exception", message=context["message"], error=repr(error), where=where)
+
+
+def log_unraisable(log: Log, failure: Any) -> None:
+    """Log what Python could raise to nobody, such as a TLS client that asks for a name that is none, as one line."""
+    where = f"{failure.err_msg or 'Exception ignored in'} {failure.object!r}"
+    log("warning", "exception ignored", reason=f"not raised: {failure.exc_value!r}", where=where)

@@ -2,6 +2,8 @@
 
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastbroker.errors import StartError
@@ -15,6 +17,9 @@ LONGEST_IDENTITY = 256
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _VERIFY = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+# OpenSSL's reasons that say nothing to whoever has not met them before.
+_REASONS = {"KEY_VALUES_MISMATCH": "the key is not that of the certificate"}
+_NO_KEY = "private key, and no other file is named that does"
 _ALTERNATIVES = {"dns": "DNS", "email": "email", "uri": "URI"}
 
 
@@ -23,45 +28,84 @@ class Contexts(NamedTuple):
 
     stomp: ssl.SSLContext
     websocket: ssl.SSLContext
+    doubts: tuple[str, ...]
+    """Sentences about certificates that no client will take, though the broker can use them."""
 
 
 def load(settings: "Tls") -> Contexts:
     """Read all files. Raises StartError if anything is wrong with one of them."""
-    return Contexts(_load(settings, ()), _load(settings, ("http/1.1",)))
+    doubts: list[str] = []
+    return Contexts(_load(settings, (), doubts), _load(settings, ("http/1.1",), []), tuple(doubts))
 
 
-def _load(settings: "Tls", protocols: tuple[str, ...]) -> ssl.SSLContext:
-    context = _context(settings, settings.certificate, settings.key, protocols)
-    by_name = {
-        name.lower(): other
-        for host in settings.hosts
-        for other in [_context(settings, host.certificate, host.key, protocols)]
-        for name in host.names
-    }
+def _load(settings: "Tls", protocols: tuple[str, ...], doubts: list[str]) -> ssl.SSLContext:
+    by_name: dict[str, ssl.SSLContext] = {}
+    context = _context(settings, settings.certificate, settings.key, protocols, doubts)
+    for host in settings.hosts:
+        other = _context(settings, host.certificate, host.key, protocols, doubts)
+        by_name |= {name.lower(): other for name in host.names}
     if by_name:
         context.sni_callback = lambda connection, name, _: _choose(connection, name, by_name)
     return context
 
 
-def _context(settings: "Tls", certificate: str, key: str, protocols: tuple[str, ...]) -> ssl.SSLContext:
+def _context(
+    settings: "Tls", certificate: str, key: str, protocols: tuple[str, ...], doubts: list[str]
+) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[settings.min_version]
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
     if protocols:
         context.set_alpn_protocols(list(protocols))
+    _load_chain(context, certificate, key)
+    doubts += _doubts(context, certificate)
+    _ask_clients(context, settings)
+    return context
+
+
+def _load_chain(context: ssl.SSLContext, certificate: str, key: str | None) -> None:
     try:
+        _look_into(certificate, b"CERTIFICATE-----", "certificate in PEM format")
+        _look_into(key or certificate, b"PRIVATE KEY-----", "private key in PEM format" if key else _NO_KEY)
         context.load_cert_chain(certificate, key or None, password=_no_password)
     except (OSError, ValueError) as error:
         raise _unusable(" and ".join(filter(None, [certificate, key])), error) from None
-    _ask_clients(context, settings)
-    return context
+
+
+def _look_into(file: str, mark: bytes, what: str) -> None:
+    """Say which file it is and what it lacks; OpenSSL says `PEM lib`."""
+    try:
+        found = mark in Path(file).read_bytes()
+    except OSError as error:
+        raise _unusable(file, error) from None
+    if not found:
+        raise StartError(f"cannot use {file} for TLS: it holds no {what}")
+
+
+def _doubts(context: ssl.SSLContext, certificate: str) -> list[str]:
+    """What every client will say about a certificate, whatever authorities it trusts."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    try:
+        client.load_verify_locations(certificate)
+        ends = client.wrap_bio(up, down), context.wrap_bio(down, up, server_side=True)
+        for end in (*ends, ends[0]):
+            with suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+    except ssl.SSLError as error:
+        reason = getattr(error, "verify_message", None) or words(error)
+        return [f"clients will not take the certificate in {certificate}: {reason}"]
+    return []
 
 
 def _ask_clients(context: ssl.SSLContext, settings: "Tls") -> None:
     context.verify_mode = _VERIFY[settings.client_certificates]
     if context.verify_mode == ssl.CERT_NONE:
         return
+    _look_into(settings.client_ca, b"CERTIFICATE-----", "certificate in PEM format")
     try:
         context.load_verify_locations(settings.client_ca)
         if not context.get_ca_certs():
@@ -75,11 +119,13 @@ def _no_password() -> str:
 
 
 def _unusable(files: str, error: Exception) -> StartError:
-    if isinstance(error, ssl.SSLError):
-        reason = (error.reason or str(error)).replace("_", " ").lower()
-    else:
-        reason = getattr(error, "strerror", None) or str(error)
+    reason = words(error) if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None) or str(error)
     return StartError(f"cannot use {files} for TLS: {reason}")
+
+
+def words(error: ssl.SSLError) -> str:
+    """OpenSSL's reason, without its shouting."""
+    return _REASONS.get(error.reason, (error.reason or str(error)).replace("_", " ").lower())
 
 
 def _choose(connection: ssl.SSLObject, name: str | None, by_name: Mapping[str, ssl.SSLContext]) -> None:
@@ -117,11 +163,18 @@ def client_certificate(certificate: Mapping[str, Any] | None, settings: "Tls") -
 
 
 def client_context(ca: str | None, insecure: bool, certificate: str | None, key: str | None) -> ssl.SSLContext:
-    """What `send` and `subscribe` connect with. Raises OSError and ValueError."""
-    context = ssl.create_default_context(cafile=ca)
+    """What `send` and `subscribe` connect with. Raises StartError."""
+    if ca:
+        _look_into(ca, b"CERTIFICATE-----", "certificate in PEM format")
+    try:
+        context = ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        raise _unusable(str(ca), error) from None
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if certificate:
-        context.load_cert_chain(certificate, key, password=_no_password)
+        _load_chain(context, certificate, key)
+    elif key:
+        raise StartError(f"cannot use {key} for TLS: it is the key of which --certificate?")
     return context

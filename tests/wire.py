@@ -346,7 +346,8 @@ class Client:
     def expect_error(self, message: str, *, receipt: str = "", before: str = "") -> str:
         """Read an ERROR with this short message, then the end of the stream, and return the text of its body."""
         culprit = f"receipt-id:{receipt}\n" if receipt else ""
-        head = f"ERROR\n{before}message:{message}\n{culprit}content-type:text/plain;charset=utf-8\ncontent-length:<length>\n"
+        kind = "content-type:text/plain;charset=utf-8"
+        head = f"ERROR\n{before}message:{message}\n{culprit}{kind}\ncontent-length:<length>\n"
         got = self.expect(f"{head}\n<text>\0\n")
         assert int(got["length"]) == len(got["text"].encode())
         assert "Traceback" not in got["text"]

@@ -33,9 +33,11 @@ cdef class TlsTransport:
     cdef object incoming            # encrypted bytes on their way to OpenSSL
     cdef object outgoing            # and from it
     cdef object deadline            # of the handshake
-    cdef object first               # bytes that wait for their turn
+    cdef bytes left                 # what OpenSSL was not given yet
+    cdef Py_ssize_t of_its_own      # bytes that TLS has said since the protocol said something
     cdef object failure
     cdef bint counted               # as arriving
+    cdef bint waiting               # for its turn
     cdef bint busy                  # its handshake is one of those that are under way
     cdef bint shaken
     cdef bint paused                # by the protocol
@@ -44,11 +46,15 @@ cdef class TlsTransport:
     cdef bint ended                 # and so have we
     cdef bint lost
 
+    cdef int begin(self) except -1
+
     # inside
+    cdef int _look(self) except -1
     cdef int _begin(self) except -1
     cdef int _shake(self) except -1
     cdef int _arrive(self) except -1
     cdef int _leave_handshake(self) except -1
+    cdef str _how_it_ended(self)
     cdef int _refuse(self, str reason) except -1
     cdef int _take(self, object received) except -1
     cdef bint _is_over(self) noexcept
@@ -57,5 +63,6 @@ cdef class TlsTransport:
     cdef int _peer_has_ended(self) except -1
     cdef int _let_others(self) except -1
     cdef int _write(self, object data) except -1
+    cdef int _send(self) except -1
     cdef int _answer(self) except -1
     cdef int _end(self) except -1

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Protocol, final
 
-class Arriving(Protocol):
+class _Arriving(Protocol):
     """Counts connections that have no protocol yet."""
 
     def enter(self) -> bool:
@@ -24,7 +24,7 @@ class TlsAcceptor:
         loop: asyncio.AbstractEventLoop,
         context: ssl.SSLContext,
         *,
-        arriving: Arriving,
+        arriving: _Arriving,
         arrived: Callable[[TlsTransport], asyncio.BaseProtocol],
         failed: Callable[[TlsTransport, str], None],
         timeout: float,

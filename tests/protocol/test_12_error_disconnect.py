@@ -1,7 +1,6 @@
 """B12: ERROR, DISCONNECT, and the end of a connection."""
 
 import re
-import socket
 import time
 
 import pytest
@@ -109,7 +108,6 @@ def test_receipt_of_disconnect_arrives_although_more_input_follows(talk, version
 
 @pytest.mark.item(117)
 @pytest.mark.parametrize("last", [frame("NONSENSE"), frame("DISCONNECT", "receipt:bye")])
-@pytest.mark.over("tcp", "unix", "ws")  # Python's TLS sends nothing after the broker's close_notify
 def test_closed_connections_linger_for_a_short_time_only(talk, broker_with, last):
     broker = broker_with(limits={"linger": 0.2})
     client = talk(to=broker)

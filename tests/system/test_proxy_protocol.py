@@ -1,14 +1,17 @@
 """The PROXY protocol: golden headers, every cut of them, and those who may not send any."""
 
+import shutil
+import signal
 import socket
 import ssl
 import struct
+import subprocess
 import time
 from contextlib import ExitStack
 
 import pytest
 from served import CONNECT, Authority, Served, dial, ended, greet
-from wire import DEADLINE
+from wire import DEADLINE, eventually
 
 SIGNATURE = bytes.fromhex("0d0a0d0a000d0a515549540a")
 V4 = socket.inet_aton("203.0.113.7") + socket.inet_aton("192.0.2.1") + struct.pack("!HH", 51234, 61613)
@@ -203,6 +206,27 @@ def test_who_is_no_load_balancer_may_not_say_who_it_is(tmp_path):
         assert record["peer"] == "{}:{}".format(*client.getsockname())
 
 
+def test_who_is_gone_already_is_nobody_to_trust(tmp_path):
+    """A connection that was reset before it is accepted has no name any more, but what it sent can be read."""
+    tables = {
+        "listen": ["tcp://127.0.0.1:0?proxy_protocol"],
+        "auth": {"allow_anonymous": True},
+        "proxy_protocol": {"trusted": ["127.0.0.1"]},
+        "log": {"level": "debug"},
+    }
+    broker = Served(tmp_path, tables)
+    with ExitStack() as stack:
+        stack.callback(broker.stop)
+        broker.process.send_signal(signal.SIGSTOP)
+        client = stack.enter_context(dial(broker.port("tcp")))
+        client.sendall(GOLDEN["v1 TCP4"][0] + CONNECT + b"SEND\ndestination:/queue/a\n\n\0")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        broker.process.send_signal(signal.SIGCONT)
+        assert broker.refusal("PROXY header: reset, nothing was sent")["level"] == "debug"
+        assert broker.census()["queues"] == 0
+
+
 def test_a_unix_socket_trusts_whoever_may_open_it(tmp_path):
     path = tmp_path / "s.sock"
     broker = Served(tmp_path, {"listen": [f"unix://{path}?proxy_protocol"], "auth": {"allow_anonymous": True}})
@@ -214,3 +238,62 @@ def test_a_unix_socket_trusts_whoever_may_open_it(tmp_path):
         greet(client)
         client.close()
         assert peer_of_the_next_end(broker, 0) == "203.0.113.7:51234"
+
+
+HAPROXY = """
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+listen v1
+  bind 127.0.0.1:{first}
+  server broker 127.0.0.1:{tcp} send-proxy
+listen v2
+  bind 127.0.0.1:{second}
+  server broker 127.0.0.1:{tcp} send-proxy-v2 check inter 50ms
+listen tls
+  bind 127.0.0.1:{third}
+  server broker 127.0.0.1:{tls} send-proxy-v2
+"""
+
+
+@pytest.fixture
+def haproxy(broker, tmp_path):
+    """A load balancer that nobody here has written: its ports with version 1, version 2, and TLS behind version 2."""
+    program = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+    if not program:
+        pytest.skip("haproxy is not installed")
+    with ExitStack() as stack:
+        free = [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(3)]
+    ports = dict(zip(("first", "second", "third"), free, strict=True))
+    (tmp_path / "haproxy.cfg").write_text(HAPROXY.format(tcp=broker.port("tcp"), tls=broker.port("tls"), **ports))
+    process = subprocess.Popen([program, "-db", "-f", str(tmp_path / "haproxy.cfg")], stderr=subprocess.DEVNULL)
+    try:
+        eventually(lambda: all(map(listens, free)), "haproxy listens")
+        yield free
+    finally:
+        process.terminate()
+        process.wait(DEADLINE)
+
+
+def listens(port):
+    try:
+        dial(port).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_behind_haproxy(haproxy, broker):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    for port in haproxy:
+        since = len(broker.log)
+        with context.wrap_socket(dial(port)) if port == haproxy[2] else dial(port) as client:
+            own = "{}:{}".format(*client.getsockname())
+            greet(client)
+        broker.wait_log(
+            lambda record, own=own: record["event"] == "disconnected" and record["peer"] == own, since=since
+        )
+    assert not [record for record in broker.log if record.get("peer") == "unknown" and record["level"] != "debug"]

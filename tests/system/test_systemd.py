@@ -167,7 +167,7 @@ def test_what_systemd_is_told(tmp_path, abstract):
         assert told() == "READY=1"
         broker.process.terminate()
         assert told() == "STOPPING=1"
-        broker.stop()
+        assert broker.process.wait(2 * DEADLINE) == 0
 
 
 def test_without_systemd_nothing_is_asked_for(tmp_path):

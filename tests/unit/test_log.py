@@ -145,6 +145,17 @@ def test_a_flood_is_one_line_a_second_with_a_count(reason):
     assert [line["number"] for line in objects(stream)] == [0, 99, 100, 101]
 
 
+def test_what_is_not_written_keeps_nothing_back():
+    """A load balancer that looks whether the broker is there must not hide who is refused."""
+    log, stream, clock = logged()
+    for _ in range(3):
+        log("debug", "refused", reason="PROXY header: nothing was sent")
+        log("warning", "refused", reason="PROXY header: malformed")
+    log("debug", "refused", reason="PROXY header: nothing was sent")
+    clock.tick()
+    assert [(line["level"], line.get("events")) for line in objects(stream)] == [("warning", None), ("warning", 2)]
+
+
 def test_disconnects_are_never_left_out():
     log, stream, _ = logged()
     for _ in range(100):

@@ -3,6 +3,7 @@
 import contextlib
 import ssl
 import stat
+import tomllib
 
 import pytest
 from click.testing import CliRunner
@@ -69,7 +70,10 @@ def made(tmp_path):
 
 def test_a_certificate_for_development(made):
     directory, output = made
-    assert f'certificate = "{directory}/certificate.pem"' in output
+    printed = tomllib.loads(output)
+    assert printed["listen"] == ["tls://broker.example:61614"]
+    assert printed["tls"] == {"certificate": f"{directory}/certificate.pem", "key": f"{directory}/key.pem"}
+    assert f"--ca {directory}/ca.pem" in output
     assert stat.S_IMODE((directory / "key.pem").stat().st_mode) == 0o600
     assert sorted(path.name for path in directory.iterdir()) == ["ca.pem", "certificate.pem", "key.pem"]
     contexts = tls.load(config.Tls(certificate=f"{directory}/certificate.pem", key=f"{directory}/key.pem"))
@@ -101,15 +105,30 @@ def test_what_is_there_is_not_overwritten(made):
     before = (directory / "key.pem").read_bytes()
     result = CliRunner().invoke(main, ["certificate", str(directory)])
     assert result.exit_code == 1
-    assert f"cannot write {directory}/key.pem: File exists" in result.output
+    assert f"cannot write {directory}/key.pem: it is there already" in result.output
     assert (directory / "key.pem").read_bytes() == before
 
 
-@pytest.mark.parametrize("host", ["żółw.example", ""])
+def test_nothing_is_made_when_not_all_of_it_can_be(made):
+    directory, _ = made
+    (directory / "key.pem").unlink()
+    assert CliRunner().invoke(main, ["certificate", str(directory)]).exit_code == 1
+    assert not (directory / "key.pem").exists()
+
+
+def test_names_as_people_write_them(tmp_path):
+    result = CliRunner().invoke(main, ["certificate", str(tmp_path), "--host", "żółw.example", "--host", "*.b.example"])
+    assert result.exit_code == 0, result.output
+    contexts = tls.load(config.Tls(certificate=f"{tmp_path}/certificate.pem", key=f"{tmp_path}/key.pem"))
+    for host in ("żółw.example", "a.b.example"):
+        assert speak(contexts.stomp, f"{tmp_path}/ca.pem", host)
+
+
+@pytest.mark.parametrize("host", ["", "my host", "tls://broker.example", "broker.example:61614", "a..b", "x" * 64])
 def test_hosts_that_are_none(tmp_path, host):
     result = CliRunner().invoke(main, ["certificate", str(tmp_path / "made"), "--host", host])
     assert result.exit_code == 1
-    assert "this cannot be certified" in result.output
+    assert f"this cannot be certified: {host!r} is no host name and no address" in result.output
     assert not (tmp_path / "made").exists()
 
 
