@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bench import markdown
-from bench.peers import BROKER, PEERS, RELAY
+from bench.peers import BROKER, EVERY, OWN, RELAY
 from bench.record import Record, better, with_unit
-from bench.scenarios import ALL, Outcome, Row, rows
+from bench.scenarios import ALL, Row, rows
 from bench.turns import unfit
 from fastbroker.bench.metrics import METRICS, Spread, spread
 from fastbroker.bench.result import Result
@@ -16,6 +16,9 @@ from fastbroker.bench.scenarios import Scenario
 # What a scenario's name is written as: it leads to all of its numbers.
 Link = Callable[[str], str]
 
+VERDICTS = {True: "met", False: "**not met**", None: "?"}
+# The relay is no broker, and the others are ours.
+NO_RIVALS = {peer.name for peer in (BROKER, RELAY, *OWN)}
 LATENCY = ("latency_p50_us", "latency_p90_us", "latency_p99_us", "latency_p99_9_us", "latency_max_us")
 # What every scenario tells, as far as it has it.
 ALWAYS = ("sends_per_s", "deliveries_per_s", "operations_per_s", "receipts_per_s")
@@ -24,7 +27,7 @@ COSTS = ("server_cpu_us_per_message", "server_cpu", "server_memory_peak", "gener
 
 def losses(record: Record, link: Link) -> Iterator[str]:
     """Every number in which another broker is better than ours; the relay is none."""
-    others = [name for name in measured_servers(record) if name not in (BROKER.name, RELAY.name)]
+    others = [name for name in measured_servers(record) if name not in NO_RIVALS]
     for scenario in scenarios(record):
         ours = record.runs(scenario.name, BROKER.name)
         for metric in scenario.measures if ours else ():
@@ -64,7 +67,7 @@ def why_not(record: Record, scenario: str, server: str) -> str:
         return "fails"
     if runs:
         return ""
-    meaningless = any(unfit(ALL[scenario], peer) for peer in PEERS if peer.name == server)
+    meaningless = any(unfit(ALL[scenario], peer) for peer in EVERY if peer.name == server)
     return "–" if meaningless else "not measured"
 
 
@@ -167,15 +170,13 @@ def invalid(record: Record, link: Link) -> Iterator[str]:
 def goals(record: Record) -> str:
     """What was to be reached, and what was."""
     lines = [
-        [f"`{row.scenario}`, {METRICS[row.metric].title}", row.in_words(outcome.goal), *_reached(outcome, row)]
+        [
+            f"`{row.scenario}`, {METRICS[row.metric].title}",
+            row.in_words(outcome.goal),
+            row.reached(outcome),
+            VERDICTS[outcome.met],
+        ]
         for row in rows(record)
         for outcome in row.outcomes(record)
     ]
     return markdown.words(["", "goal", "reached", ""], lines)
-
-
-def _reached(outcome: Outcome, row: Row) -> list[str]:
-    if outcome.value is None:
-        return ["nothing to compare", "?"]
-    value = f"{outcome.value:.2f} ×" if outcome.goal.against else with_unit(row.metric, outcome.value)
-    return [value, "met" if outcome.met else "**not met**"]

@@ -34,6 +34,13 @@ COLOURS = {
     "apollo": "#3a6ea5",
     "coilmq": "#7aa95c",
     "gostomp": "#38a3c9",
+    # The same over something else than TCP: another shade.
+    "fastbroker-unix": "#780000",
+    "fastbroker-ws": "#e5383b",
+    "fastbroker-tls": "#f28482",
+    "fastbroker-wss": "#f7b2ad",
+    "rabbitmq-ws": "#f3b23e",
+    "rabbitmq-tls": "#f6cf86",
 }
 OTHER = "#555555"
 INK, PALE = "#222222", "#dddddd"

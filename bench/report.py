@@ -16,10 +16,13 @@ from bench.markdown import ROOT
 from bench.peers import BROKER, RELAY
 from bench.plots import Form
 from bench.record import Participant, Record, load
-from bench.scenarios import ALL, Row
+from bench.scenarios import ALL, Row, with_goals
 from fastbroker.bench import metrics
 from fastbroker.bench.result import Machine, UnknownFormat
 
+GOALS, COMPARISON, TRANSPORTS = "Goals", "Comparison", "TCP, Unix sockets, WebSocket, TLS"
+# By set.
+HEADINGS = {"goals": GOALS, "transports": TRANSPORTS}
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 LEGEND = (
     "Each cell: the median of the runs, and below it the lowest and the highest. **Bold**: the best broker of the line."
@@ -112,10 +115,10 @@ def _lacks(peer: Participant) -> str:
 
 
 def _compared(record: Record, images: Path, number: int) -> Iterator[str]:
-    yield f"## {number}. {'Goals' if _goals(record) else 'Comparison'}"
-    if _goals(record):
+    yield f"## {number}. {_kind(record)}"
+    if with_goals(record):
         yield comparison.goals(record)
-    else:
+    if _kind(record) != GOALS:
         throughput, latency = f"throughput-{number}.png", f"latency-{number}.png"
         if draw_throughput(record, images / throughput, THROUGHPUT):
             yield markdown.image("Messages per second of each broker", f"{images.name}/{throughput}")
@@ -130,8 +133,8 @@ def _link(number: int) -> Callable[[str], str]:
     return lambda scenario: f"[{scenario}](#{number}-{scenario})"
 
 
-def _goals(record: Record) -> bool:
-    return record.plan is not None and record.plan.name == "goals"
+def _kind(record: Record) -> str:
+    return HEADINGS.get(record.plan.name if record.plan else "", COMPARISON)
 
 
 def _losses(compared: Sequence[Record]) -> Iterator[str]:
@@ -184,7 +187,7 @@ def _written(spread: metrics.Spread, form: Form) -> str:
 
 
 def _details(record: Record, number: int) -> Iterator[str]:
-    yield f"## {number}. Every number of the {'goals' if _goals(record) else 'comparison'}"
+    yield f"## {number}. {_kind(record)}: every number"
     for scenario in comparison.scenarios(record):
         yield f"### {number}. {scenario.name}"
         yield f"{scenario.title[0].upper()}{scenario.title[1:]}{_load(record, scenario.name)}."
@@ -198,23 +201,30 @@ def _load(record: Record, scenario: str) -> str:
 
 
 def front(records: Sequence[Record], out: Path, readme: Path) -> str:
-    """What the README shows: of all records the one with most servers."""
-    record = max(records, key=lambda each: len(comparison.measured_servers(each)))
+    """What the README shows: of all records the one with most servers, and below it what is around STOMP."""
+    around = [record for record in records if _kind(record) == TRANSPORTS]
+    brokers = [record for record in records if record not in around] or records
+    record = max(brokers, key=lambda each: len(comparison.measured_servers(each)))
     images = out.parent / "images"
     draw_throughput(record, images / "front.png", FRONT)
     beside = Path(os.path.relpath(out.parent, readme.parent)).as_posix()
+    return "\n\n".join(
+        (
+            markdown.image("Messages per second of each broker", f"{beside}/images/front.png"),
+            _front_table(record),
+            _small_print(record, f"{beside}/{out.name}"),
+            *(f"Over other transports, measured in a run of their own:\n\n{_front_table(each)}" for each in around),
+        )
+    )
+
+
+def _front_table(record: Record) -> str:
     shown = [column for column in COLUMNS if column[1] in record.scenarios()]
     lines = [
         [_emphasised(server), *[_short(record, Row(scenario, metric), server) for _, scenario, metric in shown]]
         for server in comparison.measured_servers(record)
     ]
-    return "\n\n".join(
-        (
-            markdown.image("Messages per second of each broker", f"{beside}/images/front.png"),
-            markdown.table(["", *[heading for heading, _, _ in shown]], lines),
-            _small_print(record, f"{beside}/{out.name}"),
-        )
-    )
+    return markdown.table(["", *[heading for heading, _, _ in shown]], lines)
 
 
 def _emphasised(server: str) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from bench.peers import PEERS, Peer, named
+from bench.peers import EVERY, Peer, named
 from bench.record import DEFAULT_DIRECTORY, Participant, Plan, Record, load
 from bench.scenarios import ALL, SETS, chosen
-from bench.table import render
+from bench.table import goals, render
 from bench.turns import SLOW_START, measure, turns
 from fastbroker.bench.cores import last_core
 from fastbroker.bench.machine import in_words, machine
@@ -28,7 +28,7 @@ PIPED_WIDTH = 180  # a table in a file need not be folded to the 80 columns assu
     "--set", "set_name", type=click.Choice(list(SETS)), default="goals", show_default=True, help="Which runs."
 )
 @click.option("--only", multiple=True, type=click.Choice(list(ALL)), metavar="SCENARIO", help="Only this scenario.")
-@click.option("--peers", multiple=True, type=click.Choice([p.name for p in PEERS]), help="Only this server.")
+@click.option("--peers", multiple=True, type=click.Choice([p.name for p in EVERY]), help="Only this server.")
 @click.option("--seconds", default=3.0, show_default=True, help="Measured time of one run.")
 @click.option("--repeat", default=3, show_default=True, type=click.IntRange(1), help="Runs of each.")
 @click.option("--one-core", is_flag=True, help="Hold every server to one core.")
@@ -46,8 +46,9 @@ def main(
 ) -> None:
     """Measure servers in alternation and print one table. The exit status is 1 if anything failed.
 
-    The set `goals` has what the broker must reach beside a relay and nats-server, `compare` what shows how brokers
-    differ, `all` every scenario. --resume takes all settings from the file.
+    The set `goals` has what the broker must reach beside a relay and nats-server, `transports` the broker over
+    WebSocket, TLS and Unix sockets beside RabbitMQ, `compare` what shows how brokers differ, `all` every scenario.
+    --resume takes all settings from the file.
     """
     names = only or SETS[set_name].scenarios
     asked = in_order(peers or [peer.name for peer in SETS[set_name].peers])
@@ -62,7 +63,7 @@ def main(
 
 def in_order(names: Sequence[str]) -> tuple[str, ...]:
     """The servers as they always stand."""
-    return tuple(peer.name for peer in PEERS if peer.name in names)
+    return tuple(peer.name for peer in EVERY if peer.name in names)
 
 
 def new_record(plan: Plan) -> Record:
@@ -130,6 +131,8 @@ def show(record: Record) -> None:
     if not console.is_terminal:
         console = Console(width=PIPED_WIDTH, highlight=False)
     console.print(render(record, ""))
+    for goal in goals(record):
+        console.print(goal)
     for failure in record.failures():
         console.print(f"fails: {' '.join(failure.split())}", style="red", markup=False)
     for peer in missing(record.peers):

@@ -7,7 +7,19 @@ from dataclasses import dataclass
 
 import msgspec
 
-from bench.peers import BROKER, NATS, PEERS, RELAY, Peer
+from bench.peers import (
+    BROKER,
+    NATS,
+    OWN,
+    PEERS,
+    RABBITMQ,
+    RABBITMQ_TLS,
+    RABBITMQ_WS,
+    RELAY,
+    TLS,
+    WS,
+    Peer,
+)
 from bench.record import Plan, Record, with_unit
 from fastbroker.bench.scenarios import FLOOD, SCENARIOS, Scenario
 from fastbroker.bench.series import in_order
@@ -25,6 +37,8 @@ class Goal:
     bound: float
     against: str = ""
     at_most: bool = False
+    of: str = BROKER.name
+    """The broker, over TCP unless it says so."""
 
     def met(self, value: float) -> bool:
         """Whether a value, or a ratio, is on the right side of the bound."""
@@ -58,16 +72,19 @@ class Row:
 
     def in_words(self, goal: Goal) -> str:
         """One of its goals."""
-        sign = "≤" if goal.at_most else "≥"
-        return (
-            f"{sign} {goal.bound:g} × {goal.against}"
-            if goal.against
-            else f"{sign} {with_unit(self.metric, goal.bound)}"
-        )
+        who = "" if goal.of == BROKER.name else f"{goal.of} "
+        bound = f"{goal.bound:g} × {goal.against}" if goal.against else with_unit(self.metric, goal.bound)
+        return f"{who}{'≤' if goal.at_most else '≥'} {bound}"
+
+    def reached(self, outcome: Outcome) -> str:
+        """What became of one of its goals."""
+        if outcome.value is None:
+            return "nothing to compare"
+        return f"{outcome.value:.2f} ×" if outcome.goal.against else with_unit(self.metric, outcome.value)
 
     def _compared(self, record: Record, goal: Goal) -> float | None:
-        ours = record.runs(self.scenario, BROKER.name).median(self.metric)
-        return ratio(record, self, goal.against) if goal.against else ours
+        ours = record.runs(self.scenario, goal.of).median(self.metric)
+        return ratio(record, self, goal.against, goal.of) if goal.against else ours
 
 
 @dataclass(frozen=True)
@@ -77,11 +94,13 @@ class Set:
     name: str
     scenarios: tuple[str, ...]
     peers: tuple[Peer, ...] = PEERS
+    rows: tuple[Row, ...] = ()
+    """Those with goals, if it has any; without them each scenario has one with its headline."""
 
 
-def ratio(record: Record, row: Row, peer: str) -> float | None:
+def ratio(record: Record, row: Row, peer: str, of: str = BROKER.name) -> float | None:
     """The broker's median over another server's."""
-    ours = record.runs(row.scenario, BROKER.name).median(row.metric)
+    ours = record.runs(row.scenario, of).median(row.metric)
     theirs = record.runs(row.scenario, peer).median(row.metric)
     return ours / theirs if ours is not None and theirs else None
 
@@ -115,6 +134,23 @@ GOALS = (
     Row("idle", "server_memory_per_connection", (Goal(4096, at_most=True),)),
 )
 
+# The table of what is around STOMP.
+KIB = 1024
+TRANSPORTS = (
+    Row("flood-1-1", "deliveries_per_s", (Goal(0.6, BROKER.name, of=WS.name), Goal(0.35, BROKER.name, of=TLS.name))),
+    Row("fan-out-100", "deliveries_per_s"),
+    Row("queue-client-individual", "deliveries_per_s"),
+    Row("body-16k", "deliveries_per_s"),
+    Row("ping", "latency_p50_us"),
+    Row("ping", "latency_p99_us"),
+    Row("connect-rate", "operations_per_s"),
+    Row(
+        "idle-1k",
+        "server_memory_per_connection",
+        (Goal(24 * KIB, at_most=True, of=WS.name), Goal(40 * KIB, at_most=True, of=TLS.name)),
+    ),
+)
+
 # Where brokers are compared, so many deliveries are under way at most (of KiB, if bodies are larger). Some take in all
 # they are offered and deliver it long after: they would be measured by how fast they can be filled.
 UNDER_WAY, FEWEST = 50_000, 1_000
@@ -139,14 +175,19 @@ COMPARED = (
 )
 
 
-def _set(name: str, scenarios: Iterable[str], peers: tuple[Peer, ...] = PEERS) -> Set:
-    return Set(name, tuple(scenarios), peers)
+def _set(name: str, scenarios: Iterable[str]) -> Set:
+    return Set(name, tuple(scenarios))
+
+
+def _set_with_goals(name: str, rows: tuple[Row, ...], peers: tuple[Peer, ...]) -> Set:
+    return Set(name, tuple(dict.fromkeys(row.scenario for row in rows)), peers, rows)
 
 
 SETS = {
     each.name: each
     for each in (
-        _set("goals", dict.fromkeys(row.scenario for row in GOALS), (BROKER, RELAY, NATS)),
+        _set_with_goals("goals", GOALS, (BROKER, RELAY, NATS)),
+        _set_with_goals("transports", TRANSPORTS, (BROKER, *OWN, RABBITMQ, RABBITMQ_WS, RABBITMQ_TLS)),
         _set("compare", COMPARED),
         _set("all", ALL),
     )
@@ -169,8 +210,13 @@ def bounded(scenario: Scenario) -> Scenario:
     return scenario.with_load(window=max(window, 1))
 
 
+def with_goals(record: Record) -> tuple[Row, ...]:
+    """The lines of the set that was measured, if it has goals."""
+    return SETS[record.plan.name].rows if record.plan and record.plan.name in SETS else ()
+
+
 def rows(record: Record) -> list[Row]:
     """The lines of the table of a record: those with goals for the goals, else the headline of each scenario."""
-    if record.plan and record.plan.name == "goals":
-        return [row for row in GOALS if row.scenario in record.scenarios()]
+    if goals := with_goals(record):
+        return [row for row in goals if row.scenario in record.scenarios()]
     return [Row(name, ALL[name].measures[0]) for name in record.scenarios() if name in ALL]

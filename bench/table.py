@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE
 from rich.table import Table
@@ -10,9 +10,13 @@ from rich.text import Text
 
 from bench.peers import BROKER, NATS, RELAY
 from bench.record import Record
-from bench.scenarios import Outcome, Row, ratio, rows
+from bench.scenarios import Row, ratio, rows
 from fastbroker.bench.metrics import METRICS
 
+CPU = "CPU µs"
+# What stands beside goals: the broker against a server, and its own cost.
+MEASURES = {"of relay": RELAY.name, "× nats": NATS.name, CPU: BROKER.name}
+STYLES = {True: ("green", "met"), False: ("red", "not met"), None: ("yellow", "?")}
 NOTES = (
     "The median, and below it the lowest and highest of the runs. CPU is the broker's, for each delivery.\n"
     "relay: a C program that copies bytes and parses nothing, the limit of this machine.\n"
@@ -25,22 +29,20 @@ def render(record: Record, title: str) -> Table:
     lines = rows(record)
     servers = [name for name in record.servers() if any(record.runs(row.scenario, name) for row in lines)]
     with_goals = any(row.goals for row in lines)
+    measures = [heading for heading, name in MEASURES.items() if with_goals and name in servers]
     table = Table(title=title, box=SIMPLE, caption=NOTES, caption_justify="left")
-    table.add_column("", overflow="fold")
-    for heading in (*servers, *(("of relay", "× nats", "CPU µs") if with_goals else ())):
+    table.add_column("", min_width=max(len(row.scenario) for row in lines) if lines else 0)
+    for heading in (*servers, *measures):
         table.add_column(heading, justify="right", no_wrap=True)
-    if with_goals:
-        table.add_column("goals", overflow="fold")
     for row in lines:
-        table.add_row(*_cells(record, row, servers, with_goals))
+        table.add_row(*_cells(record, row, servers), *(_measured(record, row, each) for each in measures))
     return table
 
 
-def _cells(record: Record, row: Row, servers: Sequence[str], with_goals: bool) -> list[str | Text]:
+def _cells(record: Record, row: Row, servers: Sequence[str]) -> list[str | Text]:
     metric = METRICS[row.metric]
     title = f"{row.scenario}\n" + ", ".join(filter(None, (metric.title, metric.unit)))
-    measured = [_cell(record, row, server) for server in servers]
-    return [title, *measured, *(_compared(record, row) if with_goals else ())]
+    return [title, *(_cell(record, row, server) for server in servers)]
 
 
 def _cell(record: Record, row: Row, server: str) -> str | Text:
@@ -55,21 +57,18 @@ def _cell(record: Record, row: Row, server: str) -> str | Text:
     return f"{median}{runs.marks(row.metric)}\n{low}–{high}"
 
 
-def _compared(record: Record, row: Row) -> list[str | Text]:
-    cpu = record.runs(row.scenario, BROKER.name).median("server_cpu_us_per_message")
-    return [
-        _written(ratio(record, row, RELAY.name)),
-        _written(ratio(record, row, NATS.name)),
-        "-" if cpu is None else f"{cpu:.3f}",
-        Text("\n").join(_outcome(outcome, row) for outcome in row.outcomes(record)),
-    ]
+def _measured(record: Record, row: Row, heading: str) -> str:
+    if heading == CPU:
+        cpu = record.runs(row.scenario, BROKER.name).median("server_cpu_us_per_message")
+        return "-" if cpu is None else f"{cpu:.3f}"
+    compared = ratio(record, row, MEASURES[heading])
+    return "-" if compared is None else f"{compared:.2f}"
 
 
-def _written(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _outcome(outcome: Outcome, row: Row) -> Text:
-    styles = {True: ("green", "met"), False: ("red", "not met"), None: ("yellow", "?")}
-    style, word = styles[outcome.met]
-    return Text(f"{row.in_words(outcome.goal)}: {word}", style=style)
+def goals(record: Record) -> Iterator[Text]:
+    """A line for each goal: what was to be reached, and what was."""
+    for row in rows(record):
+        for outcome in row.outcomes(record):
+            style, word = STYLES[outcome.met]
+            wanted = f"{row.scenario}, {METRICS[row.metric].title}: {row.in_words(outcome.goal)}"
+            yield Text(f"{wanted}: {row.reached(outcome)}, {word}", style=style)

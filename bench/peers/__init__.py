@@ -23,14 +23,22 @@ __all__ = [
     "ARTEMIS",
     "BROKER",
     "COILMQ",
+    "EVERY",
     "GENERATOR_CORE",
     "GOSTOMP",
     "NATS",
+    "OWN",
     "PEERS",
     "RABBITMQ",
+    "RABBITMQ_TLS",
+    "RABBITMQ_WS",
     "RELAY",
     "ROOT",
     "SERVER_CORE",
+    "TLS",
+    "UNIX",
+    "WS",
+    "WSS",
     "Peer",
     "PeerFailed",
     "Server",
@@ -49,10 +57,16 @@ COILMQ: Peer = CoilMQ()
 GOSTOMP: Peer = GoStomp()
 PEERS = (BROKER, RELAY, NATS, RABBITMQ, ACTIVEMQ, ARTEMIS, APOLLO, COILMQ, GOSTOMP)
 
+# The same over something else than TCP.
+UNIX, WS, TLS, WSS = OWN = (Broker("unix"), Broker("ws"), Broker("tls"), Broker("wss"))
+RABBITMQ_WS, RABBITMQ_TLS = RabbitMQ("ws"), RabbitMQ("tls")
+_WITH = {BROKER: OWN, RABBITMQ: (RABBITMQ_WS, RABBITMQ_TLS)}
+EVERY = tuple(each for peer in PEERS for each in (peer, *_WITH.get(peer, ())))
+
 
 def named(name: str) -> Peer:
     """The peer of that name."""
-    for peer in PEERS:
+    for peer in EVERY:
         if peer.name == name:
             return peer
-    raise KeyError(f"there is no peer {name!r}; there are {', '.join(peer.name for peer in PEERS)}")
+    raise KeyError(f"there is no peer {name!r}; there are {', '.join(peer.name for peer in EVERY)}")

@@ -22,14 +22,19 @@ class Downloaded(Peer):
     """A server that this repository does not contain."""
 
     @property
+    def package(self) -> str:
+        """What is installed; several peers may be the same program."""
+        return self.name
+
+    @property
     def place(self) -> Path:
         """Where it is installed."""
-        return PLACE / self.name
+        return PLACE / self.package
 
     @property
     def failure(self) -> Path:
         """Why it could not be installed is written here."""
-        return PLACE / f"{self.name}.failed"
+        return PLACE / f"{self.package}.failed"
 
     def needs(self) -> str:
         """What this machine lacks for it to be installed or run; empty if nothing."""
@@ -56,7 +61,7 @@ class Downloaded(Peer):
             return ""
         if self.failure.exists():
             return self.failure.read_text()
-        return f"not installed; `python -m bench.peers.install {self.name}` does it"
+        return f"not installed; `python -m bench.peers.install {self.package}` does it"
 
     def install(self) -> None:
         """Fetches it, unless it is there. What is only half there is never used."""

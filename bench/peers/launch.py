@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import psutil
 
@@ -33,6 +34,8 @@ class Launch:
 
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    reached: Mapping[str, Any] = field(default_factory=dict)
+    """What of the target only this start knows: fields and their values."""
 
 
 def on_core(number: int) -> tuple[str, ...]:

@@ -9,15 +9,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench import programs
+from bench.peers import certificates
 from bench.peers.launch import Launch
 from bench.peers.peer import ROOT, Feature, Peer, first_version, output_of
+from fastbroker.bench.load import SchemeName
+from fastbroker.bench.secure import SECURE
 
 
 class Broker(Peer):
-    """fastbroker, with its defaults, as `fastbroker serve` starts it."""
+    """fastbroker, with its defaults, as `fastbroker serve` starts it, at one address."""
 
-    name = "fastbroker"
     lacks: Mapping[Feature, str] = {"persistence": "it has no journal yet"}
+
+    def __init__(self, scheme: SchemeName = "tcp") -> None:
+        """Over TCP it is the one that others are compared with."""
+        self.name = "fastbroker" if scheme == "tcp" else f"fastbroker-{scheme}"
+        self._scheme = scheme
 
     def missing(self) -> str:
         """Never: it is what the repository is."""
@@ -33,11 +40,24 @@ class Broker(Peer):
 
     def launch(self, directory: Path, port: int) -> Launch:
         """With its defaults."""
-        listen = ("--listen", f"tcp://127.0.0.1:{port}")
-        command = [sys.executable, "-m", "fastbroker", "serve", *listen]
+        where = directory / f"socket-{port}" if self._scheme == "unix" else f"127.0.0.1:{port}"
+        settings, reached = self._secured(directory)
+        listen = ("--listen", f"{self._scheme}://{where}")
+        command = [sys.executable, "-m", "fastbroker", "serve", *settings, *listen]
         # It starts in a directory where this tree is not. A build that PYTHONPATH names comes first.
         path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(ROOT))))
-        return Launch(command, {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"})
+        paths = {"unix": str(where), "ws": "/ws", "wss": "/ws"}
+        reached |= {"scheme": self._scheme, "path": paths.get(self._scheme, "")}
+        return Launch(command, {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}, reached)
+
+    def _secured(self, directory: Path) -> tuple[list[str], dict[str, str]]:
+        """For TLS the options of the command, and what its clients have to know."""
+        if self._scheme not in SECURE:
+            return [], {}
+        files = certificates.made(directory / "tls")
+        settings = directory / "broker.toml"
+        settings.write_text(f'[tls]\ncertificate = "{files.certificate}"\nkey = "{files.key}"\n')
+        return ["--config", str(settings)], {"ca": str(files.ca)}
 
 
 class Relay(Peer):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from bench.peers.launch import Launch, PeerFailed, free_port, launched
 from fastbroker.bench.load import Protocol, Target
+from fastbroker.bench.serving import Unreachable, logged_in
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ROOT / "bench" / "compare"
@@ -101,9 +103,10 @@ class Peer(ABC):
             directory, port = Path(name), free_port()
             log = directory / "output.log"
             launch, begin = self.launch(directory, port), time.monotonic()
+            target = msgspec.structs.replace(self.target(port), **launch.reached)
             with launched(launch, directory, log, core) as process:
-                await_answer(self.name, process, self.target(port), log)
-                yield Server(self.name, process.pid, self.target(port), time.monotonic() - begin, log)
+                await_answer(self.name, process, target, log)
+                yield Server(self.name, process.pid, target, time.monotonic() - begin, log)
 
 
 def await_answer(name: str, process: subprocess.Popen[bytes], target: Target, log: Path) -> None:
@@ -120,23 +123,11 @@ def await_answer(name: str, process: subprocess.Popen[bytes], target: Target, lo
 
 def answers(target: Target) -> bool:
     """Whether a client of the server's protocol is welcome."""
-    say, expect = _GREETINGS[target.protocol]
     try:
-        with socket.create_connection((target.host, target.port), timeout=ANSWER_TIMEOUT) as client:
-            client.sendall(say.format(target=target, host=target.virtual_host or target.host).encode())
-            return client.recv(4096).lstrip().startswith(expect)
-    except OSError:
+        logged_in(target, ANSWER_TIMEOUT)
+    except Unreachable:
         return False
-
-
-_GREETINGS: dict[Protocol, tuple[str, bytes]] = {
-    "stomp": (
-        "CONNECT\naccept-version:1.2\nhost:{host}\nlogin:{target.login}\npasscode:{target.passcode}\n\n\0",
-        b"CONNECTED",
-    ),
-    "nats": ("", b"INFO"),
-    "relay": ("E", b"+"),
-}
+    return True
 
 
 def last_words(log: Path) -> str:

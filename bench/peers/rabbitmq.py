@@ -1,4 +1,4 @@
-"""RabbitMQ with its STOMP plugin."""
+"""RabbitMQ with its STOMP plugin, or with the one for STOMP over WebSocket."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
-from bench.peers import debian
+from bench.peers import certificates, debian
 from bench.peers.download import Downloaded
 from bench.peers.launch import Launch, free_port
 from bench.peers.peer import first_version
@@ -23,7 +24,15 @@ START = 'epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 & exec "$0" "$@"'
 class RabbitMQ(Downloaded):
     """The system's if there is one, else Debian's packages, unpacked where they do not touch the system."""
 
-    name = "rabbitmq"
+    def __init__(self, scheme: Literal["tcp", "tls", "ws"] = "tcp") -> None:
+        """One address, of that kind."""
+        self.name = "rabbitmq" if scheme == "tcp" else f"rabbitmq-{scheme}"
+        self._scheme = scheme
+
+    @property
+    def package(self) -> str:
+        """One for all schemes."""
+        return "rabbitmq"
 
     @staticmethod
     def of_the_system() -> Path | None:
@@ -62,10 +71,24 @@ class RabbitMQ(Downloaded):
         return Target(host="127.0.0.1", port=port, login="guest", passcode="guest", virtual_host="/")
 
     def launch(self, directory: Path, port: int) -> Launch:
-        """With bench/compare/rabbitmq/rabbitmq.conf, in a directory and with Erlang ports of its own."""
-        write_settings("rabbitmq/rabbitmq.conf", directory / "rabbitmq.conf", port=port)
-        write_settings("rabbitmq/enabled_plugins", directory / "enabled_plugins")
-        return Launch(["sh", "-c", START, str(self.script())], self._environment(directory, port))
+        """With the settings of bench/compare/rabbitmq, in a directory and with Erlang ports of its own."""
+        reached = self._write_settings(directory, port)
+        return Launch(["sh", "-c", START, str(self.script())], self._environment(directory, port), reached)
+
+    def _write_settings(self, directory: Path, port: int) -> Mapping[str, str]:
+        """What is in the way of a client is what it must know."""
+        plugins = "enabled_web_plugins" if self._scheme == "ws" else "enabled_plugins"
+        write_settings(f"rabbitmq/{plugins}", directory / "enabled_plugins")
+        target = directory / "rabbitmq.conf"
+        if self._scheme == "ws":
+            write_settings("rabbitmq/web_stomp.conf", target, port=port)
+            return {"scheme": "ws", "path": "/ws"}
+        if self._scheme == "tls":
+            files = certificates.made(directory / "tls")
+            write_settings("rabbitmq/tls.conf", target, port=port, certificate=files.certificate, key=files.key)
+            return {"scheme": "tls", "ca": str(files.ca)}
+        write_settings("rabbitmq/rabbitmq.conf", target, port=port)
+        return {}
 
     def _environment(self, directory: Path, port: int) -> Mapping[str, str]:
         return {

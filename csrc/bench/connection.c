@@ -1,11 +1,9 @@
 /* One connection: reading whole frames out of what comes, writing, and being hung up on. */
-#include <sys/socket.h>
-
 #include "engine.h"
 #include "poller.h"
 
 #ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0
+#define MSG_NOSIGNAL 0 /* Python ignores SIGPIPE */
 #endif
 
 #define READ_SIZE (256u << 10)
@@ -16,25 +14,43 @@
 void connection_close(Engine *engine, Connection *c) {
     if (c->fd >= 0)
         close(c->fd);
-    if (c->state == DIALLING || c->state == LOGGING_IN || c->state == SUBSCRIBING)
-        engine->opening--;
-    else if (c->state != CLOSED)
+    if (c->state >= UP)
         engine->up--;
+    else if (c->state != CLOSED)
+        engine->opening--;
     c->fd = -1;
     c->state = CLOSED;
     c->interest = 0;
     c->scanned = 0;
+    c->framing = (Framing){0};
+    tls_end(engine, c);
     buffer_clear(&c->rest);
     buffer_clear(&c->control);
+    buffer_clear(&c->framed);
 }
 
-void connection_free(Connection *c) {
+void connection_free(Engine *engine, Connection *c) {
     if (c->fd >= 0)
         close(c->fd);
     buffer_free(&c->rest);
     buffer_free(&c->control);
+    buffer_free(&c->framed);
+    tls_end(engine, c);
+    buffer_free(&c->cipher);
     tally_free(&c->receipts);
 }
+
+/* ---- bytes as they are ---- */
+
+static ssize_t receive_plain(Engine *engine, Connection *c, char *room, size_t size) {
+    return recv(c->fd, room, size, 0);
+}
+
+static ssize_t send_plain(Engine *engine, Connection *c, const char *bytes, size_t length) {
+    return send(c->fd, bytes, length, MSG_NOSIGNAL);
+}
+
+const Carrier plain_carrier = {.receive = receive_plain, .send = send_plain};
 
 /* ---- reading ---- */
 
@@ -73,20 +89,36 @@ static Buffer *input_for(Engine *engine, Connection *c) {
     return &engine->input;
 }
 
+/* How much of what is there has been handled. */
+static size_t scan(Engine *engine, Connection *c, Buffer *input, size_t known) {
+    if (engine->websocket)
+        input->end = input->start + websocket_read(engine, c, buffer_front(input), known, buffer_length(input));
+    if (failed(engine) || c->state == UPGRADING)
+        return 0;
+    size_t used = engine->protocol->scan(engine, c, buffer_front(input), buffer_length(input));
+    if (c->framing.closed && c->state != LEFT && !failed(engine))
+        websocket_closed(engine, c);
+    return used;
+}
+
 /* Reads once; false when there was nothing, or it has ended. */
 bool connection_receive(Engine *engine, Connection *c) {
     Buffer *input = input_for(engine, c);
+    size_t known = buffer_length(input);
+    buffer_append(input, c->framing.start, c->framing.kept);
     char *room = buffer_room(input, READ_SIZE);
     if (room == NULL)
         return fail_memory(engine);
-    ssize_t got = recv(c->fd, room, READ_SIZE, 0);
+    ssize_t got = engine->carrier->receive(engine, c, room, READ_SIZE);
+    if (got <= 0) /* without the start of a frame, which is no stream yet */
+        input->end = input->start + known;
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return false;
     if (got <= 0)
         return connection_ended(engine, c, got);
     input->end += (size_t)got;
     engine->arrival = now_ns();
-    size_t used = engine->protocol->scan(engine, c, buffer_front(input), buffer_length(input));
+    size_t used = scan(engine, c, input, known);
     flush_latency(engine);
     keep_rest(engine, c, input, used);
     return true;
@@ -111,9 +143,11 @@ void connection_write_failed(Engine *engine, Connection *c, int error) {
 }
 
 static void flush_control(Engine *engine, Connection *c) {
-    Buffer *control = &c->control;
-    ssize_t took = send(c->fd, buffer_front(control), buffer_length(control), MSG_NOSIGNAL);
-    if (took > 0)
+    Buffer *control = engine->websocket ? &c->framed : &c->control;
+    if (engine->websocket)
+        websocket_frame_control(engine, c);
+    ssize_t took = engine->carrier->send(engine, c, buffer_front(control), buffer_length(control));
+    if (took >= 0)
         buffer_take(control, (size_t)took);
     else if (errno != EAGAIN && errno != EINTR)
         connection_write_failed(engine, c, errno);
@@ -121,13 +155,13 @@ static void flush_control(Engine *engine, Connection *c) {
 
 /* Other frames go before messages, but not into the middle of one. */
 void connection_write(Engine *engine, Connection *c) {
-    if (c->control.broken) {
+    if (c->control.broken || c->framed.broken || c->cipher.broken) {
         fail_memory(engine);
         return;
     }
-    if (!c->begun && buffer_length(&c->control))
+    if (!c->begun && unsent(c))
         flush_control(engine, c);
-    if (!failed(engine) && sends(c) && c->state == UP && (c->begun || !buffer_length(&c->control)))
+    if (!failed(engine) && sends(c) && c->state == UP && (c->begun || !unsent(c)))
         publish(engine, c);
 }
 
@@ -136,7 +170,7 @@ void connection_write(Engine *engine, Connection *c) {
 /* Consumers wait with a backlog until it counts; and whoever does not take our answers is not read from. */
 static bool reads(const Engine *engine, const Connection *c) {
     bool waits = engine->load.backlog && c->role == SUBSCRIBER && c->state == UP && engine->phase <= READY;
-    return !waits && buffer_length(&c->control) < MOST_CONTROL;
+    return !waits && unsent(c) < MOST_CONTROL;
 }
 
 static unsigned interest_of(Engine *engine, Connection *c) {
@@ -162,6 +196,14 @@ void connection_watch(Engine *engine, Connection *c) {
 
 /* ---- what happens to it ---- */
 
+/* It is closed in the middle of nothing. */
+static void leave(Engine *engine, Connection *c) {
+    if (engine->websocket && !c->framing.closed)
+        websocket_leave(engine, c);
+    connection_close(engine, c);
+    engine->kind->left(engine, c);
+}
+
 static void read_and_write(Engine *engine, Connection *c, unsigned events) {
     if (events & (POLL_READ | POLL_HANG_UP))
         connection_receive(engine, c);
@@ -180,9 +222,7 @@ void connection_handle(Engine *engine, Connection *c, unsigned events) {
         drain_slow(engine, c);
     else if (events & POLL_HANG_UP)
         connection_ended(engine, c, 0);
-    if (!failed(engine) && c->state == LEFT) {
-        connection_close(engine, c);
-        engine->kind->left(engine, c);
-    }
+    if (!failed(engine) && c->state == LEFT)
+        leave(engine, c);
     connection_watch(engine, c);
 }

@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/socket.h>
 
 #include "engine.h"
 
@@ -10,9 +9,24 @@
 #define MOST_OPENING 100
 #define MOST_UNCONFIRMED 256
 
+/* A Unix socket needs no name server. */
+static bool resolve_path(Engine *engine) {
+    struct sockaddr_un *name = &engine->local_name;
+    if (strlen(engine->load.path) >= sizeof name->sun_path)
+        return fail(engine, "the path %s is too long for a socket", engine->load.path);
+    name->sun_family = AF_UNIX;
+    strcpy(name->sun_path, engine->load.path);
+    engine->local_address = (struct addrinfo){
+        .ai_family = AF_UNIX, .ai_addr = (struct sockaddr *)name, .ai_addrlen = sizeof *name};
+    engine->address = &engine->local_address;
+    return true;
+}
+
 bool resolve(Engine *engine) {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     char port[16];
+    if (engine->is_local)
+        return resolve_path(engine);
     snprintf(port, sizeof port, "%d", engine->load.port);
     int trouble = getaddrinfo(engine->load.host, port, &hints, &engine->addresses);
     if (trouble)
@@ -27,10 +41,26 @@ static bool open_socket(Engine *engine, Connection *c) {
     c->fd = socket(engine->address->ai_family, SOCK_STREAM, 0);
     if (c->fd < 0 && errno == EMFILE)
         return fail(engine, "%u connections are more than this process may open: raise the limit (ulimit -n)", engine->count);
-    if (c->fd < 0 || fcntl(c->fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(c->fd, F_SETFL, O_NONBLOCK) < 0)
+    if (c->fd < 0 || fcntl(c->fd, F_SETFD, FD_CLOEXEC) < 0)
         return fail(engine, "no socket: %s", strerror(errno));
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    if (!engine->is_local)
+        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     return true;
+}
+
+/* Nobody is told when the queue of a Unix socket has room again, so that is waited for; only so does a thing block here. */
+static bool start_connecting(Engine *engine, Connection *c) {
+    const struct addrinfo *address = c->address;
+    struct timeval patience = {.tv_sec = (time_t)engine->load.patience + 1};
+    if (engine->is_local)
+        setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    else
+        fcntl(c->fd, F_SETFL, O_NONBLOCK);
+    bool started = connect(c->fd, address->ai_addr, address->ai_addrlen) == 0 || errno == EINPROGRESS || errno == EINTR;
+    int error = errno;
+    fcntl(c->fd, F_SETFL, O_NONBLOCK);
+    errno = error;
+    return started;
 }
 
 /* A name may have several addresses, and the server listen at one of them. */
@@ -46,21 +76,22 @@ static void dial_failed(Engine *engine, Connection *c, int error) {
     connection_close(engine, c);
     if (has_another_address(engine, c))
         dial(engine, c);
+    else if (engine->is_local)
+        fail(engine, "no connection to %s: %s", engine->load.path, strerror(error));
     else
         fail(engine, "no connection to %s:%d: %s", engine->load.host, engine->load.port, strerror(error));
 }
 
 void dial(Engine *engine, Connection *c) {
-    const struct addrinfo *address = engine->address;
     c->dialled = now_ns();
-    c->address = address;
+    c->address = engine->address;
     c->state = DIALLING;
     c->asked = c->confirmed = 0;
     c->greeted = false;
     engine->opening++;
     if (!open_socket(engine, c))
         return;
-    if (connect(c->fd, address->ai_addr, address->ai_addrlen) < 0 && errno != EINPROGRESS && errno != EINTR)
+    if (!start_connecting(engine, c))
         dial_failed(engine, c, errno);
     else
         connection_watch(engine, c);
@@ -89,11 +120,20 @@ void dialled(Engine *engine, Connection *c) {
         return;
     }
     engine->reached = true;
-    c->state = LOGGING_IN;
-    if (!engine->protocol->greets) {
+    if (engine->load.secure)
+        tls_begin(engine, c);
+    else
+        open_for_stomp(engine, c);
+}
+
+/* Bytes go both ways now. */
+void open_for_stomp(Engine *engine, Connection *c) {
+    c->state = engine->websocket ? UPGRADING : LOGGING_IN;
+    if (engine->websocket)
+        websocket_ask(engine, c);
+    else if (!engine->protocol->greets)
         engine->protocol->log_in(engine, c);
-        connection_write(engine, c);
-    }
+    connection_write(engine, c);
 }
 
 /* ---- logging in and subscribing ---- */

@@ -39,7 +39,7 @@ static void free_histograms(Engine *engine) {
 void engine_free(Engine *engine) {
     check_free(engine);
     for (uint32_t i = 0; i < engine->count; i++)
-        connection_free(&engine->connections[i]);
+        connection_free(engine, &engine->connections[i]);
     free(engine->connections);
     if (engine->poller >= 0)
         close(engine->poller);
@@ -49,6 +49,7 @@ void engine_free(Engine *engine) {
     free_histograms(engine);
     buffer_free(&engine->input);
     buffer_free(&engine->name);
+    buffer_free(&engine->cipher);
     free(engine);
 }
 

@@ -7,6 +7,7 @@
  *     pace.c            when each is meant to go  check.c       whether each came once, in order, unchanged
  *     flow.c trip.c login.c churn.c idle.c                      the kinds of load
  *     stomp.c nats.c relay.c                                    the protocols
+ *     websocket.c tls.c                                         what may lie around STOMP
  *
  * Nothing here prints or exits: what goes wrong is told to `fail`, and the loop ends. One thread does everything, and
  * nothing blocks but the wait for the next event.
@@ -16,6 +17,8 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "buffer.h"
 #include "clock.h"
@@ -36,6 +39,8 @@ typedef enum Role { PUBLISHER, SUBSCRIBER, SLOW_SUBSCRIBER, BYSTANDER, ASKER, RE
 typedef enum State {
     CLOSED,
     DIALLING,
+    SECURING,  /* TLS */
+    UPGRADING, /* to a WebSocket */
     LOGGING_IN,
     SUBSCRIBING,
     UP,
@@ -56,6 +61,15 @@ typedef struct Expectation {
     uint32_t stream;
     uint8_t last; /* what the tail must begin with */
 } Expectation;
+
+/* What is known of a WebSocket that is read. */
+typedef struct Framing {
+    uint64_t left;   /* bytes of the frame's payload that have not come */
+    bool inside;     /* of a message whose last fragment has not come */
+    bool closed;     /* CLOSE has come */
+    uint8_t kept;    /* bytes of: */
+    char start[127]; /* the beginning of a frame, up to the payload; of a control frame, that too */
+} Framing;
 
 struct Connection {
     int fd;
@@ -84,6 +98,10 @@ struct Connection {
     uint64_t came;    /* messages that were due here and came */
 
     Buffer control;      /* frames that go out before the next message */
+    Buffer framed;       /* WebSocket: those that are in its frames already */
+    Framing framing;
+    void *session; /* TLS */
+    Buffer cipher; /* what the kernel has not taken of what TLS made */
     uint64_t sent;       /* messages that the kernel has whole */
     size_t begun;        /* bytes that it has of the next one */
     uint64_t begun_time; /* that one's */
@@ -122,6 +140,12 @@ typedef struct Protocol {
     size_t (*scan)(Engine *engine, Connection *c, const char *bytes, size_t length);
 } Protocol;
 
+/* What takes bytes to the server and brings them back; both are as recv(2) and send(2). */
+typedef struct Carrier {
+    ssize_t (*receive)(Engine *engine, Connection *c, char *room, size_t size);
+    ssize_t (*send)(Engine *engine, Connection *c, const char *bytes, size_t length);
+} Carrier;
+
 /* What is NULL in a kind does nothing, or is always so. */
 typedef struct Kind {
     const char *name;
@@ -159,6 +183,8 @@ struct Frames {
     uint32_t unit;   /* SENDs in a transaction, or 1 */
     uint32_t most;   /* SENDs in all of it */
     size_t opening, closing, length, unit_bytes;
+    size_t opening_head, head, closing_head; /* WebSocket: so much of each is the head of its frame; else 0 */
+    Buffer masked; /* WebSocket: what was sent last, as `bytes` has it, but masked */
     size_t body;    /* where in a SEND */
     size_t digits;  /* where the number of a destination is; 0: all messages go to the same */
     size_t receipt; /* where the id of its receipt is, in a SEND or a COMMIT; 0: none is asked for */
@@ -180,14 +206,19 @@ typedef struct Counts {
 struct Engine {
     Load load;
     const Protocol *protocol;
+    const Carrier *carrier;
+    bool websocket, is_local; /* is_local: a Unix socket */
     const Kind *kind;
     Ack ack;
     Geometry geometry;
     struct addrinfo *addresses;
+    struct addrinfo local_address;
+    struct sockaddr_un local_name;
     const struct addrinfo *address;
     bool reached; /* somebody answered there */
     int poller;
     char failure[1024];
+    char version[16], server[128]; /* what it said of itself last */
 
     Phase phase;
     uint64_t now, phase_end;
@@ -209,9 +240,10 @@ struct Engine {
     Frames frames;
     Pace pace;
     bool held; /* the window is full */
+    uint64_t keys; /* frames of a WebSocket that were no messages */
     uint64_t spun;
 
-    Buffer input, name;
+    Buffer input, name, cipher;
     uint64_t arrival; /* when what is being handled was read */
     uint64_t same_time, same_count; /* messages with the same intended time, not in the histogram yet */
 
@@ -276,6 +308,7 @@ bool resolve(Engine *engine);
 void dial(Engine *engine, Connection *c);
 uint64_t dial_some(Engine *engine);
 void dialled(Engine *engine, Connection *c);
+void open_for_stomp(Engine *engine, Connection *c);
 void logged_in(Engine *engine, Connection *c);
 void confirmed(Engine *engine, Connection *c);
 
@@ -287,7 +320,31 @@ void connection_write_failed(Engine *engine, Connection *c, int error);
 void connection_watch(Engine *engine, Connection *c);
 void connection_handle(Engine *engine, Connection *c, unsigned events);
 void connection_close(Engine *engine, Connection *c);
-void connection_free(Connection *c);
+void connection_free(Engine *engine, Connection *c);
+
+extern const Carrier plain_carrier;
+
+/* What must go out before the next message. */
+static inline size_t unsent(const Connection *c) {
+    return buffer_length(&c->control) + buffer_length(&c->framed) + buffer_length(&c->cipher);
+}
+
+/* ---- websocket.c ---- */
+
+void websocket_wrap(Buffer *frame, size_t *head);
+const char *websocket_masked(Engine *engine, const Connection *c, uint64_t slot, uint64_t count);
+void websocket_frame_control(Engine *engine, Connection *c);
+void websocket_ask(Engine *engine, Connection *c);
+bool websocket_closed(Engine *engine, Connection *c);
+void websocket_leave(Engine *engine, Connection *c);
+size_t websocket_read(Engine *engine, Connection *c, char *bytes, size_t kept, size_t length);
+
+/* ---- tls.c ---- */
+
+void tls_begin(Engine *engine, Connection *c);
+void tls_end(Engine *engine, Connection *c);
+
+extern const Carrier tls_carrier;
 
 /* ---- names.c ---- */
 

@@ -126,6 +126,7 @@ static void append_unit(Frames *frames, const Buffer *opening, const Buffer *sen
 static bool repeat(Engine *engine, const Buffer *opening, const Buffer *sending, const Buffer *closing) {
     Frames *frames = &engine->frames;
     frames->opening = opening->end;
+    frames->closing = closing->end;
     frames->length = sending->end;
     frames->unit_bytes = opening->end + frames->unit * sending->end + closing->end;
     if (frames->unit_bytes > LARGEST_UNIT)
@@ -137,11 +138,23 @@ static bool repeat(Engine *engine, const Buffer *opening, const Buffer *sending,
     return !frames->bytes.broken || fail_memory(engine);
 }
 
+/* Around each frame of STOMP its own of the WebSocket; what was found in it is that much further then. */
+static void wrap(Frames *frames, Buffer *opening, Buffer *sending, Buffer *closing) {
+    websocket_wrap(opening, &frames->opening_head);
+    websocket_wrap(sending, &frames->head);
+    websocket_wrap(closing, &frames->closing_head);
+    frames->body += frames->head;
+    frames->digits += frames->digits ? frames->head : 0;
+    frames->receipt += frames->receipt ? (frames->unit == 1 ? frames->head : frames->closing_head) : 0;
+}
+
 bool frames_make(Engine *engine) {
     Buffer opening = {0}, sending = {0}, closing = {0};
     engine->frames.unit = engine->load.transaction ? (uint32_t)engine->load.transaction : 1;
     engine->kind->address(engine, &engine->frames);
     engine->protocol->encode(engine, &opening, &sending, &closing);
+    if (engine->websocket)
+        wrap(&engine->frames, &opening, &sending, &closing);
     bool good = !(opening.broken || sending.broken || closing.broken) || fail_memory(engine);
     good = good && repeat(engine, &opening, &sending, &closing);
     buffer_free(&opening);
@@ -152,6 +165,7 @@ bool frames_make(Engine *engine) {
 
 void frames_free(Frames *frames) {
     buffer_free(&frames->bytes);
+    buffer_free(&frames->masked);
     buffer_free(&frames->destination);
     buffer_free(&frames->reply_to);
 }

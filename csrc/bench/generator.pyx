@@ -1,4 +1,12 @@
 """The load generator as Python sees it; engine.h says how it is made. It imports nothing of the broker that it may measure."""
+import os
+from base64 import b64encode
+from hashlib import sha1
+
+from cpython.buffer cimport PyBUF_READ, PyBUF_WRITE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef extern from "csrc/bench/histogram.h":
@@ -6,6 +14,19 @@ cdef extern from "csrc/bench/histogram.h":
     ctypedef struct Histogram:
         uint64_t *counts
     uint64_t middle_of(size_t bucket)
+
+cdef extern from "csrc/bench/secure.h":
+    enum:
+        TLS_FAILED
+    ctypedef struct Secure:
+        void *sessions
+        void *(*open)(void *sessions) noexcept nogil
+        void (*close)(void *session) noexcept nogil
+        int (*shake)(void *session, const char *bytes, size_t length) noexcept nogil
+        ssize_t (*decrypt)(void *session, const char *bytes, size_t length, char *room, size_t size) noexcept nogil
+        int (*encrypt)(void *session, const char *bytes, size_t length) noexcept nogil
+        const char *(*output)(void *session, size_t *length) noexcept nogil
+        const char *(*reason)(void *session) noexcept nogil
 
 cdef extern from "csrc/bench/load.h":
     ctypedef struct Load:
@@ -18,6 +39,12 @@ cdef extern from "csrc/bench/load.h":
         const char *credit_line
         bint subscribe_receipts
         int port
+        const char *scheme
+        const char *path
+        const char *key
+        const char *accept
+        const Secure *secure
+        uint64_t seed
         const char *protocol
         const char *kind
         const char *ack
@@ -38,6 +65,8 @@ cdef extern from "csrc/bench/report.h":
 cdef extern from "csrc/bench/engine.h" nogil:
     ctypedef struct Engine:
         char *failure
+        char *version
+        char *server
         int phase
         uint32_t up
         uint64_t sent, received, receipts, operations
@@ -49,6 +78,8 @@ cdef extern from "csrc/bench/engine.h" nogil:
     void engine_stop(Engine *engine)
     Report engine_report(const Engine *engine)
 
+# What RFC 6455 has a server put behind the key of a WebSocket.
+cdef bytes WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 cdef tuple PHASES = ("connecting", "ready", "warming up", "measuring", "draining", "settling", "over")
 cdef tuple TOTALS = ("sent", "due", "received", "lost", "duplicated", "disordered", "corrupt", "unsent", "unconfirmed")
 
@@ -62,11 +93,15 @@ cdef class Generator:
 
     cdef Engine *engine
     cdef list texts
+    cdef object sessions
+    cdef Secure secure
 
-    def __cinit__(self, target, load):
+    def __cinit__(self, target, load, sessions=None):
         cdef Load fields
         self.texts = []
         self._read_target(target, &fields)
+        self._make_keys(&fields)
+        self._secure(sessions, &fields)
         self._read_texts(load, &fields)
         self._read_credit(target, load, &fields)
         self._read_numbers(load, &fields)
@@ -91,6 +126,8 @@ cdef class Generator:
     cdef int _read_target(self, target, Load *fields) except -1:
         fields.host = self._text(target.host)
         fields.port = target.port
+        fields.scheme = self._text(target.scheme)
+        fields.path = self._text(target.path)
         fields.protocol = self._text(target.protocol)
         fields.login = self._text(target.login)
         fields.passcode = self._text(target.passcode)
@@ -98,6 +135,25 @@ cdef class Generator:
         fields.topic_prefix = self._text(target.topic_prefix)
         fields.queue_prefix = self._text(target.queue_prefix)
         fields.subscribe_receipts = target.subscribe_receipts
+        return 0
+
+    cdef int _make_keys(self, Load *fields) except -1:
+        """All WebSockets of a load have one key; it is there so that no cache answers, and none is asked twice."""
+        cdef bytes key = b64encode(os.urandom(16))
+        fields.key = self._text(key.decode())
+        fields.accept = self._text(b64encode(sha1(key + WEBSOCKET).digest()).decode())
+        fields.seed = int.from_bytes(os.urandom(8))
+        return 0
+
+    cdef int _secure(self, sessions, Load *fields) except -1:
+        fields.secure = NULL
+        if sessions is None:
+            return 0
+        self.sessions = sessions
+        self.secure = Secure(
+            <void *>self.sessions, open_session, close_session, shake, decrypt, encrypt, output, reason
+        )
+        fields.secure = &self.secure
         return 0
 
     cdef int _read_credit(self, target, load, Load *fields) except -1:
@@ -167,6 +223,10 @@ cdef class Generator:
             "connections": engine.up,
         }
 
+    def greeting(self):
+        """What the server that let us in last says of itself."""
+        return (<bytes>self.engine.version).decode(errors="replace"), (<bytes>self.engine.server).decode(errors="replace")
+
     def result(self):
         """What was measured and checked."""
         cdef Report report = engine_report(self.engine)
@@ -182,7 +242,6 @@ cdef class Generator:
         return fields
 
 
-
 cdef list buckets_of(Histogram *histogram):
     cdef list found = []
     cdef size_t bucket
@@ -190,3 +249,59 @@ cdef list buckets_of(Histogram *histogram):
         if histogram.counts[bucket]:
             found.append([middle_of(bucket), histogram.counts[bucket]])
     return found
+
+
+# What tls.c calls. The methods themselves say what has failed; beyond that there is only a lack of memory.
+
+cdef object seen(const char *bytes, size_t length):
+    return PyMemoryView_FromMemory(<char *>bytes, length, PyBUF_READ)
+
+
+cdef void *open_session(void *sessions) noexcept with gil:
+    try:
+        session = (<object>sessions).open()
+    except Exception:
+        return NULL
+    Py_INCREF(session)
+    return <void *>session
+
+
+cdef void close_session(void *session) noexcept with gil:
+    Py_DECREF(<object>session)
+
+
+cdef int shake(void *session, const char *bytes, size_t length) noexcept with gil:
+    try:
+        return (<object>session).shake(seen(bytes, length))
+    except Exception:
+        return TLS_FAILED
+
+
+cdef ssize_t decrypt(void *session, const char *bytes, size_t length, char *room, size_t size) noexcept with gil:
+    try:
+        return (<object>session).decrypt(seen(bytes, length), PyMemoryView_FromMemory(room, size, PyBUF_WRITE))
+    except Exception:
+        return TLS_FAILED
+
+
+cdef int encrypt(void *session, const char *bytes, size_t length) noexcept with gil:
+    try:
+        return (<object>session).encrypt(seen(bytes, length))
+    except Exception:
+        return TLS_FAILED
+
+
+cdef const char *output(void *session, size_t *length) noexcept with gil:
+    cdef bytes waiting
+    length[0] = 0
+    try:
+        waiting = (<object>session).output()
+    except Exception:
+        return NULL
+    length[0] = PyBytes_GET_SIZE(waiting)
+    return PyBytes_AS_STRING(waiting)
+
+
+cdef const char *reason(void *session) noexcept with gil:
+    cdef bytes words = (<object>session).reason
+    return PyBytes_AS_STRING(words)

@@ -13,6 +13,11 @@ typedef struct Load {
     const char *credit_line; /* the header line that asks for the credit, or "" */
     bool subscribe_receipts;
     int port;
+    const char *scheme; /* tcp, unix, ws, tls, wss */
+    const char *path;   /* of the socket of unix, of the WebSocket */
+    const char *key, *accept; /* the WebSocket's key, and what proves that the server has read it */
+    const struct Secure *secure; /* NULL: no TLS */
+    uint64_t seed;            /* of what should not be guessed */
     const char *protocol, *kind, *ack; /* by name */
     const char *name, *pattern;
     bool queue, persistent, content_length, verify;

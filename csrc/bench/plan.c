@@ -28,6 +28,16 @@ static const Kind *kind_named(const char *name) {
     return NULL;
 }
 
+static bool find_carrier(Engine *engine) {
+    const char *scheme = engine->load.scheme;
+    engine->carrier = engine->load.secure ? &tls_carrier : &plain_carrier;
+    engine->is_local = !strcmp(scheme, "unix");
+    engine->websocket = !strcmp(scheme, "ws") || !strcmp(scheme, "wss");
+    if (strcmp(scheme, "tcp") && engine->protocol != &stomp_protocol)
+        return fail(engine, "%s is spoken over tcp alone, not over %s", engine->protocol->name, scheme);
+    return true;
+}
+
 static bool find_ack(Engine *engine) {
     static const char *const names[] = {
         [ACK_AUTO] = "auto", [ACK_CLIENT] = "client", [ACK_CLIENT_INDIVIDUAL] = "client-individual"};
@@ -46,7 +56,7 @@ static bool find_by_name(Engine *engine) {
         return fail(engine, "no protocol is called %s", engine->load.protocol);
     if (engine->kind == NULL)
         return fail(engine, "no kind of load is called %s", engine->load.kind);
-    return find_ack(engine);
+    return find_carrier(engine) && find_ack(engine);
 }
 
 /* ---- whether it makes sense ---- */
@@ -60,7 +70,8 @@ static bool check_range(Engine *engine, const char *what, int64_t value, int64_t
 static bool check_ranges(Engine *engine) {
     const Load *load = &engine->load;
     int least = load->verify ? STAMP_SIZE + HASH_SIZE : STAMP_SIZE;
-    return check_range(engine, "port", load->port, 1, 65535) && check_range(engine, "size", load->size, least, 64 << 20) &&
+    return check_range(engine, "port", load->port, !engine->is_local, 65535) &&
+           check_range(engine, "size", load->size, least, 64 << 20) &&
            check_range(engine, "publishers", load->publishers, 1, MOST_STREAMS) &&
            check_range(engine, "subscribers", load->subscribers, 0, MOST_CONNECTIONS) &&
            check_range(engine, "destinations", load->destinations, 1, MOST_STREAMS) &&

@@ -1,11 +1,5 @@
 /* Handing messages to the kernel, and the receipts that come back for them. */
-#include <sys/socket.h>
-
 #include "engine.h"
-
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0 /* Python ignores SIGPIPE */
-#endif
 
 /* ---- how long publishers wait for the kernel ---- */
 
@@ -45,7 +39,7 @@ static void hindrance_ends(Engine *engine, Connection *c) {
 /* ---- sending ---- */
 
 bool wants_to_write(Engine *engine, Connection *c) {
-    if (c->begun || buffer_length(&c->control))
+    if (c->begun || unsent(c))
         return true;
     return sends(c) && c->state == UP && engine->kind->allowed(engine, c) > 0;
 }
@@ -83,7 +77,10 @@ void publish(Engine *engine, Connection *c) {
     frames_write(engine, c, (uint32_t)count, engine->now);
     record_send_delay(engine, c, count);
     size_t from = slice_at(frames, slot) + c->begun, to = slice_at(frames, slot + count);
-    ssize_t took = send(c->fd, frames->bytes.bytes + from, to - from, MSG_NOSIGNAL);
+    const char *bytes = engine->websocket ? websocket_masked(engine, c, slot, count) : frames->bytes.bytes;
+    if (bytes == NULL)
+        return;
+    ssize_t took = engine->carrier->send(engine, c, bytes + from, to - from);
     if (took < 0 && errno != EAGAIN && errno != EINTR) {
         connection_write_failed(engine, c, errno);
         return;

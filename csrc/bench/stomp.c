@@ -265,6 +265,18 @@ static void take_receipt(Engine *engine, Connection *c, const char *frame, const
         refuse(engine, c, "sent a receipt that was not asked for to", frame, (size_t)(end - frame));
 }
 
+static void note_header(const char *frame, const char *end, const char *name, char *room, size_t size) {
+    size_t length;
+    const char *value = find_header(frame, end, name, &length);
+    snprintf(room, size, "%.*s", value ? (int)length : 0, value ? value : "");
+}
+
+static void take_connected(Engine *engine, Connection *c, const char *frame, const char *end) {
+    note_header(frame, end, "version:", engine->version, sizeof engine->version);
+    note_header(frame, end, "server:", engine->server, sizeof engine->server);
+    logged_in(engine, c);
+}
+
 /* Behind the receipt of a DISCONNECT nothing counts: some servers send it twice. */
 static void take_frame(Engine *engine, Connection *c, const char *frame, const char *end) {
     size_t length = (size_t)(end - frame);
@@ -277,7 +289,7 @@ static void take_frame(Engine *engine, Connection *c, const char *frame, const c
     } else if (starts(frame, end, "RECEIPT")) {
         take_receipt(engine, c, frame, end);
     } else if (starts(frame, end, "CONNECTED") && c->state == LOGGING_IN) {
-        logged_in(engine, c);
+        take_connected(engine, c, frame, end);
     } else {
         refuse(engine, c, starts(frame, end, "ERROR") ? "refused" : "sent something unexpected to", frame, length);
     }

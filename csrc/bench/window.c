@@ -70,7 +70,7 @@ static void report_operations(const Engine *engine, Report *report) {
 }
 
 Report engine_report(const Engine *engine) {
-    Report report = {.frame_bytes = engine->frames.length, .hung_up = engine->hung_up};
+    Report report = {.frame_bytes = engine->frames.length - engine->frames.head, .hung_up = engine->hung_up};
     report_window(&engine->from, &engine->to, &report);
     if (engine->geometry.streams)
         report_messages(engine, &report);

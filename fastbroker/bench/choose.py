@@ -61,11 +61,17 @@ def check(scenarios: Iterable[Scenario], target: Target) -> None:
     """Ask the generator whether it can do all of it; it opens no connection for that. Raises WrongChoice."""
     # Imported here, as a help text needs no generator.
     from fastbroker.bench.generator import Generator, GeneratorError
+    from fastbroker.bench.secure import sessions_of
+    from fastbroker.errors import StartError
 
+    try:
+        sessions = sessions_of(target)
+    except StartError as error:
+        raise WrongChoice(str(error)) from None
     for scenario in scenarios:
         for load in (scenario.load, *scenario.beside):
             try:
-                Generator(target, load)
+                Generator(target, load, sessions)
             except GeneratorError as error:
                 raise WrongChoice(f"{scenario.name}: {error}") from None
 

@@ -18,7 +18,7 @@ from fastbroker.bench.options import NO_CORE, OPTIONS, GroupedCommand
 from fastbroker.bench.result import Method, Report, Result, write
 from fastbroker.bench.scenarios import Scenario
 from fastbroker.bench.series import Series, in_order
-from fastbroker.bench.serving import Serving, Unreachable, name_of, own_server
+from fastbroker.bench.serving import Serving, Unreachable, name_of, own_server, where
 from fastbroker.bench.show import Live, show_report, show_scenarios
 from fastbroker.cli_client import INTERRUPTED
 
@@ -43,6 +43,10 @@ def bench(
     topic_prefix: str,
     queue_prefix: str,
     credit_header: str,
+    ca: str | None,
+    insecure: bool,
+    certificate: str | None,
+    key: str | None,
     server_pid: int | None,
     serve: bool,
     repeat: int,
@@ -66,8 +70,11 @@ def bench(
         show_scenarios()
         return
     target = Target(
-        host=address.host,
-        port=address.port,
+        **where(address),
+        ca=ca,
+        insecure=insecure,
+        certificate=certificate,
+        key=key,
         login=login,
         passcode=passcode,
         virtual_host=virtual_host,
@@ -77,7 +84,7 @@ def bench(
     )
     ordered = _chosen(scenarios, {field: value for field, value in load.items() if value is not None}, target)
     serving = own_server if serve else _remote(address, target, server_pid)
-    held_to = _core(core, local=serve or server_pid is not None or address.host.startswith(LOOPBACK))
+    held_to = _core(core, local=serve or server_pid is not None or _is_near(address))
     facts = machine()
     results, interrupted = _measured(Series(serving, repeat, held_to), ordered, repeat, quiet=quiet)
     method = Method(repeat=repeat, core=held_to, own_server=serve, text=_in_words(ordered, repeat, held_to, serve))
@@ -108,6 +115,10 @@ def _core(chosen: int | None, *, local: bool) -> int | None:
         # A server elsewhere has its cores for itself.
         return last_core() if local else None
     return None if chosen == NO_CORE else chosen
+
+
+def _is_near(address: Address) -> bool:
+    return address.is_local or address.host.startswith(LOOPBACK)
 
 
 def _measured(series: Series, scenarios: Sequence[Scenario], repeat: int, *, quiet: bool) -> tuple[list[Result], bool]:

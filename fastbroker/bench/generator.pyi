@@ -3,6 +3,7 @@
 from typing import Any, Literal, final
 
 from fastbroker.bench.load import Load, Target
+from fastbroker.bench.secure import Sessions
 
 _Phase = Literal["connecting", "ready", "warming up", "measuring", "draining", "settling", "over"]
 
@@ -13,8 +14,11 @@ class GeneratorError(Exception):
 class Generator:
     """One load on one server: make it, `step` until "ready", `go`, `step` until "over", ask `result`."""
 
-    def __init__(self, target: Target, load: Load) -> None:
-        """Checks the load and resolves the host; connections are opened by `step`."""
+    def __init__(self, target: Target, load: Load, sessions: Sessions | None = None) -> None:
+        """Checks the load and resolves the host; connections are opened by `step`.
+
+        `sessions` is what TLS is spoken with, as `fastbroker.bench.secure` makes it.
+        """
 
     @property
     def phase(self) -> _Phase:
@@ -34,6 +38,9 @@ class Generator:
 
     def progress(self) -> dict[str, int]:
         """Since the beginning: sent, received, receipts, operations, connections (those that are logged in now)."""
+
+    def greeting(self) -> tuple[str, str]:
+        """Version and server, as the CONNECTED that came last has them."""
 
     def result(self) -> dict[str, Any]:
         """What was measured and checked; complete when it is over.

@@ -7,6 +7,7 @@ from msgspec import Struct
 Kind = Literal["flow", "ping", "request", "connect", "storm", "churn", "idle"]
 Ack = Literal["auto", "client", "client-individual"]
 Protocol = Literal["stomp", "nats", "relay"]
+SchemeName = Literal["tcp", "tls", "unix", "ws", "wss"]
 
 # Window of receipts: ask for one with each SEND, and wait for none.
 UNBOUNDED = -1
@@ -18,7 +19,17 @@ class Target(Struct, frozen=True, kw_only=True):
     """The server under load."""
 
     host: str
+    """What the server is called; it is also whom its certificate must be for."""
     port: int
+    scheme: SchemeName = "tcp"
+    path: str = ""
+    """Of the socket of `unix`; of the WebSocket, with its query."""
+    ca: str | None = None
+    """File of the authorities that the certificate may be from; None: those of the system."""
+    insecure: bool = False
+    certificate: str | None = None
+    key: str | None = None
+    """Files of our own certificate and its key, for a server that asks for one."""
     protocol: Protocol = "stomp"
     login: str = ""
     passcode: str = ""

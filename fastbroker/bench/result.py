@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from fastbroker.bench.load import Load, Protocol
+from fastbroker.bench.load import Load, Protocol, SchemeName, Target
 
 FORMAT = 1
 
@@ -60,9 +60,17 @@ class Server(Struct, frozen=True, kw_only=True):
     """What it calls itself, or what the one who started it does."""
     host: str
     port: int
+    scheme: SchemeName = "tcp"
     protocol: Protocol = "stomp"
     pid: int | None = None
     """Without it nothing is known of its CPU and memory."""
+
+
+def server_of(target: Target, name: str, pid: int | None) -> Server:
+    """The server that is measured at a target."""
+    return Server(
+        name=name, host=target.host, port=target.port, scheme=target.scheme, protocol=target.protocol, pid=pid
+    )
 
 
 class Result(Struct, kw_only=True):

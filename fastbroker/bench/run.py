@@ -13,7 +13,7 @@ from fastbroker.bench.cores import cores_for
 from fastbroker.bench.evaluate import Used, fill_in
 from fastbroker.bench.events import GO, STOP, Measured, Order, Phase, PhaseName, Progress
 from fastbroker.bench.load import Load, Target
-from fastbroker.bench.result import Result, Server
+from fastbroker.bench.result import Result, Server, server_of
 from fastbroker.bench.scenarios import Scenario
 from fastbroker.bench.started_worker import RunFailed, StartedWorker, started_worker
 from fastbroker.bench.usage import CpuTimes, ServerUsage, spent
@@ -45,7 +45,7 @@ def run(
     chosen = scenario.with_load(**{field: value for field, value in given.items() if value is not None})
     if chosen.share:
         raise ValueError(f"{scenario.name} sends a share of another rate, and no rate was given")
-    server = Server(name=name, host=target.host, port=target.port, protocol=target.protocol, pid=server_pid)
+    server = server_of(target, name, server_pid)
     return asyncio.run(_Run(chosen, target, server, core, on_progress).result())
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from statistics import median
 
-from fastbroker.bench.result import Result, Server
+from fastbroker.bench.result import Result, Server, server_of
 from fastbroker.bench.run import OnProgress, run
 from fastbroker.bench.scenarios import FLOOD, Scenario
 from fastbroker.bench.serving import Serving
@@ -48,7 +48,7 @@ class Series:
         rate = scenario.rate_of(median(self._flood)) if scenario.share and self._flood else None
         with self._serving() as (target, name, pid):
             if scenario.share and rate is None:
-                return _not_run(scenario, Server(name=name, host=target.host, port=target.port, pid=pid))
+                return _not_run(scenario, server_of(target, name, pid))
             return run(scenario, target, name=name, server_pid=pid, rate=rate, core=self._core, on_progress=follow)
 
 

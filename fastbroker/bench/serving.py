@@ -1,27 +1,39 @@
 """The server that is measured: one that runs somewhere, or one that is started for a single run."""
 
-import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+from msgspec.structs import replace
 
 from fastbroker import __version__
 from fastbroker.address import Address, parse
-from fastbroker.bench.load import Target
-from fastbroker.client import Frame, StompError, encode, read_frame
+from fastbroker.bench.load import Load, Target
+from fastbroker.bench.secure import sessions_of
+from fastbroker.errors import StartError
+
+if TYPE_CHECKING:
+    from fastbroker.bench.generator import Generator
 
 ANSWER_TIMEOUT = 10.0
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 10.0
 POLL = 0.01
 LISTENING = "listening on "
+DEFAULT_PATH = "/ws"
+# It logs in, and does nothing more.
+ONE_CLIENT, STEP = Load(kind="storm", connections=1, warm_up=0), 0.1
+NO_CONNECTION = "no connection to "
+HINT = (
+    "; is the server running? `fastbroker serve` starts one on this machine, `fastbroker bench --serve` one for the "
+    "benchmark alone"
+)
 
 
 class Unreachable(Exception):
@@ -36,46 +48,39 @@ class Serving(NamedTuple):
     pid: int | None
 
 
+def where(address: Address) -> dict[str, Any]:
+    """The fields of a target that an address gives."""
+    path = DEFAULT_PATH if address.how.websocket and not address.path else address.path
+    return {"scheme": address.scheme, "host": address.host or "localhost", "port": address.port, "path": path}
+
+
 def name_of(address: Address, target: Target) -> str:
     """What the server at an address calls itself; it lets us in then. Raises Unreachable."""
     try:
-        return asyncio.run(_ask(address, target))
-    except StompError as error:
-        raise Unreachable(f"{address}: {error}") from None
-    except TimeoutError:
-        raise Unreachable(
-            f"{address} did not answer CONNECT within {ANSWER_TIMEOUT:g} s; is that the address of a STOMP server?"
-        ) from None
-    except socket.gaierror as error:
-        raise Unreachable(f"cannot connect to {address}: {error.strerror}") from None
-    except OSError:
-        raise Unreachable(
-            f"cannot connect to {address}; is the server running? `fastbroker serve` starts one on this machine, "
-            "`fastbroker bench --serve` one for the benchmark alone"
-        ) from None
+        version, server = logged_in(target, ANSWER_TIMEOUT).greeting()
+    except Unreachable as error:
+        hint = HINT if NO_CONNECTION in str(error) else ""
+        raise Unreachable(f"{address}: {error}{hint}") from None
+    if version != "1.2":
+        raise Unreachable(f"{address}: the server does not speak STOMP 1.2, which the benchmark needs")
+    return server or "a server without a name"
 
 
-async def _ask(address: Address, target: Target) -> str:
-    async with asyncio.timeout(ANSWER_TIMEOUT):
-        answers, requests = await asyncio.open_connection(address.host, address.port)
-        try:
-            requests.write(encode(_connect(target)))
-            answer = await read_frame(answers)
-        finally:
-            requests.close()
-    if answer.command == "ERROR":
-        detail = answer.body.decode(errors="replace").strip()
-        raise StompError("\n".join(filter(None, [f"the server says: {answer.header('message')}", detail])))
-    if answer.command != "CONNECTED" or answer.header("version") != "1.2":
-        raise StompError("it does not speak STOMP 1.2, which the benchmark needs")
-    return answer.header("server", "a server without a name")
+def logged_in(target: Target, patience: float) -> "Generator":
+    """A client that the server has let in. Raises Unreachable."""
+    # Imported here, as a help text needs no generator.
+    from fastbroker.bench.generator import Generator, GeneratorError
 
-
-def _connect(target: Target) -> Frame:
-    headers = [("accept-version", "1.2"), ("host", target.virtual_host or target.host)]
-    if target.login or target.passcode:
-        headers += [("login", target.login), ("passcode", target.passcode)]
-    return Frame("CONNECT", headers)
+    try:
+        client = Generator(target, replace(ONE_CLIENT, patience=patience), sessions_of(target))
+        while not client.progress()["connections"]:
+            if client.phase == "ready":
+                client.go()
+            if not client.step(STEP):
+                raise Unreachable(f"no answer to CONNECT within {patience:g} s; is that the address of a STOMP server?")
+    except (GeneratorError, StartError) as error:
+        raise Unreachable(str(error)) from None
+    return client
 
 
 @contextmanager
@@ -87,7 +92,7 @@ def own_server() -> Iterator[Serving]:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, process_group=0)
         try:
             address = _wait_for_address(child, said)
-            target = Target(host=address.host, port=address.port)
+            target = Target(**where(address))
             yield Serving(target, f"fastbroker/{__version__}", child.pid)
         finally:
             _end(child)

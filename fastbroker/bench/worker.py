@@ -13,6 +13,8 @@ import msgspec
 
 from fastbroker.bench.events import GO, STOP, Event, Failed, Measured, Order, Phase, Progress
 from fastbroker.bench.generator import Generator, GeneratorError
+from fastbroker.bench.secure import sessions_of
+from fastbroker.errors import StartError
 
 STEP = 0.25
 DONE, CANNOT, ALONE = 0, 2, 3
@@ -74,8 +76,8 @@ def main() -> int:
         _hold_to(order.core)
         # Nothing here makes garbage, so no collection shall interrupt the generator either.
         gc.disable()
-        _say(_load(Generator(order.target, order.load), orders))
-    except GeneratorError as error:
+        _say(_load(Generator(order.target, order.load, sessions_of(order.target)), orders))
+    except (GeneratorError, StartError) as error:
         _say(Failed(str(error)))
         return CANNOT
     except (_Alone, BrokenPipeError):

@@ -16,6 +16,7 @@ from threading import Thread
 
 import psutil
 import pytest
+from certificates import authority
 from click.testing import CliRunner
 from wire import DEADLINE, Broker, eventually
 
@@ -101,6 +102,39 @@ def test_a_load_beside_another_one_has_its_own_result(measured: dict[str, Result
     (firehose,) = measured["firehose-ping"].beside
     assert firehose.deliveries_per_s
     assert firehose.failures == []
+
+
+# ---- every address ----
+
+
+@pytest.mark.parametrize("scheme", ["ws", "tls", "unix"])
+def test_every_scheme(broker: Broker, tmp_path: Path, scheme: str) -> None:
+    file = tmp_path / "scheme.json"
+    where = str(broker.path) if scheme == "unix" else f"127.0.0.1:{broker.ports[scheme]}"
+    names = (FLOOD, "queue-client-individual", "ping", "connect-rate")
+    trust = ("--ca", authority()) if scheme == "tls" else ()
+    status, _, err = bench("--url", f"{scheme}://{where}", *trust, *names, *SHORT, "--json", str(file))
+    assert status in (0, 3), err
+    results = read(file).results
+    assert [result.scenario for result in results] == list(names)
+    assert {result.server.scheme for result in results} == {scheme}
+    assert all(result.server.name.startswith("fastbroker/") and result.totals.received for result in results)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "words"),
+    [
+        ("tls://127.0.0.1:{tls}", (), "its certificate is not trusted"),
+        ("tls://127.0.0.1:{tcp}", ("--ca", authority()), "TLS failed"),
+        ("tls://127.0.0.1:{tls}", ("--ca", __file__), "holds no certificate"),
+        ("ws://127.0.0.1:{ws}/nowhere", (), "404"),
+        ("unix:///no/such/socket", (), "unix:///no/such/socket: no connection to /no/such/socket: No such file"),
+    ],
+)
+def test_an_address_that_lets_nobody_in(broker: Broker, url: str, options: tuple[str, ...], words: str) -> None:
+    status, _, err = bench("--url", url.format(**broker.ports), *options, FLOOD)
+    assert status == 2
+    assert words in err
 
 
 # ---- what is printed and written ----
@@ -345,7 +379,7 @@ def test_a_server_that_lets_nobody_in() -> None:
     with stub(lambda _: 1, Refuses) as port:
         status, _, err = bench(*url(port))
     assert status == 2
-    assert "the server says: who are you\nwrong passcode" in err
+    assert "the server refused a client: ERROR\nmessage:who are you\n\nwrong passcode" in err
 
 
 def test_a_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,7 +387,7 @@ def test_a_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         result = CliRunner().invoke(main, ["bench", *url(silent.getsockname()[1])])
     assert result.exit_code == 2
-    assert "did not answer CONNECT within 0.1 s" in result.stderr
+    assert "no answer to CONNECT within 0.1 s" in result.stderr
 
 
 # ---- workers that are disturbed ----

@@ -50,6 +50,7 @@ class Session(threading.Thread):
 
     def run(self) -> None:
         with contextlib.suppress(OSError):
+            self.socket = self.server.opened(self.socket)
             self.read()
         self.hang_up()
         self.socket.close()
@@ -91,9 +92,12 @@ class FakeStomp:
         self.delivered = 0
         self.waiting: list[tuple[Frame, bytes]] = []
         self.lock = threading.RLock()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.listener = self.listen()
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
+
+    def listen(self) -> socket.socket:
+        return socket.create_server(("127.0.0.1", 0), backlog=512)
 
     def accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -101,10 +105,15 @@ class FakeStomp:
                 self.greet(self.listener.accept()[0])
 
     def greet(self, connection: socket.socket) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if connection.family == socket.AF_INET:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         session = Session(self, connection)
-        self.sessions.append(session)
         session.start()
+        self.sessions.append(session)
+
+    def opened(self, connection: socket.socket) -> socket.socket:
+        """What STOMP is read from, and written to."""
+        return connection
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

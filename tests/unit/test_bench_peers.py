@@ -20,7 +20,23 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))
 
 from bench import programs
-from bench.peers import BROKER, NATS, PEERS, RELAY, Peer, PeerFailed, Server, debian, download, java, named, peer
+from bench.peers import (
+    BROKER,
+    EVERY,
+    NATS,
+    OWN,
+    PEERS,
+    RELAY,
+    UNIX,
+    Peer,
+    PeerFailed,
+    Server,
+    debian,
+    download,
+    java,
+    named,
+    peer,
+)
 from bench.peers.client import Client, Frame, Refused, encoded, taken
 from bench.peers.download import Downloaded, complaint
 from bench.peers.launch import Launch, free_port
@@ -180,7 +196,7 @@ def test_settings_get_every_value_and_nothing_else() -> None:
         filled_in("port = @port@", {"port": 5, "host": "x"})
 
 
-@pytest.mark.parametrize("peer", PEERS, ids=lambda each: each.name)
+@pytest.mark.parametrize("peer", EVERY, ids=lambda each: each.name)
 def test_every_peer_is_told_its_port(peer: Peer, tmp_path: Path) -> None:
     if peer is RELAY and peer.missing():
         pytest.skip(peer.missing())
@@ -191,8 +207,8 @@ def test_every_peer_is_told_its_port(peer: Peer, tmp_path: Path) -> None:
 
 
 def test_peers_are_found_by_name() -> None:
-    assert [named(each.name) for each in PEERS] == list(PEERS)
-    with pytest.raises(KeyError, match="no peer 'hornetq'; there are fastbroker, relay"):
+    assert [named(each.name) for each in EVERY] == list(EVERY)
+    with pytest.raises(KeyError, match="no peer 'hornetq'; there are fastbroker, fastbroker-unix"):
         named("hornetq")
 
 
@@ -252,6 +268,15 @@ def test_a_peer_answers_while_it_runs_and_leaves_nothing(peer: Peer) -> None:
         raise ZeroDivisionError
     assert gone(server.pid)
     assert temporary_directories(peer.name) <= before
+
+
+@pytest.mark.parametrize("peer", OWN, ids=lambda each: each.name)
+def test_our_own_answers_over_every_scheme_and_over_that_alone(peer: Peer) -> None:
+    with peer.running() as server:
+        listening = [each for each in psutil.Process(server.pid).net_connections() if each.status == "LISTEN"]
+        assert len(listening) == (peer is not UNIX)
+        assert peer.name == f"fastbroker-{server.target.scheme}"
+    assert gone(server.pid)
 
 
 @needs_compiler

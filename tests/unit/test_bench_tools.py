@@ -23,7 +23,7 @@ from bench.flatness import LIMIT, Point, judge
 from bench.peers import BROKER, NATS, RABBITMQ, RELAY, Peer, PeerFailed, Server
 from bench.record import Participant, Plan, Record, load, save
 from bench.scenarios import ALL, GOALS, SETS, Goal, chosen
-from bench.table import render
+from bench.table import goals, render
 from bench.turns import Turn, unfit
 from fastbroker.bench import result
 from fastbroker.bench.load import Load, Target
@@ -47,7 +47,7 @@ def a_plan(name: str, *scenarios: str) -> Plan:
     return Plan(name=name, scenarios=scenarios, peers=("fastbroker",), seconds=1, repeat=3, one_core=False)
 
 
-PLAN = a_plan("goals", "flood-1-1")
+PLAN, TRANSPORTS = a_plan("goals", "flood-1-1"), a_plan("transports", "flood-1-1")
 
 
 def a_record(*results: Result, peers: tuple[Participant, ...] = (), plan: Plan = PLAN) -> Record:
@@ -119,15 +119,36 @@ def test_the_table_has_medians_spreads_marks_and_goals() -> None:
     console = Console(width=200, file=StringIO())
     console.print(render(record, "title"))
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    for expected in ("5.00 M", "4.00 M–6.00 M", "10.0 M*", "≥ 0.35 × relay: met", "≥ 2 × nats-server: met"):
+    for expected in ("5.00 M", "4.00 M–6.00 M", "10.0 M*", "of relay", "× nats", "CPU µs"):
         assert expected in text
+    assert [goal.plain for goal in goals(record)] == [
+        "flood-1-1, delivered: ≥ 0.35 × relay: 0.50 ×, met",
+        "flood-1-1, delivered: ≥ 2 × nats-server: 5.00 ×, met",
+    ]
+
+
+def test_transports_are_judged_against_our_own_tcp() -> None:
+    rates = {"fastbroker": 4e6, "fastbroker-ws": 2.4e6, "fastbroker-tls": 1.3e6, "rabbitmq-ws": 9e6}
+    runs = [a_run("flood-1-1", name, rate) for name, rate in rates.items()]
+    idle = [a_run("idle-1k", "fastbroker-ws", None, server_memory_per_connection=25 * 1024)]
+    record = a_record(*runs, *idle, plan=TRANSPORTS)
+    assert [goal.plain for goal in goals(record)] == [
+        "flood-1-1, delivered: fastbroker-ws ≥ 0.6 × fastbroker: 0.60 ×, met",
+        "flood-1-1, delivered: fastbroker-tls ≥ 0.35 × fastbroker: 0.33 ×, not met",
+        "idle-1k, memory of a connection: fastbroker-ws ≤ 24.0 KiB: 25.0 KiB, not met",
+        "idle-1k, memory of a connection: fastbroker-tls ≤ 40.0 KiB: nothing to compare, ?",
+    ]
+    console = Console(width=200, file=StringIO())
+    console.print(render(record, ""))
+    assert "of relay" not in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 # ---- what is measured ----
 
 
 def test_every_goal_and_every_name_of_a_set_is_a_scenario() -> None:
-    assert {row.scenario for row in GOALS} == set(SETS["goals"].scenarios)
+    assert all({row.scenario for row in each.rows} <= set(each.scenarios) for each in SETS.values())
+    assert [name for name, each in SETS.items() if each.rows] == ["goals", "transports"]
     assert all(name in ALL for each in SETS.values() for name in each.scenarios)
 
 
@@ -422,6 +443,21 @@ def test_the_readme_gets_its_table_between_the_marks(
         assert "| **fastbroker** | **5.00 M** |" in text
         assert "(docs/images/front.png)" in text
         assert "old" not in text
+
+
+def test_transports_have_a_table_of_their_own_in_the_readme(
+    compared: Record, write_report: Callable[..., str], tmp_path: Path
+) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- bench:begin -->\n<!-- bench:end -->\n")
+    names = ("fastbroker", "fastbroker-ws", "fastbroker-tls", "rabbitmq-ws")
+    around = a_record(*(a_run("flood-1-1", name, 3e6) for name in names), plan=TRANSPORTS)
+    text = write_report(tmp_path / "docs" / "benchmarks.md", compared, around, readme=readme)
+    assert "## 2. TCP, Unix sockets, WebSocket, TLS" in text
+    assert "fastbroker-ws ≥ 0.6 × fastbroker | 1.00 × | met" in text
+    brokers, _, others = readme.read_text().partition("Over other transports")
+    assert "| rabbitmq |" in brokers
+    assert "| fastbroker-ws | 3.00 M |" in others
 
 
 def test_a_readme_without_marks_is_left_alone(
