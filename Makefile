@@ -23,7 +23,7 @@ THIN := $(shell find fastbroker -name '*.py' -o -name '*.pyi')
 OWN_TESTS := tests/unit tests/protocol
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint debug-test sanitize coverage fuzz wheel wheels clean \
+.PHONY: help run chat build test lint debug-test sanitize coverage fuzz wheel wheels clean \
 	bench bench-compare bench-curves bench-report bench-micro bench-micro-save bench-instructions
 .DELETE_ON_ERROR:
 
@@ -34,11 +34,18 @@ help: ## say what there is
 run: build ## start the broker on its default address, 127.0.0.1:61613
 	@exec $(VENV)/bin/fastbroker serve $(ARGS)
 
+chat: build ## start the example chat; open the address that it prints in two browser windows
+	@$(PY) examples/chat/pages.py
+	@echo "Open http://127.0.0.1:15674/ in a browser."
+	@exec $(VENV)/bin/fastbroker serve -c examples/chat/chat.toml $(ARGS)
+
 build: $(STAMPS)/installed $(STAMPS)/built ## compile the core in place, into an environment of its own (.venv)
 
 test: build $(STAMPS)/tools ## run the whole test suite
 	@echo "== installing the clients that the broker is tested with"
 	$(PY) tests/interop/install_peers.py
+	@echo "== installing the browser that the chat is tested with"
+	$(PY) tests/browser/install_browser.py
 	$(PY) $(PYTEST) $(ARGS)
 
 lint: build $(STAMPS)/tools ## ruff, mypy, and whether the .pyi files tell the truth
@@ -103,8 +110,9 @@ fuzz: build $(STAMPS)/tools ## the tests that feed it garbage, FUZZ_SECONDS (60)
 
 MICRO := bench/micro --benchmark-compare --benchmark-only --benchmark-quiet
 
-bench: build $(STAMPS)/tools ## measure the broker beside a raw relay and nats-server, and say which goals are met
+bench: build $(STAMPS)/tools ## measure the broker beside a raw relay and nats-server, and over every transport; say which goals are met
 	$(PY) -m bench.run $(ARGS)
+	$(PY) -m bench.run --set transports $(ARGS)
 
 bench-compare: build $(STAMPS)/tools ## the same scenarios on every other broker that can be installed here
 	$(PY) -m bench.peers.install
