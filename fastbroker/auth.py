@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastbroker.address import Address
 from fastbroker.config import Config
 from fastbroker.errors import StartError
+from fastbroker.transports.address import Address
 
 if TYPE_CHECKING:
     from fastbroker.core.login import Login

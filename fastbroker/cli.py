@@ -87,11 +87,11 @@ def check_config(file: str) -> None:
     Environment variables count, as they do for `serve`. If anything is wrong, all of it is listed and the exit status
     is 1. Certificates and `websocket.pages` are looked into, but nothing is bound.
     """
-    from fastbroker import address, tls
-    from fastbroker.listeners import check
     from fastbroker.overlay import load
-    from fastbroker.pages import Pages
     from fastbroker.toml import as_toml
+    from fastbroker.transports import address, tls
+    from fastbroker.transports.listeners import check
+    from fastbroker.web.pages import Pages
 
     try:
         config, origins = load(file, os.environ, {})
@@ -115,7 +115,7 @@ def certificate(directory: Path, hosts: tuple[str, ...], days: int) -> None:
     DIR/certificate.pem and DIR/key.pem are for the broker, DIR/ca.pem for clients. Files that exist are left alone.
     What is printed is a configuration with which the broker can be started.
     """
-    from fastbroker import certificate as files
+    from fastbroker.transports import certificate as files
 
     named = hosts or files.default_hosts()
     try:
@@ -128,8 +128,8 @@ def certificate(directory: Path, hosts: tuple[str, ...], days: int) -> None:
 
 
 def _how_to_use(directory: Path, hosts: Sequence[str]) -> str:
-    from fastbroker import certificate as files
-    from fastbroker.address import SCHEMES, Address
+    from fastbroker.transports import certificate as files
+    from fastbroker.transports.address import SCHEMES, Address
 
     url = Address("tls", hosts[0].replace("*", "any"), SCHEMES["tls"].port)
     return f"""\

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 import click
 
-from fastbroker.address import DEFAULT_PORT, Address, parse_target
 from fastbroker.client import Client, Frame, StompError, Trust, connected
 from fastbroker.output import print_json, print_text
+from fastbroker.transports.address import DEFAULT_PORT, Address, parse_target
 
 INTERRUPTED = 130
 # How long a broker may take to answer DISCONNECT after Ctrl-C.

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, SupportsIndex
 
-from fastbroker.address import Address
+from fastbroker.transports.address import Address
 
 if TYPE_CHECKING:
     from fastbroker.client_websocket import Writer
@@ -87,7 +87,7 @@ async def read_frame(reader: asyncio.StreamReader) -> Frame:
 
 def _ended_in_tls(error: ssl.SSLError) -> str:
     """In TLS 1.3 a client learns only after its handshake what the broker thinks of its certificate."""
-    from fastbroker.tls import words
+    from fastbroker.transports.tls import words
 
     reason = words(error)
     hint = "; --certificate names the one to show" if "certificate" in reason else ""
@@ -253,7 +253,7 @@ class Trust(NamedTuple):
     def context(self) -> ssl.SSLContext:
         """What TLS needs. Raises StompError for a file that is not what it should be."""
         from fastbroker.errors import StartError
-        from fastbroker.tls import client_context
+        from fastbroker.transports.tls import client_context
 
         try:
             return client_context(*self)
@@ -301,7 +301,7 @@ def _reason(error: OSError) -> str:
         reason = error.verify_message.rstrip(".")
         return f": its certificate is not trusted: {reason}; {hint}; --insecure takes it as it is"
     if isinstance(error, ssl.SSLError):
-        from fastbroker.tls import words
+        from fastbroker.transports.tls import words
 
         return f": TLS failed: {words(error)}; does the broker speak TLS at this address?"
     if isinstance(error, socket.gaierror):

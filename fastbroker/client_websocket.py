@@ -6,8 +6,8 @@ from typing import Protocol
 
 from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from fastbroker.address import Address
 from fastbroker.client import NotSpoken
+from fastbroker.transports.address import Address
 
 DEFAULT_PATH = "/ws"
 LONGEST = 128 * 2**20

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, structs
 
-from fastbroker import address
 from fastbroker.core.trie import check_pattern
+from fastbroker.transports import address
 
 KiB, MiB, GiB = 2**10, 2**20, 2**30
 DAY = 86400.0

@@ -17,17 +17,18 @@ from typing import Any
 
 import uvloop
 
-from fastbroker import __version__, tls
-from fastbroker.arrivals import Arrivals, Arriving, Factory
+from fastbroker import __version__
 from fastbroker.auth import access
 from fastbroker.config import Config, hub_settings
 from fastbroker.core.hub import Hub
 from fastbroker.datadir import DataDir
 from fastbroker.errors import StartError
-from fastbroker.handshake import Handshake
-from fastbroker.listeners import BACKLOG, Listener, adopt, open_listeners
 from fastbroker.log import Log
-from fastbroker.systemd import Notifier, passed_sockets
+from fastbroker.transports import tls
+from fastbroker.transports.arrivals import Arrivals, Arriving, Factory
+from fastbroker.transports.listeners import BACKLOG, Listener, adopt, open_listeners
+from fastbroker.transports.systemd import Notifier, passed_sockets
+from fastbroker.web.handshake import Handshake
 
 DRAINED, CUT_SHORT = 0, 1
 

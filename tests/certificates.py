@@ -6,7 +6,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from fastbroker.certificate import AUTHORITY, CERTIFICATE, KEY, make
+from fastbroker.transports.certificate import AUTHORITY, CERTIFICATE, KEY, make
 
 
 @cache

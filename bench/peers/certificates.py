@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from fastbroker.certificate import AUTHORITY, CERTIFICATE, KEY, make
+from fastbroker.transports.certificate import AUTHORITY, CERTIFICATE, KEY, make
 
 DAYS = 2
 

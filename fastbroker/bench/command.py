@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from fastbroker.address import Address
 from fastbroker.bench.choose import WrongChoice, check, choose, flood
 from fastbroker.bench.cores import last_core
 from fastbroker.bench.load import Target
@@ -21,6 +20,7 @@ from fastbroker.bench.series import Series, in_order
 from fastbroker.bench.serving import Serving, Unreachable, name_of, own_server, where
 from fastbroker.bench.show import Live, show_report, show_scenarios
 from fastbroker.cli_client import INTERRUPTED
+from fastbroker.transports.address import Address
 
 GOOD, FAILED, NOT_MEASURED, NOT_VALID = 0, 1, 2, 3
 LOOPBACK = ("127.", "localhost", "::1")

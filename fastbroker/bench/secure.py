@@ -5,7 +5,7 @@ from functools import cache
 from typing import cast
 
 from fastbroker.bench.load import Target
-from fastbroker.tls import client_context
+from fastbroker.transports.tls import client_context
 
 SECURE = ("tls", "wss")
 FAILED, NEEDS_MORE, DONE = -2, -1, 1

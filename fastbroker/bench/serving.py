@@ -13,10 +13,10 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from msgspec.structs import replace
 
 from fastbroker import __version__
-from fastbroker.address import Address, parse
 from fastbroker.bench.load import Load, Target
 from fastbroker.bench.secure import sessions_of
 from fastbroker.errors import StartError
+from fastbroker.transports.address import Address, parse
 
 if TYPE_CHECKING:
     from fastbroker.bench.generator import Generator

@@ -20,7 +20,7 @@ from wire import Broker, Client, unique
 from wire_ws import UPGRADE, WebSocketClient, head, masked, request
 
 from fastbroker.config import WebSocket
-from fastbroker.handshake import Handshake
+from fastbroker.web.handshake import Handshake
 
 CHOSEN = re.compile(rb"^(session|message-id):[^\n]*$", re.MULTILINE)
 STOMP_ERROR = re.compile(rb"^ERROR$", re.MULTILINE)

@@ -27,8 +27,8 @@ from wire_ws import (
     request,
 )
 
-from fastbroker.address import parse_target
 from fastbroker.client import connected
+from fastbroker.transports.address import parse_target
 
 CONNECT = frame("CONNECT", "accept-version:1.2", "host:x")
 KiB, MiB = 2**10, 2**20

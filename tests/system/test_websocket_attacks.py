@@ -29,7 +29,7 @@ from wire_ws import closing as close_frame
 
 from fastbroker.config import Config, WebSocket, hub_settings
 from fastbroker.core.hub import Hub
-from fastbroker.handshake import Handshake
+from fastbroker.web.handshake import Handshake
 
 CONNECT = frame("CONNECT", "accept-version:1.2", "host:x")
 KiB, MiB = 2**10, 2**20

@@ -1,6 +1,6 @@
 import pytest
 
-from fastbroker.address import LONGEST_PATH, parse, parse_target
+from fastbroker.transports.address import LONGEST_PATH, parse, parse_target
 
 
 @pytest.mark.parametrize(

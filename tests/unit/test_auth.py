@@ -2,10 +2,10 @@
 
 import pytest
 
-from fastbroker.address import Address, parse
 from fastbroker.auth import access, is_loopback, refuse_exposed
 from fastbroker.config import Auth, Config
 from fastbroker.errors import StartError
+from fastbroker.transports.address import Address, parse
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1", "::ffff:7f00:1"])

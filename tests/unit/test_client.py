@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastbroker import client
-from fastbroker.address import Address
 from fastbroker.client import Frame, StompError, connected, encode, read_frame
+from fastbroker.transports.address import Address
 
 CONNECTED = b"CONNECTED\nversion:1.2\nsession:1\nheart-beat:0,0\n\n\0\n"
 

@@ -4,10 +4,10 @@ import socket
 
 import pytest
 
-from fastbroker import listeners
 from fastbroker.config import Auth, Config, ProxyProtocol, Tcp, Tls
 from fastbroker.errors import StartError
-from fastbroker.listeners import check, open_listeners
+from fastbroker.transports import listeners
+from fastbroker.transports.listeners import check, open_listeners
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fastbroker.origins import Origins, is_loopback
-from fastbroker.web import Request
+from fastbroker.web.http import Request
+from fastbroker.web.origins import Origins, is_loopback
 
 LAN = "192.0.2.1"
 

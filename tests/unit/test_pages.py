@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fastbroker import pages
 from fastbroker.errors import StartError
-from fastbroker.pages import Pages, content_type
-from fastbroker.web import Answer, Request
+from fastbroker.web import pages
+from fastbroker.web.http import Answer, Request
+from fastbroker.web.pages import Pages, content_type
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastbroker.proxy import LONGEST, SIGNATURE, Malformed, missing, source
+from fastbroker.transports.proxy import LONGEST, SIGNATURE, Malformed, missing, source
 
 
 def read(stream):

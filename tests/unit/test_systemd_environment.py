@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from fastbroker.systemd import Notifier, passed_sockets
+from fastbroker.transports.systemd import Notifier, passed_sockets
 
 
 @pytest.mark.parametrize(

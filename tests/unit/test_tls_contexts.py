@@ -8,10 +8,11 @@ import tomllib
 import pytest
 from click.testing import CliRunner
 
-from fastbroker import config, tls
+from fastbroker import config
 from fastbroker.cli import main
 from fastbroker.errors import StartError
-from fastbroker.tls import NoIdentity, client_certificate, identity
+from fastbroker.transports import tls
+from fastbroker.transports.tls import NoIdentity, client_certificate, identity
 
 
 def subject(*names):

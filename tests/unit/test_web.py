@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from fastbroker import web
-from fastbroker.web import Refusal
+from fastbroker.web import http
+from fastbroker.web.http import Refusal
 
 
-def parse(*lines: str) -> web.Request:
-    return web.parse("\r\n".join(lines).encode("latin-1"))
+def parse(*lines: str) -> http.Request:
+    return http.parse("\r\n".join(lines).encode("latin-1"))
 
 
 def test_a_request() -> None:
@@ -81,11 +81,11 @@ def test_what_is_refused(case: str, refused: tuple[int, list[str]]) -> None:
 
 @pytest.mark.parametrize("host", ["x", "a.b-c_d:80", "127.0.0.1:1", "[::1]", "[::1]:15674"])
 def test_hosts(host: str) -> None:
-    assert web.is_host(host)
+    assert http.is_host(host)
 
 
 def test_an_answer_is_whole() -> None:
-    answer = web.found(b"body", "text/plain", {"X": "y"})
+    answer = http.found(b"body", "text/plain", {"X": "y"})
     assert answer.head.startswith(b"HTTP/1.1 200 OK\r\nDate: ")
     assert answer.head.endswith(b"\r\nX: y\r\n\r\n")
     assert b"\r\nContent-Length: 4\r\n" in answer.head
@@ -93,7 +93,7 @@ def test_an_answer_is_whole() -> None:
 
 
 def test_a_refusal_is_an_answer() -> None:
-    answer = web.refused(Refusal(web.HTTPStatus.FORBIDDEN, "Not żółć.", {"X": "y"}))
+    answer = http.refused(Refusal(http.HTTPStatus.FORBIDDEN, "Not żółć.", {"X": "y"}))
     assert answer.head.startswith(b"HTTP/1.1 403 Forbidden\r\n")
     assert answer.body.decode() == "403 Forbidden: Not żółć.\n"
     assert answer.reason == "HTTP 403: Not żółć."

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from fastbroker import web
 from fastbroker.errors import StartError
-from fastbroker.web import Answer, Request
+from fastbroker.web import http
+from fastbroker.web.http import Answer, Request
 
 MOST = 16 * 2**20
 INDEX = "index.html"
@@ -69,8 +69,8 @@ class Pages:
             return None
         headers = {**HEADERS, "ETag": page.tag}
         if page.tag in request.words("if-none-match"):
-            return web.unchanged(headers)
-        return web.found(page.content, page.content_type, headers)
+            return http.unchanged(headers)
+        return http.found(page.content, page.content_type, headers)
 
 
 def _load(directory: Path) -> Iterator[tuple[str, Page]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from ipaddress import ip_address
 
-from fastbroker.web import Request, origin
+from fastbroker.web.http import Request, origin
 
 
 class Origins:

@@ -14,8 +14,8 @@ import secrets
 
 import orjson
 
-from fastbroker import web
-from fastbroker.web import Answer, Request
+from fastbroker.web import http
+from fastbroker.web.http import Answer, Request
 
 BASE = "/sockjs"
 
@@ -32,12 +32,12 @@ def info(request: Request, *, shared: bool) -> Answer:
     headers = {"Vary": "Origin"}
     if shared and (page := request.only("origin")):
         headers |= {"Access-Control-Allow-Origin": page, "Access-Control-Allow-Credentials": "true"}
-    return web.found(orjson.dumps(said), "application/json; charset=utf-8", headers)
+    return http.found(orjson.dumps(said), "application/json; charset=utf-8", headers)
 
 
 def greeting() -> Answer:
     """Answer somebody who looks whether SockJS is here."""
-    return web.found(b"Welcome to SockJS!\n", "text/plain; charset=utf-8")
+    return http.found(b"Welcome to SockJS!\n", "text/plain; charset=utf-8")
 
 
 def _question_marks(error: UnicodeError) -> tuple[str, int]:

@@ -4,8 +4,8 @@ import base64
 import hashlib
 from html import escape
 
-from fastbroker import web
-from fastbroker.web import Answer, Request
+from fastbroker.web import http
+from fastbroker.web.http import Answer, Request
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --dim: #5b6675; --paper: #f6f7f9; --card: #fff; --line: #dfe3e8;
@@ -55,4 +55,4 @@ def status_page(request: Request, *, server: str, path: str, secure: bool) -> An
     """Answer with the page."""
     url = f"{'wss' if secure else 'ws'}://{request.host or 'localhost'}{path}"
     body = _PAGE.format(style=_STYLE, server=escape(server.replace("/", " ")), url=escape(url))
-    return web.found(body.encode(), "text/html; charset=utf-8", {"Content-Security-Policy": _POLICY})
+    return http.found(body.encode(), "text/html; charset=utf-8", {"Content-Security-Policy": _POLICY})

@@ -16,13 +16,13 @@ from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, NamedTuple, cast
 
-from fastbroker import proxy
-from fastbroker.address import Address
 from fastbroker.config import Config
 from fastbroker.core.hub import Hub
 from fastbroker.core.tls import TlsAcceptor, TlsTransport
 from fastbroker.log import Log
-from fastbroker.tls import Contexts, client_certificate
+from fastbroker.transports import proxy
+from fastbroker.transports.address import Address
+from fastbroker.transports.tls import Contexts, client_certificate
 
 # A connection that was reset before it is accepted has no name any more, but what was sent on it can still be read.
 GONE = "unknown"

@@ -9,11 +9,11 @@ import hashlib
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from fastbroker import sockjs, web
-from fastbroker.origins import Origins
-from fastbroker.pages import Pages
-from fastbroker.status_page import status_page
-from fastbroker.web import Answer, Refusal, Request
+from fastbroker.web import http, sockjs
+from fastbroker.web.http import Answer, Refusal, Request
+from fastbroker.web.origins import Origins
+from fastbroker.web.pages import Pages
+from fastbroker.web.status_page import status_page
 
 if TYPE_CHECKING:
     from fastbroker.config import WebSocket
@@ -58,20 +58,20 @@ class Handshake:
     def answer(self, head: bytes, secure: bool, local: str) -> Answer:
         """Answer a request, given without the blank line behind it, that came to our address `local`."""
         try:
-            request = web.parse(head)
+            request = http.parse(head)
             if request.path in self._endpoints:
                 return self._upgrade(request, secure, local)
             if sockjs.is_session(request.path, self._sockjs):
                 return self._upgrade(request, secure, local)._replace(codec=sockjs.Codec())
             answer = self._page(request, secure, local)
         except Refusal as refusal:
-            answer = web.refused(refusal)
+            answer = http.refused(refusal)
         return answer._replace(body=b"") if head.startswith(b"HEAD ") else answer
 
     def refuse(self, reason: str) -> bytes:
         """Answer somebody whom the core ends the connection with before a request was complete."""
         status = _REFUSALS.get(reason, HTTPStatus.BAD_REQUEST)
-        answer = web.refused(Refusal(status, _NOT_HTTP if reason == "not HTTP" else reason))
+        answer = http.refused(Refusal(status, _NOT_HTTP if reason == "not HTTP" else reason))
         return answer.head + answer.body
 
     # ---- the upgrade ----
@@ -90,7 +90,7 @@ class Handshake:
         headers = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Accept", _accept(request))]
         if chosen := _subprotocol(request):
             headers.append(("Sec-WebSocket-Protocol", chosen))
-        return Answer(web.head_of(HTTPStatus.SWITCHING_PROTOCOLS, headers), True, "")
+        return Answer(http.head_of(HTTPStatus.SWITCHING_PROTOCOLS, headers), True, "")
 
     # ---- pages ----
 

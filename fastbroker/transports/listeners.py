@@ -11,12 +11,12 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastbroker import address
-from fastbroker.address import Address
 from fastbroker.auth import refuse_exposed
 from fastbroker.config import Config, Tcp, Unix, missing_for
 from fastbroker.errors import StartError
 from fastbroker.locks import InUse, lock
+from fastbroker.transports import address
+from fastbroker.transports.address import Address
 
 _HINTS = {
     errno.EADDRINUSE: "the address is in use; is another broker running? Port 0 takes a free port",
