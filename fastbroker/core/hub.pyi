@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, final
+from typing import Any, Protocol, final, type_check_only
 
 from fastbroker.core.login import Login
 
+@type_check_only
 class Codec(Protocol):
     """What wraps STOMP once more in messages of a WebSocket: a client's arrays of strings, STOMP frames of ours."""
 
@@ -19,6 +20,7 @@ class Codec(Protocol):
     def closing(self, code: int, reason: str, /) -> bytes:
         """The last message."""
 
+@type_check_only
 class Handshake(Protocol):
     """Who answers in HTTP before there is a WebSocket."""
 
