@@ -50,6 +50,7 @@ FIELDS = {
 }
 FIELD = re.compile(rb"<(" + b"|".join(name.encode() for name in FIELDS) + rb")>")
 CONTENT_LENGTH = re.compile(rb"^content-length:([0-9]+)$", re.MULTILINE)
+OVER_TCP = ("tcp", "tls", "ws", "wss")
 LISTENING = re.compile(r"listening on ([a-z]+)://127\.0\.0\.1:([0-9]+)")
 
 NARROW = 65_536
@@ -135,7 +136,7 @@ class Broker:
     def __init__(self, directory: Path, config: Mapping[str, Any] | None = None) -> None:
         path = directory / "broker.toml"
         path.write_text(toml({"tls": tls_table(), **(config or {})}))
-        urls = ("tcp://127.0.0.1:0", "ws://127.0.0.1:0", "tls://127.0.0.1:0", f"unix://{directory / 'socket'}")
+        urls = [*(f"{scheme}://127.0.0.1:0" for scheme in OVER_TCP), f"unix://{directory / 'socket'}"]
         listen = [word for url in urls for word in ("--listen", url)]
         self.path = directory / "socket"
         command = [sys.executable, "-m", "fastbroker", "serve", "-c", str(path), *listen, "--log-format", "json"]
@@ -146,7 +147,7 @@ class Broker:
             threading.Thread(target=self._collect, args=(stream,), daemon=True).start()
         try:
             self.wait_log(lambda record: record["event"] == "started", timeout=2 * DEADLINE)
-            self.ports = {scheme: self._port(scheme) for scheme in ("tcp", "ws", "tls")}
+            self.ports = {scheme: self._port(scheme) for scheme in OVER_TCP}
         except AssertionError:
             self.process.kill()
             raise

@@ -197,5 +197,11 @@ class SecureWebSocketClient(WebSocketClient, TlsClient):
     scheme = "wss"
 
 
-CLIENTS: dict[str, type[Client]] = {"tcp": Client, "ws": WebSocketClient, "tls": TlsClient, "unix": UnixClient}
+CLIENTS: dict[str, type[Client]] = {
+    "tcp": Client,
+    "ws": WebSocketClient,
+    "tls": TlsClient,
+    "wss": SecureWebSocketClient,
+    "unix": UnixClient,
+}
 """Who speaks each transport."""

@@ -64,7 +64,7 @@ def test_reason_of_an_end_by_the_client(talk, dial, broker, leave):
         broker.wait_disconnected(client, "closed|lost|reset")
 
 
-@pytest.mark.over("tcp", "tls", "ws")  # over a Unix socket they are all the same process
+@pytest.mark.over("tcp", "tls", "ws", "wss")  # over a Unix socket they are all the same process
 def test_one_line_for_each_connection(talk, broker):
     clients = [talk() for _ in range(20)]
     for client in clients[:10]:
