@@ -33,8 +33,10 @@ class _Feeder(WSListener):
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         self._reader = reader
+        self.connected = False
 
     def on_ws_connected(self, transport: WSTransport) -> None:
+        self.connected = True
         # The reader pauses and resumes it.
         self._reader.set_transport(transport.underlying_transport)
 
@@ -79,10 +81,11 @@ def _is_text(message: bytes) -> bool:
 async def connect(address: Address, context: ssl.SSLContext | None, reader: asyncio.StreamReader) -> Writer:
     """Connect; what comes is fed to `reader`. Raises OSError."""
     url = str(address if address.path else address._replace(path=DEFAULT_PATH))
+    feeder = _Feeder(reader)
     offer = {"Sec-WebSocket-Protocol": "v12.stomp"}
     try:
         transport, _ = await ws_connect(
-            lambda: _Feeder(reader),
+            lambda: feeder,
             url,
             ssl_context=context,
             extra_headers=offer,
@@ -91,4 +94,6 @@ async def connect(address: Address, context: ssl.SSLContext | None, reader: asyn
         )
     except WSError as error:
         raise NotSpoken(f"there is a server, but no WebSocket of a broker: {error}") from None
+    if not feeder.connected:  # picows tells this in no other way
+        raise NotSpoken("there is a server, but no WebSocket of a broker: it ended the connection")
     return _WebSocketWriter(transport)

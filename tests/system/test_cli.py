@@ -146,6 +146,12 @@ def test_the_url_may_stand_on_the_command_line(broker, queue):
     assert run(None, "subscribe", queue, "--count", "1", "--url", url(broker))[1] == b"hello\n"
 
 
+def test_websocket_where_none_is_spoken_is_an_error_and_no_time_out(broker, queue):
+    status, _, err = run(None, "send", queue, "hello", "--url", f"ws://127.0.0.1:{broker.port}")
+    assert status == 1
+    assert "there is a server, but no WebSocket of a broker: it ended the connection" in err
+
+
 def test_a_body_from_the_standard_input_may_be_anything(broker, queue):
     body = bytes(range(256)) * 2000
     assert run(broker, "send", queue, "-", "--receipt", stdin=body) == (0, b"", "")
