@@ -19,8 +19,9 @@ STAMPS := $(VENV)/stamps
 CORE := $(wildcard csrc/*.pyx csrc/*.h fastbroker/core/*.pxd csrc/bench/*.[ch] csrc/bench/*.pyx) setup.py
 THIN := $(shell find fastbroker -name '*.py' -o -name '*.pyi')
 
-# The tests that need no other programs; slow builds run them too.
-OWN_TESTS := tests/unit tests/protocol
+# The tests that need no other programs; slow builds run them too, but not over the transports that have no compiled code of
+# their own.
+OWN_TESTS := tests/unit tests/protocol -k 'not unix and not wss'
 
 .DEFAULT_GOAL := help
 .PHONY: help run chat build test lint debug-test sanitize coverage fuzz wheel wheels clean \
