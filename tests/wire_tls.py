@@ -13,6 +13,8 @@ from typing import Any
 from certificates import authority
 from wire import DEADLINE, Broker, Client
 
+PIECE = 1 << 18
+
 
 class TlsSocket(socket.socket):
     """TLS on a socket, each direction of which ends on its own and says how: `ssl.SSLSocket` hides both."""
@@ -42,9 +44,10 @@ class TlsSocket(socket.socket):
             super().sendall(data)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """Encrypt it and send it."""
-        self._tls.write(data)
-        self._flush()
+        """Encrypt it and send it, not all of it at once: a broker that expects heart-beats waits meanwhile."""
+        for start in range(0, len(data), PIECE):
+            self._tls.write(data[start : start + PIECE])
+            self._flush()
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         """What comes next; nothing at the end, with close_notify or without."""
