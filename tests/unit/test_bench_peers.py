@@ -317,11 +317,8 @@ def test_nothing_that_a_server_started_survives_it(start: str) -> None:
     assert all(wait_until_gone(each.pid) for each in family)
 
 
-# Whoever runs the tests with nohup, or in the background, has these signals ignored.
 RUNNER = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+import sys
 from bench.peers import RELAY
 with RELAY.running() as server:
     print(server.pid, flush=True)
