@@ -90,8 +90,8 @@ def test_broker_that_wants_and_sends_none(talk_both, broker_with, wait_beats):
 @pytest.mark.item(52, 57, 58)
 @pytest.mark.parametrize("promised", [1, 100, 200])
 def test_silent_client_is_given_up(talk, beating, version, promised):
-    client = talk(version, f"heart-beat:{promised},0", to=beating)
     start = time.monotonic()
+    client = talk(version, f"heart-beat:{promised},0", to=beating)
     client.expect_error("no heart-beat")
     agreed = max(promised / 1000, INTERVAL)
     assert time.monotonic() - start >= agreed * MARGIN * 0.9
