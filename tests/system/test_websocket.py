@@ -536,8 +536,8 @@ def test_no_extension_is_agreed_on(talk_ws):
 
 
 @pytest.mark.parametrize("size", [20 * KiB, 1 << 40, (1 << 63) - 1])
-def test_frame_before_login_is_capped_by_what_came(open_ws, size):
-    client = open_ws()
+def test_frame_before_login_is_capped_by_what_came(open_ws, broker_with, size):
+    client = open_ws(to=broker_with(limits={"linger": 0.2}))  # its CLOSE would be payload of the frame under way
     content = b"CONNECT\nx:" + b"a" * 7000 + b"\ny:" + b"a" * 7000 + b"\nz:" + b"a" * 6000
     client.send_raw(head(TEXT, max(size, len(content))), masked(content))
     client.expect_error("frame too large")
@@ -621,6 +621,7 @@ def test_close_is_answered(talk_ws, broker, code, echo):
     client = talk_ws()
     client.send_raw(closing(code, "bye"))
     client.expect_close(echo)
+    client.close()
     broker.wait_disconnected(client, "^closed by client$")
 
 
