@@ -73,11 +73,20 @@ extensions = [
 ]
 
 
+def named_in(path: Path) -> set[str]:
+    return set(re.findall(r"from fastbroker\.core\.(\w+) cimport", path.read_text()))
+
+
 def forget_if_older_than_its_declarations(source: Path) -> None:
-    """Cython looks for x.pxd beside x.pyx; ours is elsewhere, so a change there would go unnoticed."""
-    declared = Path("fastbroker", "core", f"{source.stem}.pxd")
+    """Cython looks for x.pxd beside x.pyx; ours is elsewhere, so a change there, or in what that names, would go unnoticed."""
     generated = Path(build_dir or ".", "csrc", f"{source.stem}.c")
-    if generated.exists() and declared.stat().st_mtime > generated.stat().st_mtime:
+    known: set[str] = set()
+    rooms = {source.stem, *named_in(source)}
+    while new := rooms - known:
+        known |= new
+        rooms |= {name for room in new for name in named_in(Path("fastbroker", "core", f"{room}.pxd"))}
+    newest = max(Path("fastbroker", "core", f"{room}.pxd").stat().st_mtime for room in known)
+    if generated.exists() and newest > generated.stat().st_mtime:
         generated.unlink()
 
 
