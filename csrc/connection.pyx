@@ -18,18 +18,18 @@ from fastbroker.core.broker cimport Broker
 from fastbroker.core.frame cimport Frame
 from fastbroker.core.hub cimport INPUT_FRONT, INPUT_SPACE, Hub
 from fastbroker.core.parser cimport PARSE_FRAME, PARSE_MORE, Parser
-from fastbroker.core.route cimport POLICY_DISCONNECT
+from fastbroker.core.fanout cimport POLICY_DISCONNECT
 from fastbroker.core.session cimport (
     HOLD_LOGIN, HOLD_MEMORY, HOLD_OUTPUT, HOLD_SLOW, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session, session_new,
 )
 from fastbroker.core.wire cimport (
-    DOOM_MEMORY, DOOM_NONE, DOOM_OVERFLOW, DOOM_SLOW, PEER_GONE, PEER_SILENT, Census, Link, link_init, link_join, link_joined, link_leave, outbuf_consume,
+    DOOM_MEMORY, DOOM_NONE, DOOM_OVERFLOW, DOOM_SLOW, PEER_GONE, PEER_SILENT, Census, ceiling_input_full, Link, link_init, link_join, link_joined, link_leave, outbuf_consume,
     outbuf_doom, outbuf_free, outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, outbuf_put, outbuf_send,
     outbuf_touch, peer_state, ring_empty, ring_take, text_free, text_length, text_put, text_use, timer_arm,
     timer_cancel, timer_init,
 )
 
-from fastbroker.core.broker import Refused
+from fastbroker.core.frame import Refused
 from fastbroker.core.login import LoginRefused
 
 cdef enum:
@@ -173,8 +173,9 @@ cdef class Connection:
 
     cdef int _said_all(self) except -1:
         """Nothing follows from the client, but what it has sent is still to be answered."""
-        if self.session.parked.end and not self.session.ending:
-            self.session.said_all()
+        if self.session.parking is not None:
+            if not self.session.parking.ended:
+                self.session.said_all()
         elif not self.closing and self.session.hold == 0 and not self.paused:
             self._close_for("closed by client")
         return self._after_input()
@@ -183,7 +184,7 @@ cdef class Connection:
         """`length` new bytes lie in the loop's buffer: behind the room where what was kept may go."""
         cdef char *bytes = self.hub.input + INPUT_FRONT
         cdef size_t kept = text_length(&self.kept), used
-        if kept > INPUT_FRONT and self.hub.broker.census.input > self.hub.broker.limits.memory // 2:
+        if kept > INPUT_FRONT and ceiling_input_full(&self.hub.broker.ceiling):
             return self.session.fail(b"server busy", b"Too many large frames are under way at once; try again later.")
         if kept > INPUT_FRONT or self.session.hold or link_joined(&self.session.go_on):
             if text_put(&self.kept, bytes, length) < 0:
@@ -241,8 +242,7 @@ cdef class Connection:
         except Refused as refusal:
             session.refused(frame, refusal.args[0], refusal.args[1])
         finally:
-            if broker.batch.count:
-                session.deliver_batch()
+            session.end_of_input()
         return length if session.state == STATE_CLOSING else used
 
     cdef int _after_input(self) except -1:
@@ -275,7 +275,7 @@ cdef class Connection:
     cdef int unpark(self) except -1:
         """In the turn, when there is memory again: the frames that waited for it."""
         if self.session.hold & ~HOLD_MEMORY:
-            link_join(&self.hub.broker.parking, &self.session.parking)
+            link_join(&self.hub.broker.parking, &self.session.parking.link)
             return 0    # it waits for something else first
         try:
             self.session.unpark()
@@ -313,7 +313,7 @@ cdef class Connection:
         if not self.closing:
             self._take_kept()
         if self.session.hold == 0 and not link_joined(&self.session.go_on) and self.session.state != STATE_CLOSING:
-            if self.eof and self.session.parked.end == 0:
+            if self.eof and self.session.parking is None:
                 self._close_for("closed by client")
             elif self.paused and not self.eof:
                 self.paused = False
@@ -328,22 +328,15 @@ cdef class Connection:
         return 0
 
     cdef int _finish_input(self) except -1:
-        """The client is gone: what was received is still processed (STOMP 1.2, "RECEIPT"), without holding."""
+        """The client is gone: what was received is still processed (STOMP 1.2, "RECEIPT"), without holding, while there is
+        memory for it."""
         cdef size_t before = 0
-        if self.session.state != STATE_CONNECTED:
-            return 0
-        self.hub.broker.unlimited = True
-        try:
-            while self.session.parked.end:
-                self.session.hold = 0
-                self.session.unpark()
-            while text_length(&self.kept) and text_length(&self.kept) != before:
-                before = text_length(&self.kept)
-                self.session.hold = 0
-                link_leave(&self.session.go_on)
-                self._take_kept()
-        finally:
-            self.hub.broker.unlimited = False
+        while (self.session.state == STATE_CONNECTED and self.session.parking is None and text_length(&self.kept)
+               and text_length(&self.kept) != before):
+            before = text_length(&self.kept)
+            self.session.hold = 0
+            link_leave(&self.session.go_on)
+            self._take_kept()
         return 0
 
     async def _await_login(self, answer):
@@ -499,7 +492,7 @@ cdef class Connection:
             due = min(due, self.last_progress + broker.limits.outbound_timeout)
         if self.out.slow_since and not self.out.overdue:
             due = min(due, self.out.slow_since + broker.limits.slow_consumer_grace)
-        if session.transactions and session.parked.end == 0:
+        if session.next_timeout():
             due = min(due, session.next_timeout())
         return due
 
@@ -534,7 +527,7 @@ cdef class Connection:
 
     cdef int _check_peer(self, uint64_t now) except -1:
         cdef Session session = self.session
-        if session.transactions and session.parked.end == 0 and now >= session.next_timeout():
+        if session.next_timeout() and now >= session.next_timeout():
             return session.fail(b"transaction timed out", b"A transaction was open longer than limits.transaction_timeout.")
         if self.paused:
             self.last_read = now    # it may have sent: we did not look

@@ -30,6 +30,10 @@ from fastbroker.core.wire cimport (
 )
 
 
+class Refused(Exception):
+    """A frame that cannot be processed: (message, body) of the ERROR frame, as bytes."""
+
+
 cdef int frame_init(Frame *frame, uint32_t header_capacity) except -1:
     frame.headers = <Header *>calloc(header_capacity, sizeof(Header))
     if frame.headers == NULL:
@@ -67,6 +71,11 @@ cdef bytes frame_text(const Frame *frame, int known):
 cdef bint number_of(bytes text, uint64_t *number) noexcept:
     """A decimal number of at most ten digits."""
     return parse_number(text, len(text), 10, number) != 0
+
+
+cdef bytes shown(bytes text):
+    """A client's text for an ERROR body or a log line: short, and one line."""
+    return text[:200].decode("utf-8", "ignore").encode().replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 # ---- what of a SEND reaches subscribers ----

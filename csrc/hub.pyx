@@ -26,7 +26,7 @@ from fastbroker.core.connection cimport Connection, connection_init
 from fastbroker.core.session cimport Session
 from fastbroker.core.websocket cimport WebSocket, websocket_init
 from fastbroker.core.wire cimport (
-    SCAN_SLACK, Link, pool_free, pool_trim, ring_empty, ring_init, ring_splice, ring_take, wheel_advance,
+    SCAN_SLACK, Link, ceiling_open, pool_free, pool_trim, ring_empty, ring_init, ring_splice, ring_take, wheel_advance,
 )
 
 cdef enum:
@@ -131,7 +131,7 @@ cdef class Hub:
             self._set_clock()
             self._unpark()
             self._go_on()
-            self.broker.dispatch_due()
+            self.broker.namespace.dispatch_due()
             self._flush()
         finally:
             if not (ring_empty(&self.broker.released) and ring_empty(&self.broker.outlets.dirty)
@@ -143,7 +143,7 @@ cdef class Hub:
         cdef Broker broker = self.broker
         cdef Link waiting
         cdef void *owner
-        if ring_empty(&broker.parking) or broker.census.memory > broker.limits.memory - broker.limits.memory // 16:
+        if ring_empty(&broker.parking) or not ceiling_open(&broker.ceiling):
             return 0
         ring_init(&waiting)
         ring_splice(&waiting, &broker.parking)
@@ -199,7 +199,8 @@ cdef class Hub:
         self.ticks += 1
         if self.ticks % TRIM_EVERY == 0:
             pool_trim(&self.broker.outlets)
-        if self.broker.census.connections or self.broker.queues.count:
+            self.broker.namespace.sweep()
+        if self.broker.census.connections or self.broker.census.queues:
             self.tick_on()
         else:
             pool_free(&self.broker.outlets)

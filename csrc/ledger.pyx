@@ -4,12 +4,33 @@
 
 A slot is used again when its delivery is settled, with the next generation: looking an ack id up is one index and one
 comparison, and an id that was settled long ago, or belonged to a subscription that is gone, is never taken for another.
+
+An ACK of STOMP 1.0 names a message, and perhaps no subscription: for such a session deliveries are also known by the number
+of their message. Where subscriptions overlap, a message has several; only the first is known so, the others are looked for.
 """
-from libc.stdint cimport uint32_t, uint64_t
+import secrets
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr
 
-from fastbroker.core.wire cimport parse_number, put_number
+from fastbroker.core.table cimport table_free, table_get, table_init, table_put, table_remove
+from fastbroker.core.wire cimport account_charge, parse_number, put_number
+
+cdef enum:
+    FEWEST = 8
+    NOTE_COST = 32      # bytes of a place in the table
+    SEARCH_STEP = 16    # what looking at one delivery costs, in bytes of output
+
+
+cdef Ledger ledger_new(Census *census, Account *account, bint indexed):
+    cdef Ledger new = Ledger()
+    new.census = census
+    new.account = account
+    new.indexed = indexed
+    if indexed:
+        table_init(&new.by_message, int.from_bytes(secrets.token_bytes(8), "little"))
+    return new
 
 
 cdef size_t put_ack(char *out, uint32_t slot, uint32_t generation) noexcept:
@@ -25,6 +46,7 @@ cdef class Ledger:
 
     def __dealloc__(self):
         free(self.slots)
+        table_free(&self.by_message)
 
     cdef uint32_t take(self) except? 0xffffffff:
         """A slot for a new delivery; slots move in memory when this makes more of them."""
@@ -49,19 +71,54 @@ cdef class Ledger:
             return NO_SLOT
         return <uint32_t>slot if self.slots[slot].generation == generation else NO_SLOT
 
+    cdef uint32_t find_number(self, uint64_t number) noexcept:
+        """The slot of the first unsettled delivery of that message to any subscription, or NO_SLOT."""
+        cdef size_t found = <size_t>table_get(&self.by_message, <const char *>&number, sizeof(number))
+        cdef uint32_t slot
+        if found:
+            return <uint32_t>(found - 1)
+        if self.doubles == 0:
+            return NO_SLOT
+        for slot in range(self.capacity):
+            self.census.work += SEARCH_STEP
+            if self.slots[slot].state == DELIVERY_OUT and self.slots[slot].entry.message.id == number:
+                return slot
+        return NO_SLOT
+
+    cdef int note(self, uint32_t slot) except -1:
+        """A delivery is in its slot, and ACKs may name it by its message."""
+        cdef uint64_t *number = &self.slots[slot].entry.message.id
+        if table_get(&self.by_message, <const char *>number, sizeof(uint64_t)) != NULL:
+            self.doubles += 1
+        elif table_put(&self.by_message, <const char *>number, sizeof(uint64_t), <void *>(<size_t>slot + 1)) < 0:
+            raise MemoryError()
+        return 0
+
     cdef void give_back(self, uint32_t slot) noexcept:
+        if self.indexed:
+            forget(self, slot)
         self.slots[slot].state = DELIVERY_FREE
         self.slots[slot].next = self.free_slot
         self.free_slot = slot
         self.census.deliveries -= 1
 
 
+cdef void forget(Ledger ledger, uint32_t slot) noexcept:
+    cdef uint64_t *number = &ledger.slots[slot].entry.message.id
+    if table_get(&ledger.by_message, <const char *>number, sizeof(uint64_t)) == <void *>(<size_t>slot + 1):
+        table_remove(&ledger.by_message, <const char *>number, sizeof(uint64_t))
+    elif ledger.doubles:
+        ledger.doubles -= 1
+
+
 cdef int grow(Ledger ledger) except -1:
-    cdef uint32_t capacity = ledger.capacity * 2 if ledger.capacity else 8
+    cdef uint32_t capacity = ledger.capacity * 2 if ledger.capacity else FEWEST
     cdef uint32_t slot
     cdef Delivery *slots = <Delivery *>realloc(ledger.slots, capacity * sizeof(Delivery))
     if slots == NULL:
         raise MemoryError()
+    account_charge(ledger.account, (<int64_t>capacity - ledger.capacity)
+                   * <int64_t>(sizeof(Delivery) + (NOTE_COST if ledger.indexed else 0)))
     for slot in range(ledger.capacity, capacity):
         slots[slot].state = DELIVERY_FREE
         slots[slot].generation = 0

@@ -3,11 +3,12 @@ import secrets
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from fastbroker.core.broker cimport Broker, Limits
+from fastbroker.core.broker cimport Broker
+from fastbroker.core.limits cimport Limits
 from fastbroker.core.frame cimport Frame, Header, frame_text, frame_value, number_of
 from fastbroker.core.wire cimport KNOWN_CONTENT_LENGTH, KNOWN_REQUEST_ID
 
-from fastbroker.core.broker import Refused
+from fastbroker.core.frame import Refused
 
 cdef enum:
     LONGEST_INTERVAL = 0x7fffffff   # milliseconds

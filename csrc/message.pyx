@@ -4,26 +4,28 @@ from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content, head_in_form
 from fastbroker.core.wire cimport (
-    Blocks, Census, OutBuf, Shared, block_give, block_take, outbuf_put, outbuf_put_shared,
+    Blocks, Census, OutBuf, Shared, block_cost, block_give, block_take, outbuf_pending, outbuf_put,
+    outbuf_put_shared,
 )
-
-cdef enum:
-    PLACE_COST = 48     # bytes that a queue and a ledger need for it
 
 
 cdef Blocks blocks  # zeroed, as every static is; messages of one thread
+
+
+cdef inline size_t bytes_of(size_t head_length, size_t body_length) noexcept:
+    return sizeof(Message) + head_length + 1 + body_length
 
 
 cdef void message_free(Shared *shared) noexcept:
     cdef Message *message = <Message *>shared
     message.census.messages -= 1
     message.census.memory -= <Py_ssize_t>message.size
-    block_give(&blocks, message, message.size - PLACE_COST)
+    block_give(&blocks, message, bytes_of(message.head_length, message.body_length))
 
 
 cdef Message *message_new(Census *census, const Content *content, uint64_t id) except NULL:
     """A copy of `content`, with one reference, which is the caller's."""
-    cdef size_t size = sizeof(Message) + content.head_length + 1 + content.body_length
+    cdef size_t size = bytes_of(content.head_length, content.body_length)
     cdef Message *message = <Message *>block_take(&blocks, size)
     cdef char *bytes
     if message == NULL:
@@ -32,7 +34,7 @@ cdef Message *message_new(Census *census, const Content *content, uint64_t id) e
     message.shared.release = message_free
     message.census = census
     message.id = id
-    message.size = size + PLACE_COST
+    message.size = block_cost(size)
     message.head_length = <uint32_t>content.head_length
     message.body_length = content.body_length
     message.seen = content.seen
@@ -48,6 +50,7 @@ cdef Message *message_new(Census *census, const Content *content, uint64_t id) e
 cdef int put_message_slowly(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,
                             size_t middle_length, int version, const Content *content, Message *owner) except -1:
     """A frame whose body goes by reference, or whose header lines need another form."""
+    cdef size_t pending = outbuf_pending(out)
     cdef bytes head
     outbuf_put(out, prefix, prefix_length)
     outbuf_put(out, middle, middle_length)
@@ -62,4 +65,5 @@ cdef int put_message_slowly(OutBuf *out, const char *prefix, size_t prefix_lengt
     else:
         outbuf_put(out, content.body, content.body_length)
     outbuf_put(out, b"\0\n", out.frame_end)
+    count_written(out.outlets.census, 1, outbuf_pending(out) - pending)
     return 0

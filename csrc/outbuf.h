@@ -61,6 +61,7 @@ typedef struct Outlets {
     size_t idle[POOL_CLASSES]; /* the least that was pooled since the last trim: nobody needed it */
     size_t soft, low, hard;
     size_t own; /* from here on a client that does not read its answers is not read from */
+    const Ceiling *ceiling;
     Census *census;
 } Outlets;
 

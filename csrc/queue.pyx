@@ -6,8 +6,10 @@
 Every number in `returned` is lower than every number in `ring`, so the next message is the top of the heap, else the head
 of the ring, and one that came back stands exactly where it stood. Consumers with room stand in a ring and take turns; one
 found without room leaves it and joins again when it gets credit or its output has drained.
+
+A delivery to a consumer that acknowledges is counted (`unsettled`) when it goes out and when it is settled, both here.
 """
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
@@ -15,30 +17,59 @@ from fastbroker.core.frame cimport Content
 from fastbroker.core.message cimport (
     MIDDLE_SPACE, Entry, Message, message_drop, message_new, put_message, put_middle,
 )
-from fastbroker.core.subscription cimport ACK_AUTO, Subscription
+from fastbroker.core.route cimport route_init
+from fastbroker.core.subscription cimport ACK_AUTO, Receiver, Subscription
 from fastbroker.core.wire cimport (
-    Census, Link, link_init, link_join, link_joined, link_leave, outbuf_touch, ring_empty, ring_init, timer_cancel,
+    Link, ceiling_reached, link_init, link_join, link_joined, link_leave, outbuf_touch, ring_empty, ring_init, timer_arm,
+    timer_cancel, timer_init,
 )
 
 cdef enum:
     SMALLEST_RING = 8
-    QUEUE_COST = 512        # bytes of a queue beside its name
+    COST = 512              # bytes of a queue beside its name
 
 
-cdef Queue queue_new(bytes name, Census *census, Link *due):
+cdef class QueueOwner:
+
+    cdef int dead_letter(self, Entry *entry) except -1:
+        """A message that nobody shall get again; takes over the entry's reference."""
+        raise NotImplementedError
+
+    cdef Queue renewed(self, bytes name):
+        """The queue of a route whose queue has gone meanwhile; None if that is for good."""
+        raise NotImplementedError
+
+
+cdef Queue queue_new(bytes name, QueueOwner owner):
     cdef Queue new = Queue()
     new.name = name
-    new.census = census
-    new.due = due
-    new.cost = QUEUE_COST + (2 * len(name) if name is not None else 0)
-    census.queues += 1
-    census.memory += new.cost
+    new.owner = <void *>owner
+    new.census = owner.census
+    new.cost = COST + (2 * len(name) if name is not None else 0)
+    new.census.queues += 1
+    new.census.memory += new.cost
+    timer_init(&new.idle, idle_too_long, <void *>new)
     return new
 
 
-cdef class Queue:
+cdef void idle_too_long(void *owner) noexcept:
+    """The turn looks whether the queue is still unused."""
+    cdef Queue queue = <Queue>owner
+    if not link_joined(&queue.due_link):
+        link_join((<QueueOwner>queue.owner).due, &queue.due_link)
+
+
+cdef QueueRoute queue_route(bytes destination, Queue queue):
+    cdef QueueRoute new = QueueRoute()
+    route_init(new, destination, queue.census, &(<QueueOwner>queue.owner).route_memory)
+    new.queue = queue
+    return new
+
+
+cdef class Queue(Receiver):
 
     def __cinit__(self):
+        self.entry.value = <void *>self
         ring_init(&self.consumers)
         link_init(&self.due_link, <void *>self)
 
@@ -50,27 +81,7 @@ cdef class Queue:
         free(self.returned)
         if self.census != NULL:
             self.census.queues -= 1
-            self.census.memory -= self.cost
-
-    cdef int offer(self, const Content *content, uint64_t id) except -1:
-        """A SEND: straight to a consumer if one waits, without a copy if that is `auto`; else a message is kept."""
-        cdef Subscription consumer = next_consumer(self) if self.waiting() == 0 else None
-        cdef Entry entry
-        if consumer is None:
-            self.push(message_new(self.census, content, id))
-            return self.dispatch()
-        if consumer.ack_mode == ACK_AUTO:
-            return pass_on(self, consumer, content, id)
-        self._number(&entry, message_new(self.census, content, id))
-        self.unsettled += 1
-        return consumer.hand_over(&entry)
-
-    cdef void _number(self, Entry *entry, Message *message) noexcept:
-        entry.message = message
-        entry.number = self.next_number
-        entry.failures = 0
-        entry.redelivered = False
-        self.next_number += 1
+            self.census.memory -= self.cost + array_cost(self.capacity) + array_cost(self.returned_capacity)
 
     cdef int push(self, Message *message) except -1:
         """To the end; takes over the caller's reference, also when there is no memory."""
@@ -80,29 +91,12 @@ cdef class Queue:
             except MemoryError:
                 message_drop(message)
                 raise
-        self._number(&self.ring[(self.head + self.count) & (self.capacity - 1)], message)
+        number_entry(self, &self.ring[(self.head + self.count) & (self.capacity - 1)], message)
         self.count += 1
         keep(self, message)
         return 0
 
-    cdef int put_back(self, Entry *entry) except -1:
-        """To its original position; takes over the entry's reference."""
-        cdef size_t place = self.returned_count, parent
-        if self.returned_count == self.returned_capacity:
-            grow_returned(self)
-        while place > 0:
-            parent = (place - 1) // 2
-            if self.returned[parent].number < entry.number:
-                break
-            self.returned[place] = self.returned[parent]
-            place = parent
-        self.returned[place] = entry[0]
-        self.returned[place].redelivered = True
-        self.returned_count += 1
-        keep(self, entry.message)
-        return 0
-
-    cdef bint take(self, Entry *entry) noexcept:
+    cdef bint take_first(self, Entry *entry) noexcept:
         """The next message and its reference, or False."""
         if self.returned_count:
             take_returned(self, entry)
@@ -111,32 +105,49 @@ cdef class Queue:
             self.head = (self.head + 1) & (self.capacity - 1)
             self.count -= 1
             if self.count == 0 and self.capacity > SMALLEST_RING:
-                free(self.ring)
-                self.ring = NULL
-                self.head = self.capacity = 0
+                free_ring(self)
         else:
             return False
         self.bytes -= entry.message.size
-        if self.backlog != NULL:
-            self.backlog[0] -= entry.message.size
+        if self.outlet != NULL:
+            self.outlet.backlog -= entry.message.size
         return True
 
     cdef int dispatch(self) except -1:
-        """Gives messages to consumers in turn while there are both."""
+        """Gives messages to consumers in turn while there are both; above the memory ceiling, one to each whose output is
+        empty."""
         cdef Subscription consumer
         cdef Entry entry
         while self.waiting():
-            consumer = next_consumer(self)
+            consumer = next_consumer(self, ceiling_reached((<QueueOwner>self.owner).ceiling))
             if consumer is None:
                 return 0
-            self.take(&entry)
+            self.take_first(&entry)
             if consumer.ack_mode != ACK_AUTO:
                 self.unsettled += 1
             consumer.hand_over(&entry)
         return 0
 
+    cdef int settled(self, Entry *entry, Verdict verdict) except -1:
+        """What a consumer had has come back to be judged; takes over the entry's reference."""
+        self.unsettled -= 1
+        if verdict == ACKED or (self.removed and verdict == RETURNED):
+            message_drop(entry.message)
+            return 0
+        if verdict == NACKED:
+            entry.failures += 1
+        if verdict == REJECTED or entry.failures >= (<QueueOwner>self.owner).max_deliveries:
+            return (<QueueOwner>self.owner).dead_letter(entry)
+        if self.removed:
+            message_drop(entry.message)
+            return 0
+        put_back(self, entry)
+        self.call()
+        return 0
+
     cdef void add_consumer(self, Subscription consumer) noexcept:
         self.consumer_count += 1
+        timer_init(&consumer.rest, rested, <void *>consumer)
         timer_cancel(&self.idle)
         self.regained(consumer)
 
@@ -154,25 +165,38 @@ cdef class Queue:
     cdef void call(self) noexcept:
         """Messages that wait are dispatched in this turn."""
         if self.waiting() and not link_joined(&self.due_link):
-            link_join(self.due, &self.due_link)
+            link_join((<QueueOwner>self.owner).due, &self.due_link)
+
+    cdef void left(self) noexcept:
+        """Somebody is done with it: if nobody uses it, its days are counted."""
+        cdef QueueOwner owner = <QueueOwner>self.owner
+        if self.name is not None and self.unused() and not self.removed:
+            timer_arm(owner.wheel, &self.idle, owner.now[0] + owner.queue_idle_timeout)
 
     cdef bint unused(self) noexcept:
-        return self.waiting() == 0 and self.consumer_count == 0 and self.unsettled == 0 and self.pins == 0
+        return self.waiting() == 0 and self.consumer_count == 0 and self.unsettled == 0 and not self.owned
 
     cdef void purge(self) noexcept:
         cdef Entry entry
-        while self.take(&entry):
+        while self.take_first(&entry):
             message_drop(entry.message)
 
 
-cdef Subscription next_consumer(Queue queue):
+cdef void rested(void *owner) noexcept:
+    """The moment after a NACK is over."""
+    cdef Subscription consumer = <Subscription>owner
+    consumer.resting = False
+    (<Queue>consumer.source).regained(consumer)
+
+
+cdef Subscription next_consumer(Queue queue, bint tight):
     """The first consumer with room, who then stands last in line; None if there is none."""
     cdef Subscription consumer
     while not ring_empty(&queue.consumers):
         consumer = <Subscription>queue.consumers.next.owner
         if not consumer.has_credit() or consumer.resting:
             link_leave(&consumer.ready)
-        elif not consumer.has_outlet():
+        elif not consumer.has_outlet(tight):
             link_join(consumer.starved, &consumer.ready)
         else:
             if consumer.ready.next != &queue.consumers:     # it is not last already, being the only one
@@ -181,20 +205,55 @@ cdef Subscription next_consumer(Queue queue):
     return None
 
 
-cdef int pass_on(Queue queue, Subscription consumer, const Content *content, uint64_t id) except -1:
+cdef inline int pass_on(Subscription consumer, const Content *content, uint64_t id) except -1:
     cdef char middle[MIDDLE_SPACE]
     put_message(consumer.out, consumer.prefix, consumer.prefix_length, middle, put_middle(middle, id),
                 consumer.version, content, NULL)
     outbuf_touch(consumer.out)
-    queue.census.messages_out += 1
-    queue.census.bytes_out += <Py_ssize_t>(content.body_length + content.head_length)
+    return 0
+
+
+cdef void number_entry(Queue queue, Entry *entry, Message *message) noexcept:
+    entry.message = message
+    entry.number = queue.next_number
+    entry.failures = 0
+    entry.redelivered = False
+    queue.next_number += 1
+
+
+cdef int put_back(Queue queue, Entry *entry) except -1:
+    """To its original position; takes over the entry's reference."""
+    cdef size_t place = queue.returned_count, parent
+    if queue.returned_count == queue.returned_capacity:
+        grow_returned(queue)
+    while place > 0:
+        parent = (place - 1) // 2
+        if queue.returned[parent].number < entry.number:
+            break
+        queue.returned[place] = queue.returned[parent]
+        place = parent
+    queue.returned[place] = entry[0]
+    queue.returned[place].redelivered = True
+    queue.returned_count += 1
+    keep(queue, entry.message)
     return 0
 
 
 cdef void keep(Queue queue, const Message *message) noexcept:
     queue.bytes += message.size
-    if queue.backlog != NULL:
-        queue.backlog[0] += message.size
+    if queue.outlet != NULL:
+        queue.outlet.backlog += message.size
+
+
+cdef int64_t array_cost(size_t capacity) noexcept:
+    return <int64_t>(capacity * sizeof(Entry))
+
+
+cdef void free_ring(Queue queue) noexcept:
+    free(queue.ring)
+    queue.census.memory -= array_cost(queue.capacity)
+    queue.ring = NULL
+    queue.head = queue.capacity = 0
 
 
 cdef int grow_ring(Queue queue) except -1:
@@ -206,9 +265,9 @@ cdef int grow_ring(Queue queue) except -1:
     if queue.count:
         memcpy(ring, queue.ring + queue.head, behind * sizeof(Entry))
         memcpy(ring + behind, queue.ring, queue.head * sizeof(Entry))
-    free(queue.ring)
+    free_ring(queue)
+    queue.census.memory += array_cost(capacity)
     queue.ring = ring
-    queue.head = 0
     queue.capacity = capacity
     return 0
 
@@ -218,6 +277,7 @@ cdef int grow_returned(Queue queue) except -1:
     cdef Entry *returned = <Entry *>realloc(queue.returned, capacity * sizeof(Entry))
     if returned == NULL:
         raise MemoryError()
+    queue.census.memory += array_cost(capacity) - array_cost(queue.returned_capacity)
     queue.returned = returned
     queue.returned_capacity = capacity
     return 0
@@ -242,3 +302,34 @@ cdef void take_returned(Queue queue, Entry *entry) noexcept:
         heap[place] = heap[child]
         place = child
     heap[place] = last
+    if queue.returned_count == 0 and queue.returned_capacity > SMALLEST_RING:
+        free_returned(queue)
+
+
+cdef void free_returned(Queue queue) noexcept:
+    free(queue.returned)
+    queue.census.memory -= array_cost(queue.returned_capacity)
+    queue.returned = NULL
+    queue.returned_capacity = 0
+
+
+cdef inline int offer(Queue queue, const Content *content, uint64_t id) except -1:
+    """A SEND: straight to a consumer if one waits, without a copy if that is `auto`; else a message is kept."""
+    cdef Subscription consumer = next_consumer(queue, False) if queue.waiting() == 0 else None
+    cdef Entry entry
+    if consumer is None:
+        queue.push(message_new(queue.census, content, id))
+        return queue.dispatch()
+    if consumer.ack_mode == ACK_AUTO:
+        return pass_on(consumer, content, id)
+    number_entry(queue, &entry, message_new(queue.census, content, id))
+    queue.unsettled += 1
+    return consumer.hand_over(&entry)
+
+
+cdef class QueueRoute(Route):
+
+    cdef int take(self, const Content *content, Origin *origin) except -1:
+        if self.queue.removed:
+            self.queue = (<QueueOwner>self.queue.owner).renewed(self.queue.name) or self.queue
+        return 0 if self.queue.removed else offer(self.queue, content, (<QueueOwner>self.queue.owner).number.value)

@@ -1,30 +1,54 @@
-"""Routes: the outcome of looking a destination up, kept so that the next message needs no look-up."""
-from fastbroker.core.trie cimport Trie, matches_free
-from fastbroker.core.wire cimport Census
+"""Routes: the outcome of looking a destination up, kept so that the next message needs no look-up.
+
+    Route       TopicRoute (topic.pyx)  its subscribers
+                QueueRoute (queue.pyx)  a queue
+                Nowhere                 nobody
+
+A message is published by `take`, whatever the kind. Later kinds lead to applications, users, other brokers.
+"""
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t
+
+cdef enum:
+    COST = 384      # bytes of a route beside its texts
 
 
-cdef Route route_new(int kind, bytes destination, bytes name, Census *census):
-    cdef Route new = Route()
-    new.kind = kind
+cdef int route_init(Route new, bytes destination, Census *census, int64_t *held) except -1:
+    """`held` outlives it, as `census` does."""
     new.destination = destination
-    new.destination_bytes = destination
-    new.destination_length = len(destination)
-    new.name = name
+    new.destination_bytes = PyBytes_AS_STRING(destination)
+    new.destination_length = PyBytes_GET_SIZE(destination)
     new.census = census
+    new.held = held
     census.routes += 1
+    route_charge(new, COST + 2 * PyBytes_GET_SIZE(destination))
+    return 0
+
+
+cdef void route_charge(Route route, int64_t bytes) noexcept:
+    route.cost += bytes
+    route.held[0] += bytes
+    route.census.memory += bytes
+
+
+cdef Nowhere nowhere(bytes destination, Census *census, int64_t *held):
+    cdef Nowhere new = Nowhere()
+    route_init(new, destination, census, held)
     return new
 
 
 cdef class Route:
 
     def __dealloc__(self):
-        matches_free(&self.matches)
         if self.census != NULL:
+            route_charge(self, -self.cost)
             self.census.routes -= 1
 
-    cdef int rematch(self, Trie topics) except -1:
-        """Asks the trie again; as much work as one delivery to each subscriber, so it is not done in pieces."""
-        self.matches.count = 0
-        topics.match(self.name, len(self.name), &self.matches)
-        self.generation = topics.generation
+    cdef int take(self, const Content *content, Origin *origin) except -1:
+        raise NotImplementedError
+
+
+cdef class Nowhere(Route):
+
+    cdef int take(self, const Content *content, Origin *origin) except -1:
         return 0

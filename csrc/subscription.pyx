@@ -8,39 +8,50 @@ from fastbroker.core.ledger cimport NO_SLOT, Delivery, Ledger, put_ack
 from fastbroker.core.message cimport (
     MIDDLE_SPACE, Entry, message_content, message_drop, put_message, put_middle,
 )
-from fastbroker.core.wire cimport Link, OutBuf, link_init, outbuf_touch
+from fastbroker.core.wire cimport Account, Link, OutBuf, account_charge, link_init, outbuf_touch
 
 
-cdef bytes prefix_of(bytes id, bytes boot, int version):
+cdef enum:
+    COST = 640  # bytes of a subscription beside its texts: this object, those of its texts, its places in tables
+
+
+cdef bytes prefix_of(bytes id, bytes epoch, int version):
     """Everything of a MESSAGE in front of the number in its message-id (STOMP 1.2, "MESSAGE")."""
     if id is None:
-        return b"MESSAGE\nmessage-id:%b-" % boot
-    return b"MESSAGE\nsubscription:%b\nmessage-id:%b-" % (encoded(id, version), boot)
+        return b"MESSAGE\nmessage-id:%b-" % epoch
+    return b"MESSAGE\nsubscription:%b\nmessage-id:%b-" % (encoded(id, version), epoch)
 
 
-cdef Subscription subscription_new(bytes id, bytes destination, bytes boot, int version, int ack_mode,
-                                   uint32_t prefetch, size_t prefetch_bytes, OutBuf *out, Ledger ledger, Link *starved):
+cdef Subscription subscription_new(bytes id, bytes destination, bytes epoch, int version, int ack_mode,
+                                   OutBuf *out, Ledger ledger, Link *starved, Account *account):
+    """`account` outlives it; its credit is for the caller to set."""
     cdef Subscription new = Subscription()
     new.id = id
     new.destination = destination
-    new.prefix_owner = prefix_of(id, boot, version)
+    new.prefix_owner = prefix_of(id, epoch, version)
     new.prefix = PyBytes_AS_STRING(new.prefix_owner)
     new.prefix_length = PyBytes_GET_SIZE(new.prefix_owner)
     new.version = version
     new.ack_mode = ack_mode
-    new.prefetch = prefetch
-    new.prefetch_bytes = prefetch_bytes
+    new.plain = ack_mode == ACK_AUTO
     new.out = out
     new.ledger = ledger
     new.starved = starved
     new.census = ledger.census
     new.census.subscriptions += 1
+    new.account = account
+    new.cost = COST + 2 * (len(id) if id is not None else 0) + 2 * len(destination)
+    account_charge(account, new.cost)
     new.entry.value = <void *>new
     link_init(&new.ready, <void *>new)
     return new
 
 
-cdef class Subscription:
+cdef class Receiver:
+    pass
+
+
+cdef class Subscription(Receiver):
 
     def __cinit__(self):
         self.first = self.last = NO_SLOT
@@ -68,13 +79,11 @@ cdef class Subscription:
             length += 17
         put_message(self.out, self.prefix, self.prefix_length, middle, length, self.version, &content, entry.message)
         outbuf_touch(self.out)
-        self.census.messages_out += 1
-        self.census.bytes_out += <Py_ssize_t>entry.message.size
         if self.ack_mode == ACK_AUTO:
             message_drop(entry.message)
         return 0
 
-    cdef void settle(self, uint32_t slot, Entry *entry) noexcept:
+    cdef void take_out(self, uint32_t slot, Entry *entry) noexcept:
         """Takes a delivery out of the ledger; its message reference goes to the caller with `entry`."""
         cdef Delivery *slots = self.ledger.slots
         cdef Delivery *delivery = &slots[slot]
@@ -96,6 +105,8 @@ cdef uint32_t remember(Subscription self, const Entry *entry) except? 0xffffffff
     cdef uint32_t slot = self.ledger.take()
     cdef Delivery *delivery = &self.ledger.slots[slot]
     delivery.entry = entry[0]
+    if self.ledger.indexed:
+        self.ledger.note(slot)
     delivery.subscription = <void *>self
     delivery.next = NO_SLOT
     delivery.previous = self.last

@@ -1,47 +1,85 @@
 """Transactions: operations in the order of their frames, carried out or taken back all at once by the session."""
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 
-from fastbroker.core.message cimport message_drop
-from fastbroker.core.wire cimport Census
+from fastbroker.core.message cimport message_drop, message_new
+from fastbroker.core.wire cimport account_charge
+
+cdef enum:
+    COST = 512              # bytes of a transaction beside its id
+    FEWEST = 8
+    KEPT_COST = 8           # bytes of an operation's place in `kept`
 
 
-cdef Transaction transaction_new(bytes id, uint64_t deadline, Census *census):
+cdef Transaction transaction_new(bytes id, uint64_t deadline, Census *census, Account *account):
     cdef Transaction new = Transaction()
     new.id = id
     new.deadline = deadline
     new.census = census
+    new.account = account
     new.kept = []
     census.transactions += 1
+    account_charge(account, COST + len(id))
     return new
+
+
+cdef int64_t operations_cost(uint32_t capacity) noexcept:
+    return <int64_t>capacity * <int64_t>(sizeof(Operation) + KEPT_COST)
+
+
+cdef Operation *add(Transaction transaction, object target) except NULL:
+    """A new operation at the end; `target` lives as long as the transaction."""
+    cdef uint32_t capacity = transaction.capacity
+    cdef Operation *operations
+    if transaction.count == capacity:
+        capacity = capacity * 2 if capacity else FEWEST
+        operations = <Operation *>realloc(transaction.operations, capacity * sizeof(Operation))
+        if operations == NULL:
+            raise MemoryError()
+        account_charge(transaction.account, operations_cost(capacity) - operations_cost(transaction.capacity))
+        transaction.operations = operations
+        transaction.capacity = capacity
+    transaction.kept.append(target)
+    operations = &transaction.operations[transaction.count]
+    operations.message = NULL
+    operations.target = <void *>target
+    transaction.count += 1
+    return operations
 
 
 cdef class Transaction:
 
     def __dealloc__(self):
+        self.end()
+        if self.census != NULL:
+            self.census.transactions -= 1
+
+    cdef int send(self, Route route, const Content *content) except -1:
+        """A SEND that waits for COMMIT."""
+        cdef Operation *operation = add(self, route)
+        try:
+            operation.message = message_new(self.census, content, 0)
+        except MemoryError:
+            self.count -= 1
+            raise
+        return 0
+
+    cdef int note(self, Subscription subscription, uint32_t slot, Verdict verdict) except -1:
+        """A delivery that COMMIT settles."""
+        cdef Operation *operation = add(self, subscription)
+        operation.slot = slot
+        operation.verdict = verdict
+        return 0
+
+    cdef void end(self) noexcept:
+        """It was carried out or taken back."""
         cdef uint32_t i
         for i in range(self.count):
             if self.operations[i].message != NULL:
                 message_drop(self.operations[i].message)
         free(self.operations)
-        if self.census != NULL:
-            self.census.transactions -= 1
-
-    cdef Operation *add(self, int kind, object target) except NULL:
-        """A new operation at the end; `target` lives as long as the transaction."""
-        cdef uint32_t capacity = self.capacity
-        cdef Operation *operations
-        if self.count == capacity:
-            capacity = capacity * 2 if capacity else 8
-            operations = <Operation *>realloc(self.operations, capacity * sizeof(Operation))
-            if operations == NULL:
-                raise MemoryError()
-            self.operations = operations
-            self.capacity = capacity
-        self.kept.append(target)
-        operations = &self.operations[self.count]
-        operations.kind = kind
-        operations.message = NULL
-        operations.target = <void *>target
-        self.count += 1
-        return operations
+        if self.id is not None:
+            account_charge(self.account, -operations_cost(self.capacity) - COST - <int64_t>len(self.id))
+        self.operations = NULL
+        self.count = self.capacity = 0
+        self.kept = self.id = None

@@ -11,17 +11,19 @@ from libc.string cimport memcpy, memset
 
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.frame cimport Content, Frame, content_of, frame_free, frame_init
-from fastbroker.core.ledger cimport Ledger, put_ack
+from fastbroker.core.ledger cimport Ledger, ledger_new, put_ack
 from fastbroker.core.message cimport (
     MIDDLE_SPACE, Entry, Message, message_drop, message_keep, message_new, put_message, put_middle,
 )
 from fastbroker.core.parser cimport PARSE_FRAME, Parser, ParserLimits
-from fastbroker.core.queue cimport Queue, queue_new
-from fastbroker.core.route cimport ROUTE_TOPIC, Route
+from fastbroker.core.queue cimport ACKED, Queue, QueueRoute, put_back, queue_new, queue_route
+from fastbroker.core.route cimport Origin, Route
+from fastbroker.core.settling cimport settle
 from fastbroker.core.subscription cimport ACK_AUTO, ACK_CLIENT_INDIVIDUAL, Subscription, subscription_new
+from fastbroker.core.topic cimport TopicRoute
 from fastbroker.core.trie cimport Matches, Trie, matches_free
 from fastbroker.core.wire cimport (
-    NUMBER_SPACE, SCAN_SLACK, Link, OutBuf, Text, outbuf_consume, outbuf_free, outbuf_init, outbuf_pending, put_number,
+    NUMBER_SPACE, SCAN_SLACK, Account, Link, OutBuf, Text, outbuf_consume, outbuf_free, outbuf_init, outbuf_pending, put_number,
     ring_init, ring_take, text_free,
 )
 
@@ -137,7 +139,7 @@ def look_up(Broker broker not None, list destinations not None, long rounds):
     cdef long i
     for i in range(rounds):
         for destination in destinations:
-            route = broker.route_of(destination, len(destination))
+            route = broker.namespace.route_of(destination, len(destination))
     return route.destination
 
 
@@ -150,7 +152,7 @@ def make_routes(Broker broker not None, bytes prefix not None, uint64_t first, l
         raise ValueError("the prefix is too long")
     memcpy(destination, <const char *>prefix, length)
     for i in range(rounds):
-        broker.route_of(destination, length + put_number(destination + length, first + i))
+        broker.namespace.route_of(destination, length + put_number(destination + length, first + i))
 
 
 cdef class Send:
@@ -178,10 +180,12 @@ cdef class Output:
     """Where a client's frames go; it takes everything."""
     cdef Broker broker
     cdef OutBuf out
+    cdef Account account
     cdef Link starved
 
     def __init__(self, Broker broker not None):
         self.broker = broker
+        self.account.total = &broker.census.memory
         outbuf_init(&self.out, &broker.outlets, <void *>self)
         ring_init(&self.starved)
 
@@ -199,10 +203,12 @@ cdef class Output:
 
 cdef Subscription subscribe(Output output, bytes id, bytes destination, int version, int ack_mode, uint32_t credit):
     cdef Broker broker = output.broker
-    cdef Ledger ledger = Ledger()
-    ledger.census = &broker.census
-    return subscription_new(id, destination, broker.boot, version, ack_mode, credit, broker.limits.prefetch_bytes,
-                            &output.out, ledger, &output.starved)
+    cdef Ledger ledger = ledger_new(&broker.census, &output.account, False)
+    cdef Subscription new = subscription_new(id, destination, broker.namespace.epoch, version, ack_mode, &output.out, ledger,
+                                             &output.starved, &output.account)
+    new.prefetch = credit
+    new.prefetch_bytes = broker.limits.prefetch_bytes
+    return new
 
 
 cdef class Encoding:
@@ -253,11 +259,11 @@ cdef class Subscribing:
         """The broker points to them."""
         cdef Subscription subscription
         for subscription in self.subscriptions:
-            self.broker.unsubscribe(subscription)
+            self.broker.namespace.unsubscribe(subscription)
 
     cdef int _add(self, bytes pattern) except -1:
         cdef Subscription new = subscribe(self.output, b"0", pattern, 12, ACK_AUTO, 1000)
-        self.broker.subscribe_topic(new, pattern)
+        self.broker.namespace.subscribe_topic(new, pattern)
         self.subscriptions.append(new)
         return 0
 
@@ -267,30 +273,30 @@ cdef class Publishing:
     cdef Broker broker
     cdef Send send
     cdef Route route
+    cdef Origin origin
     cdef list outputs
     cdef list subscriptions
 
     def __init__(self, Send send not None, bytes destination not None, int subscribers, int version=12):
         self.broker = make_broker()
         self.send = send
-        self.route = self.broker.route_of(destination, len(destination))
+        self.route = self.broker.namespace.route_of(destination, len(destination))
         self.outputs = [Output(self.broker) for _ in range(subscribers)]
         self.subscriptions = [self._subscribe(output, destination, version) for output in self.outputs]
 
     cdef Subscription _subscribe(self, Output output, bytes destination, int version):
         cdef Subscription new = subscribe(output, b"0", destination, version, ACK_AUTO, 1000)
-        if self.route.kind == ROUTE_TOPIC:
-            self.broker.subscribe_topic(new, self.route.name)
+        if isinstance(self.route, TopicRoute):
+            self.broker.namespace.subscribe_topic(new, (<TopicRoute>self.route).name)
         else:
-            new.source = self.route.queue
-            self.route.queue.add_consumer(new)
+            self.broker.namespace.subscribe_queue(new, (<QueueRoute>self.route).queue)
         return new
 
     def __del__(self):
         """The broker points to the subscriptions."""
         cdef Subscription subscription
         for subscription in self.subscriptions:
-            self.broker.unsubscribe(subscription)
+            self.broker.namespace.unsubscribe(subscription)
 
     def run(self, long rounds):
         """Publishes `rounds` times; returns the bytes that this wrote."""
@@ -298,9 +304,9 @@ cdef class Publishing:
         cdef long i
         cdef long long written = 0
         for i in range(1, rounds + 1):
-            self.broker.publish(self.route, &self.send.content)
-            if i == rounds and self.broker.batch.count:
-                self.broker.deliver_batch()
+            self.broker.namespace.publish(self.route, &self.send.content, &self.origin)
+            if i == rounds:
+                self.broker.fanout.settle()
             if i % EMPTY_EVERY == 0 or i == rounds:
                 for output in self.outputs:
                     written += <long long>outbuf_pending(&output.out)
@@ -314,38 +320,34 @@ cdef class Queueing:
     cdef Send send
     cdef Output output
     cdef Queue queue
-    cdef Link due
+    cdef QueueRoute route
+    cdef Origin origin
     cdef Subscription consumer
 
     def __init__(self, Send send not None, int credit):
         self.broker = make_broker()
         self.send = send
         self.output = Output(self.broker)
-        ring_init(&self.due)
-        self.queue = queue_new(b"a", &self.broker.census, &self.due)
+        self.queue = queue_new(b"a", self.broker.namespace)
+        self.route = queue_route(b"/queue/a", self.queue)
         self.consumer = subscribe(self.output, b"0", b"/queue/a", 12, ACK_CLIENT_INDIVIDUAL, credit)
         self.consumer.source = self.queue
 
     cdef int _settle_first(self, Subscription consumer) except -1:
         """What an ACK does, its look-up by ack id included."""
         cdef char ack[MIDDLE_SPACE]
-        cdef Entry entry
         cdef uint32_t slot = consumer.first
         cdef size_t length = put_ack(ack, slot, consumer.ledger.slots[slot].generation)
         if consumer.ledger.find(ack, length) != slot:
             raise LookupError("the ledger does not know its own ack id")
-        consumer.settle(slot, &entry)
-        self.queue.unsettled -= 1
-        message_drop(entry.message)
-        self.queue.regained(consumer)
-        return 0
+        return settle(consumer, slot, ACKED)
 
     def deliver_and_settle(self, long rounds):
         """Messages that come one by one to a consumer with credit, and are acknowledged."""
         cdef long i
         self.queue.add_consumer(self.consumer)
         for i in range(rounds):
-            self.queue.offer(&self.send.content, i)
+            self.broker.namespace.publish(self.route, &self.send.content, &self.origin)
             self._settle_first(self.consumer)
             if i % EMPTY_EVERY == 0:
                 self.output.empty()
@@ -355,7 +357,7 @@ cdef class Queueing:
         """Messages that wait for a consumer, then go to it a credit's worth at a time."""
         cdef long i
         for i in range(rounds):
-            self.queue.offer(&self.send.content, i)
+            self.broker.namespace.publish(self.route, &self.send.content, &self.origin)
         self.queue.add_consumer(self.consumer)
         while self.queue.waiting():
             self.queue.dispatch()
@@ -374,14 +376,14 @@ cdef class Queueing:
         for i in range(rounds):
             entry.number = (<uint64_t>i * 7919) % 1000003
             message_keep(message)
-            self.queue.put_back(&entry)
-        while self.queue.take(&entry):
+            put_back(self.queue, &entry)
+        while self.queue.take_first(&entry):
             message_drop(entry.message)
         message_drop(message)
 
     cdef int _leave(self) except -1:
         self.output.empty()
         self.queue.remove_consumer(self.consumer)
-        while ring_take(&self.due) != NULL:
+        while ring_take(&self.broker.due) != NULL:
             pass
         return 0

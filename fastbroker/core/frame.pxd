@@ -67,6 +67,7 @@ cdef bytes frame_text(const Frame *frame, int known)
 cdef bint number_of(bytes text, uint64_t *number) noexcept
 cdef bytes decoded(const char *text, size_t length, int version)
 cdef bytes encoded(bytes text, int version)
+cdef bytes shown(bytes text)
 
 cdef int content_in_form(const Frame *frame, Text *scratch, const char *reply_to, size_t reply_to_length,
                          Content *content) except -1

@@ -1,9 +1,10 @@
 """The deliveries of a session that are not settled yet."""
 cimport cython
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastbroker.core.message cimport Entry
-from fastbroker.core.wire cimport Census
+from fastbroker.core.table cimport Table
+from fastbroker.core.wire cimport Account, Census
 
 cdef extern from *:
     """
@@ -30,13 +31,20 @@ cdef struct Delivery:
 @cython.no_gc
 cdef class Ledger:
     cdef Census *census
+    cdef Account *account       # of the session, outlives it
     cdef Delivery *slots
     cdef uint32_t capacity
     cdef uint32_t free_slot
+    cdef bint indexed           # STOMP 1.0, whose ACK names a message and no subscription
+    cdef Table by_message       # number of a message -> 1 + slot of its first unsettled delivery
+    cdef uint32_t doubles       # deliveries of a message that had one already
 
     cdef uint32_t take(self) except? 0xffffffff
     cdef uint32_t find(self, const char *ack, size_t length) noexcept
+    cdef uint32_t find_number(self, uint64_t number) noexcept
+    cdef int note(self, uint32_t slot) except -1
     cdef void give_back(self, uint32_t slot) noexcept
 
 
+cdef Ledger ledger_new(Census *census, Account *account, bint indexed)
 cdef size_t put_ack(char *out, uint32_t slot, uint32_t generation) noexcept

@@ -1,8 +1,9 @@
 """Reading a CONNECT."""
 from libc.stdint cimport uint32_t
 
-from fastbroker.core.broker cimport Broker, Limits
+from fastbroker.core.broker cimport Broker
 from fastbroker.core.frame cimport Frame
+from fastbroker.core.limits cimport Limits
 
 cdef int negotiated_version(bytes accepted) except -1
 cdef int agree_on_heart_beats(bytes offer, const Limits *limits, uint32_t *send_every, uint32_t *expect_every) except -1

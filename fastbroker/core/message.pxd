@@ -9,7 +9,7 @@
     LF
     body NUL LF
 """
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content
@@ -26,7 +26,7 @@ cdef struct Message:
     Shared shared           # first: outputs hold references to it
     Census *census
     uint64_t id
-    size_t size             # bytes of memory, with this struct
+    size_t size             # bytes of memory that it takes
     size_t body_length
     uint32_t head_length
     uint32_t seen
@@ -65,6 +65,11 @@ cdef inline size_t put_middle(char *middle, uint64_t id) noexcept:
     middle[length] = c'\n'
     return length + 1
 
+cdef inline void count_written(Census *census, size_t messages, size_t size) noexcept:
+    """The one place where MESSAGE frames are counted; the fairness of a read's budget rests on it."""
+    census.messages_out += <int64_t>messages
+    census.bytes_out += <int64_t>size
+
 cdef int put_message_slowly(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,
                             size_t middle_length, int version, const Content *content, Message *owner) except -1
 
@@ -95,4 +100,5 @@ cdef inline int put_message(OutBuf *out, const char *prefix, size_t prefix_lengt
     room[0] = 0
     room[1] = c'\n'
     outbuf_commit(out, room + out.frame_end)
+    count_written(out.outlets.census, 1, size - 2 + out.frame_end)
     return 0

@@ -2,26 +2,49 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from fastbroker.core.frame cimport Content
 from fastbroker.core.message cimport Entry, Message
-from fastbroker.core.subscription cimport Subscription
-from fastbroker.core.wire cimport Census, Link, Timer
+from fastbroker.core.route cimport Origin, Route
+from fastbroker.core.subscription cimport Receiver, Subscription
+from fastbroker.core.wire cimport Census, Ceiling, Counter, Link, OutBuf, Timer, Wheel
+
+cdef enum Verdict:
+    ACKED                   # done with
+    NACKED                  # could not be handled: it comes again, or dies if that was often enough
+    REJECTED                # NACK with requeue:false: it dies at once
+    RETURNED                # the consumer has gone: it comes again
+
+
+cdef class QueueOwner:
+    """What the queues of one namespace have in common: the namespace, as they see it."""
+    cdef Census *census
+    cdef const Ceiling *ceiling
+    cdef Wheel *wheel
+    cdef const uint64_t *now
+    cdef const Counter *number      # of the message that is being published
+    cdef Link *due                  # ring of queues to dispatch in this turn
+    cdef uint64_t nack_delay
+    cdef uint64_t queue_idle_timeout
+    cdef uint32_t max_deliveries
+    cdef int64_t route_memory       # bytes of all routes
+
+    cdef int dead_letter(self, Entry *entry) except -1
+    cdef Queue renewed(self, bytes name)
 
 
 @cython.final
 @cython.no_gc
-cdef class Queue:
+cdef class Queue(Receiver):
     cdef readonly bytes name        # None: private to one topic subscription
+    cdef void *owner                # QueueOwner, which outlives it
     cdef Census *census
     cdef int64_t cost               # of itself, in the memory ceiling
-    cdef Link *due                  # ring of queues to dispatch in the next turn ...
-    cdef Link due_link              # ... and this one's place in it
+    cdef Link due_link              # in the owner's ring
     cdef Link consumers             # those believed to have room, in turn
     cdef Timer idle                 # armed while nobody uses it
     cdef readonly uint32_t consumer_count
-    cdef uint32_t pins              # open transactions that send to it
     cdef bint removed
-    cdef size_t *backlog            # where the bytes kept are also counted, or NULL
+    cdef bint owned                 # by a connection, with which it goes
+    cdef OutBuf *outlet             # of a private one: the output of its subscription, where the bytes kept count too
     cdef Entry *ring                # never delivered, oldest first
     cdef size_t head
     cdef size_t count
@@ -33,21 +56,28 @@ cdef class Queue:
     cdef readonly int64_t unsettled # deliveries that consumers have
     cdef readonly size_t bytes      # of the messages that wait
 
-    cdef int offer(self, const Content *content, uint64_t id) except -1
     cdef int push(self, Message *message) except -1
-    cdef int put_back(self, Entry *entry) except -1
-    cdef bint take(self, Entry *entry) noexcept
+    cdef bint take_first(self, Entry *entry) noexcept
     cdef int dispatch(self) except -1
+    cdef int settled(self, Entry *entry, Verdict verdict) except -1
     cdef void add_consumer(self, Subscription consumer) noexcept
     cdef void remove_consumer(self, Subscription consumer) noexcept
     cdef void regained(self, Subscription consumer) noexcept
     cdef void call(self) noexcept
+    cdef void left(self) noexcept
     cdef bint unused(self) noexcept
     cdef void purge(self) noexcept
-    cdef void _number(self, Entry *entry, Message *message) noexcept
 
     cdef inline size_t waiting(self) noexcept:
         return self.count + self.returned_count
 
 
-cdef Queue queue_new(bytes name, Census *census, Link *due)
+@cython.final
+@cython.no_gc
+cdef class QueueRoute(Route):
+    cdef Queue queue
+
+
+cdef Queue queue_new(bytes name, QueueOwner owner)
+cdef QueueRoute queue_route(bytes destination, Queue queue)
+cdef int put_back(Queue queue, Entry *entry) except -1

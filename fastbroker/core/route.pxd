@@ -1,37 +1,36 @@
-"""A destination that was looked up: what it names, and for a topic who gets its messages."""
+"""A destination that was looked up, and who publishes to it."""
 cimport cython
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
-from fastbroker.core.queue cimport Queue
-from fastbroker.core.trie cimport Matches, Trie
-from fastbroker.core.wire cimport Census
+from fastbroker.core.frame cimport Content
+from fastbroker.core.wire cimport Census, OutBuf
 
-cdef enum:
-    ROUTE_TOPIC
-    ROUTE_QUEUE
-    ROUTE_NOWHERE           # a reply queue whose owner is gone: messages to it are dropped
 
-cdef enum:
-    POLICY_DISCONNECT
-    POLICY_DROP_OLDEST
-    POLICY_DROP_NEWEST
+cdef struct Origin:
+    # who publishes: a session, a transaction, later a timer, a handler, another broker
+    OutBuf *full            # set by what it publishes: an output that it must wait for; it sets NULL again
+    uint64_t durable        # the number that the journal gave to the last of it; receipts wait for that; 0: none
+
+
+@cython.no_gc
+cdef class Route:
+    cdef Census *census
+    cdef int64_t *held                  # bytes of all routes of its namespace; they count as memory too
+    cdef int64_t cost                   # its own share of that
+    cdef readonly bytes destination     # decoded, as the sender wrote it
+    cdef const char *destination_bytes
+    cdef size_t destination_length
+
+    # Hands one message to whoever gets it.
+    cdef int take(self, const Content *content, Origin *origin) except -1
 
 
 @cython.final
 @cython.no_gc
-cdef class Route:
-    cdef Census *census
-    cdef int kind
-    cdef readonly bytes destination     # decoded, as the sender wrote it
-    cdef const char *destination_bytes
-    cdef size_t destination_length
-    cdef readonly bytes name            # of the topic or queue; None for a temporary one
-    cdef Queue queue                    # of a ROUTE_QUEUE
-    cdef Matches matches                # of a ROUTE_TOPIC: Subscriptions, right while `generation` is the trie's
-    cdef uint64_t generation
-    cdef uint8_t policy                 # what to do with a subscriber that is too slow
-
-    cdef int rematch(self, Trie topics) except -1
+cdef class Nowhere(Route):
+    pass                    # a reply queue whose owner is gone: messages to it are dropped
 
 
-cdef Route route_new(int kind, bytes destination, bytes name, Census *census)
+cdef int route_init(Route new, bytes destination, Census *census, int64_t *held) except -1
+cdef void route_charge(Route route, int64_t bytes) noexcept
+cdef Nowhere nowhere(bytes destination, Census *census, int64_t *held)

@@ -1,11 +1,11 @@
 """One SUBSCRIBE of one session: where its messages go and what it has not settled yet."""
 cimport cython
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
 from fastbroker.core.ledger cimport Ledger
 from fastbroker.core.message cimport Entry
 from fastbroker.core.trie cimport TrieEntry
-from fastbroker.core.wire cimport Census, Link, OutBuf, Timer, outbuf_pending
+from fastbroker.core.wire cimport Account, Census, Link, OutBuf, Timer, outbuf_pending
 
 cdef enum:
     ACK_AUTO
@@ -13,19 +13,30 @@ cdef enum:
     ACK_CLIENT_INDIVIDUAL
 
 
+@cython.no_gc
+cdef class Receiver:
+    """Who gets the messages of a topic: the values of the trie.
+
+    A plain one is a Subscription, which is written to directly; any other is a Queue, which decides itself.
+    """
+    cdef TrieEntry entry        # its place in the trie of topics
+    cdef bint plain
+
+
 @cython.final
 @cython.no_gc
-cdef class Subscription:
-    cdef TrieEntry entry        # its place in the trie of topics
+cdef class Subscription(Receiver):
     cdef OutBuf *out            # its connection's; outlives it
     cdef Census *census
+    cdef Account *account       # its session's
+    cdef int64_t cost           # bytes of itself in that account
     cdef Link *starved          # ring of its session: waits for the output to drain
     cdef Link ready             # in its queue's ring of consumers, in `starved`, or nowhere
     cdef Timer rest             # after a NACK it is given nothing for a while
     cdef readonly bytes id      # decoded; None if the client gave none (STOMP 1.0)
     cdef readonly bytes destination     # decoded
     cdef bytes prefix_owner
-    cdef const char *prefix     # "MESSAGE LF ... message-id:<boot>-"
+    cdef const char *prefix     # "MESSAGE LF ... message-id:<epoch>-"
     cdef size_t prefix_length
     cdef int version
     cdef int ack_mode
@@ -42,15 +53,16 @@ cdef class Subscription:
     cdef object source          # the Queue it consumes; None: topic messages come directly
 
     cdef int hand_over(self, Entry *entry) except -1
-    cdef void settle(self, uint32_t slot, Entry *entry) noexcept
+    cdef void take_out(self, uint32_t slot, Entry *entry) noexcept
 
     cdef inline bint has_credit(self) noexcept:
         return self.ack_mode == ACK_AUTO or self.outstanding == 0 or (
             self.outstanding < self.prefetch and self.outstanding_bytes < self.prefetch_bytes)
 
-    cdef inline bint has_outlet(self) noexcept:
-        return self.out.doom == 0 and outbuf_pending(self.out) < self.out.outlets.soft
+    cdef inline bint has_outlet(self, bint tight) noexcept:
+        """Whether it may be written to; where memory is tight, only into an output that is empty."""
+        return self.out.doom == 0 and outbuf_pending(self.out) < (1 if tight else self.out.outlets.soft)
 
 
-cdef Subscription subscription_new(bytes id, bytes destination, bytes boot, int version, int ack_mode,
-                                   uint32_t prefetch, size_t prefetch_bytes, OutBuf *out, Ledger ledger, Link *starved)
+cdef Subscription subscription_new(bytes id, bytes destination, bytes epoch, int version, int ack_mode,
+                                   OutBuf *out, Ledger ledger, Link *starved, Account *account)

@@ -12,6 +12,7 @@ cdef extern from "csrc/table.h" nogil:
 
     ctypedef struct Table:
         size_t count
+        uint64_t seed
 
     uint64_t hash_seed(uint64_t raw)
     uint64_t hash_fold(uint64_t a, uint64_t b)

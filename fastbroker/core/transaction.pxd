@@ -2,21 +2,19 @@
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
+from fastbroker.core.frame cimport Content
 from fastbroker.core.message cimport Message
-from fastbroker.core.wire cimport Census
-
-cdef enum:
-    OPERATION_SEND
-    OPERATION_ACK
-    OPERATION_NACK
-    OPERATION_REJECT        # NACK with requeue:false
+from fastbroker.core.queue cimport Verdict
+from fastbroker.core.route cimport Route
+from fastbroker.core.subscription cimport Subscription
+from fastbroker.core.wire cimport Account, Census
 
 
 cdef struct Operation:
-    uint8_t kind
-    uint32_t slot           # of the ledger: what is acknowledged
-    Message *message        # what is sent, or NULL
+    Message *message        # what is sent; NULL: a delivery is settled
     void *target            # the Route to send to, or the Subscription whose delivery is settled
+    uint32_t slot           # of the ledger
+    Verdict verdict
 
 
 @cython.final
@@ -24,6 +22,7 @@ cdef struct Operation:
 cdef class Transaction:
     cdef readonly bytes id
     cdef Census *census
+    cdef Account *account           # of the session; outlives it
     cdef Operation *operations
     cdef uint32_t count
     cdef uint32_t capacity
@@ -32,7 +31,9 @@ cdef class Transaction:
     cdef uint64_t deadline          # clock
     cdef list kept                  # keeps the targets alive
 
-    cdef Operation *add(self, int kind, object target) except NULL
+    cdef int send(self, Route route, const Content *content) except -1
+    cdef int note(self, Subscription subscription, uint32_t slot, Verdict verdict) except -1
+    cdef void end(self) noexcept
 
 
-cdef Transaction transaction_new(bytes id, uint64_t deadline, Census *census)
+cdef Transaction transaction_new(bytes id, uint64_t deadline, Census *census, Account *account)

@@ -104,6 +104,21 @@ cdef extern from "csrc/census.h" nogil:
         int64_t bytes_out
         int64_t dropped
         int64_t dead_lettered
+    struct Ceiling:
+        const Census *census
+        int64_t limit
+        int64_t reserve
+    void ceiling_init(Ceiling *ceiling, const Census *census, int64_t limit)
+    int ceiling_closed(const Ceiling *ceiling)
+    int ceiling_reached(const Ceiling *ceiling)
+    int ceiling_open(const Ceiling *ceiling)
+    int ceiling_closed_again(const Ceiling *ceiling)
+    int ceiling_parked_full(const Ceiling *ceiling)
+    int ceiling_input_full(const Ceiling *ceiling)
+    struct Account:
+        int64_t bytes
+        int64_t *total
+    void account_charge(Account *account, int64_t bytes)
 
 cdef extern from "csrc/text.h" nogil:
     struct Text:
@@ -135,6 +150,7 @@ cdef extern from "csrc/outbuf.h":
         size_t low
         size_t hard
         size_t own
+        const Ceiling *ceiling
         Census *census
     struct OutBuf:
         char *data
@@ -182,6 +198,9 @@ cdef extern from "csrc/blocks.h":
         pass
     void *block_take(Blocks *blocks, size_t size)
     void block_give(Blocks *blocks, void *block, size_t size)
+    size_t block_cost(size_t size)
+    void memory_settle()
+    void memory_trim()
 
 cdef extern from "csrc/wheel.h":
     enum:

@@ -146,12 +146,17 @@ def alive(broker):
     return {name: census[name] for name in ALIVE}
 
 
+def is_as(before, now):
+    """Whether nothing more is alive; lists of subscribers that routes keep may have grown a little."""
+    return {**now, "memory": 0} == {**before, "memory": 0} and now["memory"] < before["memory"] + 1024
+
+
 def empty(client, broker):
     """Take everything out of the queue, and wait until all that can go is gone."""
     begin(client, subscribe(SHARED_QUEUE, mode="auto"))
     eventually(lambda: not any(broker.census()[name] for name in ("messages", "deliveries")), "all messages are gone")
     client.close()
-    going = [name for name in ALIVE if name not in ("routes", "queues", "memory")]
+    going = [name for name in ALIVE if name not in ("routes", "memory")]
     eventually(lambda: not any(broker.census()[name] for name in going), "nothing is alive")
 
 
@@ -163,7 +168,7 @@ def test_connections_leave_nothing_behind(dial, broker_with):
     come_and_go(dial, broker, len(DEEDS) * len(ENDS))  # destinations that were used once are remembered
     before, resident = alive(broker), broker.resident()
     come_and_go(dial, broker, CONNECTIONS)
-    eventually(lambda: alive(broker) == before, f"all is as before: {before}")
+    eventually(lambda: is_as(before, alive(broker)), f"all is as before: {before}")
     assert broker.resident() - resident < 16 << 20
 
 

@@ -1,4 +1,4 @@
-"""What all sessions share. Its public face is for Cython; Python meets the reason why a frame was not processed."""
+"""Frames. The public face is for Cython; Python meets the reason why a frame was not processed."""
 
 class Refused(Exception):
     """A frame that cannot be processed, raised as ``Refused(message, body)``.

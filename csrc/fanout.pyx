@@ -1,0 +1,356 @@
+"""The fan-out: one message to all of an audience, and a batch of them to a large one.
+
+    tail   number LF  header lines  LF  body NUL LF
+
+A message's tail is all of the frame behind the subscription's prefix, the same for all subscribers and put together
+once. Tails of messages that come one behind the other stand together in the open batch, so that a subscriber is written
+to from a few dozen kilobytes that are in the cache, in one piece, and is looked at once for all of them.
+
+The batch belongs to one route and one origin. It is settled by `send` when it is full, and by `settle`, which whoever
+published calls before anything else happens: another message, a RECEIPT, the end of what was read, a change of the audience.
+
+Plain receivers are written to; the others are queues, and so is what a plain one has that is too slow, that is too full,
+or that comes when the memory ceiling is reached: there the message is stored once, and counted.
+"""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from fastbroker.core.frame cimport head_in_form
+from fastbroker.core.message cimport (
+    SHARED_BODY, Entry, count_written, message_content, message_drop, message_keep, message_new, needs_other_form,
+    put_message,
+)
+from fastbroker.core.queue cimport Queue, queue_new
+from fastbroker.core.subscription cimport Subscription
+from fastbroker.core.wire cimport (
+    DOOM_SLOW, NUMBER_SPACE, ceiling_reached, counter_line, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure,
+    outbuf_push, outbuf_reserve, outbuf_touch, outbuf_touch_bulk, text_free, text_reserve,
+)
+
+cdef enum:
+    FEW = 2                 # receivers that are written to at once; for more, messages are put into a batch
+    CACHE = 1048576         # bytes; output for all subscribers that does not fit is sent to each as it is written
+    BULK = 256              # subscribers from which on a fan-out is flushed in slices
+
+
+cdef Fanout fanout_new(Census *census, Outlets *outlets, const Counter *number, const uint64_t *now):
+    cdef Fanout new = Fanout()
+    new.census = census
+    new.outlets = outlets
+    new.number = number
+    new.now = now
+    new.form_heads = [b"", b""]
+    return new
+
+
+cdef class Fanout:
+
+    def __dealloc__(self):
+        clear(self)
+        text_free(&self.tails)
+
+    cdef int send(self, object route, const Audience *audience, const Content *content, Origin *origin) except -1:
+        """One message. A `full` output in `origin` may come now, or when the batch is settled."""
+        cdef size_t count = audience.receivers.count
+        if count > FEW and content.body_length < SHARED_BODY:
+            return self.settle() if add(self, route, audience, content, origin) else 0
+        if count > 1 and content.body_length >= SHARED_BODY:
+            return send_from(self, audience, 0, content, origin)
+        return send_at_once(self, audience, content, origin)
+
+    cdef int settle(self) except -1:
+        """What is in the batch goes to all of its audience."""
+        cdef const Audience *audience = self.audience
+        cdef bint large
+        cdef size_t i
+        if self.count == 0:
+            return 0
+        large = self.tails.end * audience.plain > CACHE
+        try:
+            for i in range(audience.plain):
+                if not needs_form(self, (<Subscription>audience.receivers.items[i]).version):
+                    write_tails(self, <Subscription>audience.receivers.items[i], large)
+            if self.seen or audience.plain < audience.receivers.count:
+                for i in range(self.count):
+                    deliver_item(self, audience, i)
+        finally:
+            clear(self)
+        return 0
+
+
+# ---- one message ----
+
+cdef inline int send_at_once(Fanout self, const Audience *audience, const Content *content, Origin *origin) except -1:
+    """To few, in the shortest way; from the first on that needs another, it is taken for all."""
+    cdef Subscription subscription
+    cdef OutBuf *out
+    cdef size_t length, i
+    cdef const char *middle = counter_line(self.number, &length)
+    for i in range(audience.plain):
+        subscription = <Subscription>audience.receivers.items[i]
+        out = subscription.out
+        if needs_other_form(content, subscription.version) or takes_detour(
+                subscription, subscription.prefix_length + length + content.head_length + content.body_length + 3):
+            return send_from(self, audience, i, content, origin)
+        put_message(out, subscription.prefix, subscription.prefix_length, middle, length, subscription.version, content, NULL)
+        outbuf_touch(out)
+        if outbuf_pressure(out) > self.outlets.soft:
+            weigh(self, out, audience.policy, origin)
+    return 0 if audience.plain == audience.receivers.count else send_from(self, audience, audience.plain, content, origin)
+
+
+cdef int send_from(Fanout self, const Audience *audience, size_t first, const Content *content, Origin *origin) except -1:
+    """To all receivers from there on, whatever they are; what several need is stored once."""
+    cdef Transit transit
+    cdef Content stored
+    cdef size_t i
+    transit.content = content
+    transit.middle = counter_line(self.number, &transit.middle_length)
+    transit.number = self.number.value
+    transit.message = NULL
+    transit.policy = audience.policy
+    transit.owner = audience.owner
+    transit.origin = origin
+    try:
+        if content.body_length >= SHARED_BODY and audience.receivers.count > 1:
+            transit.message = message_new(self.census, content, transit.number)
+            message_content(transit.message, &stored)
+            transit.content = &stored   # outputs will point into it
+        for i in range(first, audience.receivers.count):
+            if i < audience.plain:
+                deliver(self, <Subscription>audience.receivers.items[i], &transit)
+            else:
+                enqueue(self, <Queue>audience.receivers.items[i], &transit)
+    finally:
+        if transit.message != NULL:
+            message_drop(transit.message)
+    return 0
+
+
+cdef int deliver(Fanout self, Subscription subscription, Transit *transit) except -1:
+    """To a plain receiver."""
+    cdef OutBuf *out = subscription.out
+    cdef const Content *content = transit.content
+    if takes_detour(subscription, subscription.prefix_length + transit.middle_length + content.head_length
+                    + content.body_length + 3):
+        return enqueue(self, detour(subscription, transit.owner), transit)
+    if needs_other_form(content, subscription.version):
+        content = in_form(self, content, subscription.version, transit.number)
+    put_message(out, subscription.prefix, subscription.prefix_length, transit.middle, transit.middle_length,
+                subscription.version, content, transit.message if content.body_length >= SHARED_BODY else NULL)
+    outbuf_touch(out)
+    if outbuf_pressure(out) > self.outlets.soft:
+        weigh(self, out, transit.policy, transit.origin)
+    return 0
+
+
+cdef const Content *in_form(Fanout self, const Content *content, int version, uint64_t number) except NULL:
+    """The content for receivers of an older version, put together once per message."""
+    cdef Form *form = &self.forms[version - 10]
+    if form.number != number:
+        form.number = number
+        self.form_heads[version - 10] = head_in_form(content.head, content.head_length, version)
+        form.content = content[0]
+        form.content.head = <bytes>self.form_heads[version - 10]
+        form.content.head_length = len(<bytes>self.form_heads[version - 10])
+        form.content.seen = 0
+    return &form.content
+
+
+# ---- receivers that are too slow, or that are queues ----
+
+cdef inline bint takes_detour(Subscription subscription, size_t size) noexcept:
+    """Whether a message may not be written to it now."""
+    cdef OutBuf *out = subscription.out
+    if subscription.source is not None and (<Queue>subscription.source).waiting():
+        return True
+    return out.overdue or outbuf_pending(out) + size > out.outlets.hard or ceiling_reached(out.outlets.ceiling)
+
+
+cdef Queue detour(Subscription subscription, void *owner):
+    """The queue of its own, made when it is first needed."""
+    cdef Queue queue
+    if subscription.source is None:
+        queue = queue_new(None, <QueueOwner>owner)
+        queue.outlet = subscription.out
+        subscription.source = queue
+        queue.add_consumer(subscription)
+    return <Queue>subscription.source
+
+
+cdef int enqueue(Fanout self, Queue queue, Transit *transit) except -1:
+    cdef OutBuf *out = queue.outlet
+    if out != NULL and not may_take(self, out, transit.policy):
+        return 0
+    if transit.message == NULL:
+        transit.message = message_new(self.census, transit.content, transit.number)
+    message_keep(transit.message)
+    queue.push(transit.message)
+    if out != NULL and out.overdue and transit.policy == POLICY_DROP_OLDEST:
+        drop_oldest(self, queue)
+    queue.dispatch()
+    if out != NULL and outbuf_pressure(out) > self.outlets.soft:
+        weigh(self, out, transit.policy, transit.origin)
+    return 0
+
+
+cdef bint may_take(Fanout self, OutBuf *out, uint8_t policy) noexcept:
+    """What the topic's policy says to another message for a subscriber whose grace is over."""
+    if out.doom:
+        return False
+    if not out.overdue or policy == POLICY_DROP_OLDEST or outbuf_pressure(out) <= self.outlets.soft:
+        return True
+    if policy == POLICY_DISCONNECT:
+        outbuf_doom(out, DOOM_SLOW)
+    else:
+        self.census.dropped += 1
+    return False
+
+
+cdef int drop_oldest(Fanout self, Queue queue) except -1:
+    cdef Entry oldest
+    while queue.outlet.backlog > self.outlets.soft and queue.waiting() > 1 and queue.take_first(&oldest):
+        message_drop(oldest.message)
+        self.census.dropped += 1
+    return 0
+
+
+cdef int weigh(Fanout self, OutBuf *out, uint8_t policy, Origin *origin) except -1:
+    """Too much waits for this connection: publishers hold back until it has drained or the grace is over."""
+    if out.slow_since == 0:
+        out.slow_since = self.now[0]
+        out.policy = policy
+        outbuf_touch(out)
+    if not out.overdue:
+        origin.full = out
+    return 0
+
+
+# ---- the batch ----
+
+cdef bint add(Fanout self, object route, const Audience *audience, const Content *content, Origin *origin) except -1:
+    """Puts a tail together; returns whether the batch is full now."""
+    cdef Tail *item = &self.items[self.count]
+    cdef char *start = text_reserve(&self.tails, NUMBER_SPACE + content.head_length + content.body_length + 4)
+    cdef char *end = start
+    cdef const char *middle
+    cdef size_t length
+    if start == NULL:
+        raise MemoryError()
+    middle = counter_line(self.number, &length)
+    item.middle_length = <uint32_t>length
+    memcpy(end, middle, length)
+    memcpy(end + length, content.head, content.head_length)
+    end += length + content.head_length
+    end[0] = c'\n'
+    memcpy(end + 1, content.body, content.body_length)
+    end += 1 + content.body_length
+    end[0] = 0
+    end[1] = c'\n'
+    item.number = self.number.value
+    item.start = self.tails.end
+    item.length = end + 2 - start
+    item.head_length = <uint32_t>content.head_length
+    item.seen = content.seen
+    item.message = NULL
+    if self.count == 0:
+        self.route = route
+        self.audience = audience
+        self.origin = origin
+    self.tails.end += item.length
+    self.seen |= content.seen
+    self.count += 1
+    return (self.count == BATCH_MESSAGES or self.tails.end >= BATCH_BYTES
+            or self.count * audience.receivers.count >= BATCH_DELIVERIES)
+
+
+cdef inline bint needs_form(Fanout self, int version) noexcept:
+    """Whether a receiver of that version reads some header lines of the batch in another form than 1.2's."""
+    return self.seen != 0 and (version < 11 or (version == 11 and self.seen & SEEN_CR))
+
+
+cdef int write_tails(Fanout self, Subscription subscription, bint large) except -1:
+    """All of the batch to one plain receiver: its prefix and a tail, again and again, in one piece."""
+    cdef OutBuf *out = subscription.out
+    cdef size_t size = self.count * subscription.prefix_length + self.tails.end
+    cdef char *room
+    cdef uint32_t i
+    if takes_detour(subscription, size):
+        return deliver_singly(self, subscription)
+    room = outbuf_reserve(out, size)
+    if room == NULL:
+        return 0
+    for i in range(self.count):
+        memcpy(room, subscription.prefix, subscription.prefix_length)
+        room += subscription.prefix_length
+        memcpy(room, self.tails.bytes + self.items[i].start, self.items[i].length)
+        room += self.items[i].length - 2 + out.frame_end
+    outbuf_commit(out, room)
+    if self.audience.receivers.count > BULK:
+        outbuf_touch_bulk(out)
+    else:
+        outbuf_touch(out)
+    count_written(self.census, self.count, size - self.count * (2 - out.frame_end))
+    if large:
+        outbuf_push(out, size - self.count * (2 - out.frame_end))
+    if outbuf_pressure(out) > self.outlets.soft:
+        weigh(self, out, self.audience.policy, self.origin)
+    return 0
+
+
+cdef int deliver_singly(Fanout self, Subscription subscription) except -1:
+    cdef Transit transit
+    cdef Content content
+    cdef uint32_t i
+    for i in range(self.count):
+        begin_transit(self, i, &content, &transit)
+        try:
+            deliver(self, subscription, &transit)
+        finally:
+            self.items[i].message = transit.message
+    return 0
+
+
+cdef int deliver_item(Fanout self, const Audience *audience, uint32_t index) except -1:
+    """One message of the batch to those who read it in an older form, which is put together once; and to queues."""
+    cdef Transit transit
+    cdef Content content
+    cdef size_t i
+    begin_transit(self, index, &content, &transit)
+    try:
+        for i in range(audience.plain if self.seen else 0):
+            if needs_form(self, (<Subscription>audience.receivers.items[i]).version):
+                deliver(self, <Subscription>audience.receivers.items[i], &transit)
+        for i in range(audience.plain, audience.receivers.count):
+            enqueue(self, <Queue>audience.receivers.items[i], &transit)
+    finally:
+        self.items[index].message = transit.message
+    return 0
+
+
+cdef void begin_transit(Fanout self, uint32_t index, Content *content, Transit *transit) noexcept:
+    """A message of the batch as a view into its tail."""
+    cdef const Tail *item = &self.items[index]
+    content.head = self.tails.bytes + item.start + item.middle_length
+    content.head_length = item.head_length
+    content.body = content.head + item.head_length + 1
+    content.body_length = item.length - item.middle_length - item.head_length - 3
+    content.seen = item.seen
+    transit.content = content
+    transit.middle = self.tails.bytes + item.start
+    transit.middle_length = item.middle_length
+    transit.number = item.number
+    transit.message = item.message
+    transit.policy = self.audience.policy
+    transit.owner = self.audience.owner
+    transit.origin = self.origin
+
+
+cdef void clear(Fanout self) noexcept:
+    cdef uint32_t i
+    for i in range(self.count):
+        if self.items[i].message != NULL:
+            message_drop(self.items[i].message)
+    self.tails.start = self.tails.end = 0
+    self.count = self.seen = 0
+    self.route = None

@@ -1,0 +1,273 @@
+"""The namespace: what a destination leads to, and how a message gets there.
+
+    destination --routes--> Route --take--> subscribers of a topic (topics: patterns in a trie)
+                                            a queue                (queues: by name)
+
+Routes are looked up once and kept, up to a share of the memory. A queue is there from its first SEND or SUBSCRIBE until nobody
+has used it for `limits.queue_idle_timeout`; a route whose queue has gone finds it again, or makes it anew.
+"""
+import secrets
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdint cimport uint8_t
+
+from fastbroker.core.destination cimport (
+    KIND_EXISTING_QUEUE, KIND_REPLY, KIND_TOPIC, Kind, check_pattern, check_topic, kind_of, name_in,
+)
+from fastbroker.core.fanout cimport POLICY_DISCONNECT
+from fastbroker.core.frame cimport shown
+from fastbroker.core.message cimport Entry, message_drop
+from fastbroker.core.queue cimport queue_new, queue_route
+from fastbroker.core.route cimport nowhere
+from fastbroker.core.subscription cimport ACK_AUTO
+from fastbroker.core.table cimport (
+    TableSlot, table_free, table_get, table_init, table_next, table_put, table_remove,
+)
+from fastbroker.core.topic cimport TopicRoute, topic_route
+from fastbroker.core.trie cimport pattern_matches
+from fastbroker.core.wire cimport account_charge, ceiling_reached, counter_increment, ring_take
+
+from fastbroker.core.frame import Refused
+
+cdef enum:
+    ROUTES_SHARE = 16       # looked-up destinations may take this part of the memory; then all are forgotten
+
+
+cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limits *limits, Wheel *wheel,
+                             const uint64_t *now, Counter *counter, Link *due, Fanout fanout, bytes epoch):
+    cdef Namespace new = Namespace()
+    new.census = census
+    new.ceiling = ceiling
+    new.limits = limits
+    new.wheel = wheel
+    new.now = now
+    new.counter = counter
+    new.number = counter
+    new.due = due
+    new.nack_delay = limits.nack_delay
+    new.queue_idle_timeout = limits.queue_idle_timeout
+    new.max_deliveries = limits.max_deliveries
+    new.fanout = fanout
+    new.epoch = epoch
+    return new
+
+
+cdef class Namespace(QueueOwner):
+
+    def __cinit__(self):
+        self.topics = Trie()
+        self.replies = {}
+        self.policies = []
+        table_init(&self.routes, random_seed())
+        table_init(&self.queues, random_seed())
+
+    def __dealloc__(self):
+        forget_all(&self.routes)
+        forget_all(&self.queues)
+
+    # ---- publishing ----
+
+    cdef int publish(self, Route route, const Content *content, Origin *origin) except -1:
+        """One message to whoever gets it. `origin.full` may then be an output that the publisher must wait for."""
+        counter_increment(self.counter)
+        self.census.messages_in += 1
+        if self.fanout.count and self.fanout.route is not route:
+            self.fanout.settle()
+        return route.take(content, origin)
+
+    cdef Route route_of(self, const char *destination, size_t length):
+        """Where a decoded destination leads; raises Refused when it leads nowhere or is a pattern."""
+        cdef void *found = table_get(&self.routes, destination, length)
+        return <Route>found if found != NULL else new_route(self, destination[:length])
+
+    # ---- subscribing ----
+
+    cdef int subscribe_topic(self, Subscription subscription, bytes pattern) except -1:
+        cdef Queue queue
+        check_pattern(pattern, self.limits.max_levels)
+        self.fanout.settle()
+        if subscription.ack_mode == ACK_AUTO:
+            self.topics.insert(pattern, len(pattern), &subscription.entry)
+            return 0
+        queue = queue_new(None, self)
+        queue.outlet = subscription.out
+        self.topics.insert(pattern, len(pattern), &queue.entry)
+        return self.subscribe_queue(subscription, queue)
+
+    cdef int subscribe_queue(self, Subscription subscription, Queue queue) except -1:
+        subscription.source = queue
+        queue.add_consumer(subscription)
+        return 0
+
+    cdef int unsubscribe(self, Subscription subscription) except -1:
+        """No more messages for it. What it did not settle must have gone back to its queue before."""
+        cdef Queue queue = subscription.source
+        if subscription.closed:
+            return 0
+        subscription.closed = True
+        account_charge(subscription.account, -subscription.cost)
+        self.fanout.settle()
+        self.topics.remove(&subscription.entry)
+        if queue is None:
+            return 0
+        queue.remove_consumer(subscription)
+        if queue.name is None:
+            self.topics.remove(&queue.entry)
+            queue.purge()
+        else:
+            queue.left()
+        return 0
+
+    # ---- queues ----
+
+    cdef Queue queue_of(self, bytes name):
+        """The queue of that name; a new one if there is none and there is memory."""
+        cdef void *found = table_get(&self.queues, name, len(name))
+        if found != NULL:
+            return <Queue>found
+        if ceiling_reached(self.ceiling):
+            raise Refused(b"server busy", b"The memory ceiling is reached; no queue can be created now. Try again later.")
+        return create_queue(self, name)
+
+    cdef Queue existing_queue(self, bytes name):
+        cdef void *found = table_get(&self.queues, name, len(name))
+        if found == NULL:
+            raise Refused(b"no such queue", b"/amq/queue/ names a queue that exists, and '%b' does not. "
+                          b"Use /queue/ to create it." % shown(name))
+        return <Queue>found
+
+    cdef Queue renewed(self, bytes name):
+        cdef void *found = table_get(&self.queues, name, len(name))
+        if found != NULL:
+            return <Queue>found
+        return None if name.startswith(b"/reply-queue/") else create_queue(self, name)
+
+    cdef Queue new_reply_queue(self):
+        """A queue with a name that nobody can guess."""
+        cdef Queue queue = queue_new(b"/reply-queue/%b" % secrets.token_hex(12).encode(), self)
+        queue.owned = True
+        self.replies[queue.name] = queue
+        return queue
+
+    cdef void remove_queue(self, Queue queue) noexcept:
+        cdef bytes name = queue.name
+        queue.removed = True
+        queue.purge()
+        if self.replies.pop(name, None) is not None:
+            return
+        if table_remove(&self.queues, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name)) != NULL:
+            forget_route(self, name)
+            forget_route(self, b"/queue/" + name)
+            Py_DECREF(queue)
+
+    cdef int dispatch_due(self) except -1:
+        """The first step of a turn: queues with new credit. Queues that nobody has used for long end here too."""
+        cdef Queue queue
+        cdef void *owner = ring_take(self.due)
+        while owner != NULL:
+            queue = <Queue>owner
+            queue.dispatch()
+            if queue.name is not None and queue.unused() and not queue.removed and self.now[0] >= queue.idle.due:
+                self.remove_queue(queue)
+            owner = ring_take(self.due)
+        return 0
+
+    cdef int dead_letter(self, Entry *entry) except -1:
+        """To the dead-letter queue, whose oldest go when it is full."""
+        cdef Queue queue
+        cdef Entry oldest
+        self.census.dead_lettered += 1
+        if not self.dead_letter_name:
+            message_drop(entry.message)
+            return 0
+        queue = self.renewed(self.dead_letter_name)
+        queue.push(entry.message)
+        if queue.waiting() > self.limits.dead_letter_limit and queue.take_first(&oldest):
+            message_drop(oldest.message)
+        queue.call()
+        return 0
+
+    cdef void sweep(self) noexcept:
+        """Once a second: audiences that are out of date need not keep their memory until somebody publishes."""
+        cdef size_t cursor = 0
+        cdef TableSlot *slot
+        if self.swept == self.topics.generation or self.route_memory < self.limits.memory // (4 * ROUTES_SHARE):
+            return
+        self.swept = self.topics.generation
+        slot = table_next(&self.routes, &cursor)
+        while slot != NULL:
+            if isinstance(<Route>slot.value, TopicRoute):
+                (<TopicRoute>slot.value).forget_audience()
+            slot = table_next(&self.routes, &cursor)
+
+
+# ---- routes ----
+
+cdef Route new_route(Namespace self, bytes destination):
+    cdef Kind kind = kind_of(destination)
+    cdef bytes name = name_in(destination, kind)
+    if kind == KIND_REPLY:
+        return reply_route(self, destination)
+    if kind == KIND_TOPIC:
+        check_topic(name, self.limits.max_levels)
+        return kept(self, topic_route(destination, name, policy_of(self, name), self.topics, self.fanout, self))
+    if kind == KIND_EXISTING_QUEUE:
+        return queue_route(destination, self.existing_queue(name))
+    return kept(self, queue_route(destination, self.queue_of(name)))
+
+
+cdef Route reply_route(Namespace self, bytes destination):
+    cdef Queue queue = self.replies.get(destination)
+    if queue is None:
+        return nowhere(destination, self.census, &self.route_memory)
+    return queue_route(destination, queue)
+
+
+cdef Route kept(Namespace self, Route route):
+    if self.route_memory > self.limits.memory // ROUTES_SHARE:
+        forget_all(&self.routes)
+    if table_put(&self.routes, route.destination_bytes, route.destination_length, <void *>route) < 0:
+        raise MemoryError()
+    Py_INCREF(route)
+    return route
+
+
+cdef void forget_route(Namespace self, bytes destination) noexcept:
+    cdef void *found = table_remove(&self.routes, PyBytes_AS_STRING(destination), PyBytes_GET_SIZE(destination))
+    if found != NULL:
+        Py_DECREF(<Route>found)
+
+
+cdef uint8_t policy_of(Namespace self, bytes name):
+    for pattern, policy in self.policies:
+        if pattern_matches(<bytes>pattern, len(pattern), name, len(name)):
+            return policy
+    return POLICY_DISCONNECT
+
+
+cdef Queue create_queue(Namespace self, bytes name):
+    cdef Queue queue = queue_new(name, self)
+    if table_put(&self.queues, queue.name, len(name), <void *>queue) < 0:
+        raise MemoryError()
+    Py_INCREF(queue)
+    queue.left()
+    return queue
+
+
+# ---- tables of objects that they hold references to ----
+
+cdef object random_seed():
+    return int.from_bytes(secrets.token_bytes(8), "little")
+
+
+cdef void forget_all(Table *table) noexcept:
+    cdef Table old = table[0]
+    cdef size_t cursor = 0
+    cdef TableSlot *slot
+    table_init(table, old.seed)
+    slot = table_next(&old, &cursor)
+    while slot != NULL:
+        Py_DECREF(<object>slot.value)
+        slot = table_next(&old, &cursor)
+    table_free(&old)

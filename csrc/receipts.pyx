@@ -1,0 +1,45 @@
+"""Receipts that promise durability: each waits until the journal has reported its number, and behind those before it.
+
+    record  | number: 64 | length: 64 | receipt |
+"""
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcpy
+
+from fastbroker.core.frame cimport put_receipt
+from fastbroker.core.wire cimport text_free, text_put, text_use
+
+
+cdef Receipts receipts_new(int64_t *counted):
+    cdef Receipts new = Receipts()
+    new.waiting.counted = counted
+    return new
+
+
+cdef class Receipts:
+
+    def __dealloc__(self):
+        text_free(&self.waiting)
+
+    cdef int put(self, uint64_t number, Slice receipt) except -1:
+        """Behind all that wait; a receipt that must wait for none of its own has number 0."""
+        cdef uint64_t head[2]
+        head[0] = number
+        head[1] = receipt.length
+        if (text_put(&self.waiting, <const char *>head, sizeof(head)) < 0
+                or text_put(&self.waiting, receipt.bytes, receipt.length) < 0):
+            raise MemoryError()
+        return 0
+
+    cdef int release(self, uint64_t durable, OutBuf *out, int version) except -1:
+        """Writes those whose number is reported, in order, up to the first whose number is not."""
+        cdef uint64_t head[2]
+        cdef Slice receipt
+        while not self.empty():
+            memcpy(head, self.waiting.bytes + self.waiting.start, sizeof(head))
+            if head[0] > durable:
+                return 0
+            receipt.bytes = self.waiting.bytes + self.waiting.start + sizeof(head)
+            receipt.length = head[1]
+            put_receipt(out, receipt, version)
+            text_use(&self.waiting, sizeof(head) + receipt.length)
+        return 0

@@ -1,0 +1,110 @@
+"""Settling: what an ACK, a NACK, or the end of a subscription does to deliveries.
+
+    OUT --ACK, NACK--> free                     the queue judges the message (Queue.settled)
+     |   `-in a transaction-> IN_TRANSACTION    COMMIT: free; ABORT: OUT again
+     `--UNSUBSCRIBE, lost--> free               the message goes back to where it stood
+
+Slots of the ledger are touched here and nowhere above.
+"""
+from libc.stdint cimport uint32_t, uint64_t
+
+from fastbroker.core.ledger cimport DELIVERY_IN_TRANSACTION, DELIVERY_OUT, NO_SLOT, Delivery
+from fastbroker.core.message cimport Entry
+from fastbroker.core.queue cimport ACKED, RETURNED, Queue, QueueOwner
+from fastbroker.core.subscription cimport ACK_CLIENT
+from fastbroker.core.wire cimport timer_arm
+
+cdef enum:
+    SEARCH_STEP = 16    # what looking at one delivery costs, in bytes of output
+
+
+cdef uint32_t find_message(Subscription subscription, uint64_t number) noexcept:
+    """From both ends: clients mostly settle in order, some the newest first. A long search counts as work."""
+    cdef uint32_t slot = subscription.first
+    cdef uint32_t later = subscription.last
+    cdef Delivery *slots = subscription.ledger.slots
+    while slot != NO_SLOT and slots[slot].entry.message.id != number:
+        if slots[later].entry.message.id == number:
+            return later
+        if slot == later or slots[slot].next == later:
+            return NO_SLOT
+        slot = slots[slot].next
+        later = slots[later].previous
+        subscription.census.work += SEARCH_STEP
+    return slot
+
+
+cdef int settle(Subscription subscription, uint32_t slot, Verdict verdict) except -1:
+    """The delivery, and in `client` mode all earlier ones of the subscription (STOMP 1.2, "SUBSCRIBE ack Header")."""
+    if subscription.ack_mode == ACK_CLIENT:
+        settle_before(subscription, slot, verdict)
+    settle_slot(subscription, slot, verdict)
+    return rejoin(subscription, verdict)
+
+
+cdef int settle_before(Subscription subscription, uint32_t slot, Verdict verdict) except -1:
+    cdef uint32_t current = subscription.first, next
+    while current != slot:
+        next = subscription.ledger.slots[current].next
+        if subscription.ledger.slots[current].state == DELIVERY_OUT:
+            settle_slot(subscription, current, verdict)
+        current = next
+    return 0
+
+
+cdef int settle_one(Subscription subscription, uint32_t slot, Verdict verdict) except -1:
+    """What a transaction had noted, at its COMMIT."""
+    settle_slot(subscription, slot, verdict)
+    return rejoin(subscription, verdict)
+
+
+cdef int settle_in(Transaction transaction, Subscription subscription, uint32_t slot, Verdict verdict) except -1:
+    """The same as `settle`, once the transaction is committed."""
+    cdef Delivery *slots = subscription.ledger.slots
+    cdef uint32_t current = subscription.first if subscription.ack_mode == ACK_CLIENT else slot
+    while True:
+        if slots[current].state == DELIVERY_OUT:
+            transaction.note(subscription, current, verdict)
+            slots[current].state = DELIVERY_IN_TRANSACTION
+        if current == slot:
+            return 0
+        current = slots[current].next
+
+
+cdef int take_back(Subscription subscription, uint32_t slot) except -1:
+    """ABORT: the delivery is not acknowledged any more; if its subscription has gone meanwhile, it goes back to the queue."""
+    subscription.ledger.slots[slot].state = DELIVERY_OUT
+    return settle_slot(subscription, slot, RETURNED) if subscription.closed else 0
+
+
+cdef int give_back(Subscription subscription) except -1:
+    """The subscription ends: what it has not settled goes back to the front of its queue, in order."""
+    cdef uint32_t slot = subscription.first, next
+    while slot != NO_SLOT:
+        next = subscription.ledger.slots[slot].next
+        if subscription.ledger.slots[slot].state == DELIVERY_OUT:
+            settle_slot(subscription, slot, RETURNED)
+        slot = next
+    return 0
+
+
+cdef int settle_slot(Subscription subscription, uint32_t slot, Verdict verdict) except -1:
+    cdef Entry entry
+    subscription.take_out(slot, &entry)
+    return (<Queue>subscription.source).settled(&entry, verdict)
+
+
+cdef int rejoin(Subscription subscription, Verdict verdict) except -1:
+    """There is credit again; one that has just refused a message is spared for a moment, or it would spin."""
+    if subscription.closed:
+        (<Queue>subscription.source).left()
+        return 0
+    if verdict != ACKED:
+        rest(subscription, <QueueOwner>(<Queue>subscription.source).owner)
+    (<Queue>subscription.source).regained(subscription)
+    return 0
+
+
+cdef void rest(Subscription subscription, QueueOwner owner) noexcept:
+    subscription.resting = True
+    timer_arm(owner.wheel, &subscription.rest, owner.now[0] + owner.nack_delay)

@@ -1,0 +1,63 @@
+"""Subscriptions by id; and by destination, as STOMP 1.0 allows in UNSUBSCRIBE.
+
+A subscription without id, which only 1.0 may have, is known by LF and its destination, which no id can be.
+"""
+
+
+cdef class Subscriptions:
+
+    def __cinit__(self):
+        self.by_key = {}
+
+    cdef bytes new_key(self, bytes id, bytes destination):
+        """What UNSUBSCRIBE and a 1.1 ACK will call it; a 1.0 client may leave ids out, even twice for a destination."""
+        cdef bytes key
+        if id is not None:
+            return id
+        key = b"\n%b" % destination if destination else b"\n"
+        if key in self.by_key:
+            self.nameless += 1
+            key = b"\n%b\n%d" % (destination, self.nameless)
+        return key
+
+    cdef Subscription get(self, bytes key):
+        return self.by_key.get(key)
+
+    cdef bytes key_of(self, bytes destination):
+        """The oldest subscription to that destination, or None."""
+        if self.by_destination is None:
+            self.by_destination = {}
+            for key, subscription in self.by_key.items():
+                note(self, key, (<Subscription>subscription).destination)
+        keys = self.by_destination.get(destination)
+        return next(iter(keys)) if keys else None
+
+    cdef int add(self, bytes key, Subscription subscription) except -1:
+        self.by_key[key] = subscription
+        if self.by_destination is not None:
+            note(self, key, subscription.destination)
+        return 0
+
+    cdef Subscription remove(self, bytes key):
+        cdef Subscription subscription = self.by_key.pop(key)
+        if self.by_destination is not None:
+            forget(self, key, subscription.destination)
+        return subscription
+
+    cdef Subscription remove_any(self):
+        """One after the other until it returns None."""
+        self.by_destination = None
+        return self.by_key.popitem()[1] if self.by_key else None
+
+
+cdef int note(Subscriptions self, bytes key, bytes destination) except -1:
+    self.by_destination.setdefault(destination, {})[key] = None
+    return 0
+
+
+cdef int forget(Subscriptions self, bytes key, bytes destination) except -1:
+    keys = self.by_destination[destination]
+    del keys[key]
+    if not keys:
+        del self.by_destination[destination]
+    return 0

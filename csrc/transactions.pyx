@@ -1,0 +1,120 @@
+"""BEGIN, COMMIT, ABORT, and the frames between them (STOMP 1.2, "BEGIN").
+
+A transaction is bounded in frames and bytes, and a client in transactions; what they hold is charged to the client. At the
+memory ceiling BEGIN and SEND wait, an ACK within one is refused: only what ends a transaction always goes on.
+"""
+from libc.stdint cimport uint32_t, uint64_t
+
+from fastbroker.core.frame cimport frame_text
+from fastbroker.core.message cimport message_content
+from fastbroker.core.settling cimport settle_in, settle_one, take_back
+from fastbroker.core.transaction cimport Operation, transaction_new
+from fastbroker.core.wire cimport KNOWN_TRANSACTION, ceiling_reached
+
+from fastbroker.core.frame import Refused
+
+
+cdef Transactions transactions_of(Namespace namespace, Account *account):
+    cdef Transactions new = Transactions()
+    new.namespace = namespace
+    new.account = account
+    new.open = {}
+    return new
+
+
+cdef class Transactions:
+
+    cdef int begin(self, const Frame *frame) except -1:
+        cdef bytes id = frame_text(frame, KNOWN_TRANSACTION)
+        if not id:
+            raise Refused(b"missing header", b"BEGIN needs a transaction header.")
+        if id in self.open:
+            raise Refused(b"duplicate transaction", b"A transaction with this id is open already.")
+        if len(self.open) >= <Py_ssize_t>self.namespace.limits.max_transactions:
+            raise Refused(b"too many transactions", b"The connection has limits.max_transactions open transactions.")
+        self.open[id] = transaction_new(id, self.namespace.now[0] + self.namespace.limits.transaction_timeout,
+                                        self.namespace.census, self.account)
+        return 0
+
+    cdef int send(self, const Frame *frame, Route route, const Content *content) except -1:
+        cdef Transaction transaction = named(self, frame)
+        count_frame(self, transaction, frame.size)
+        return transaction.send(route, content)
+
+    cdef int settle(self, const Frame *frame, Subscription subscription, uint32_t slot, Verdict verdict) except -1:
+        cdef Transaction transaction = named(self, frame)
+        count_frame(self, transaction, 0)
+        if ceiling_reached(self.namespace.ceiling):
+            raise Refused(b"server busy", b"The memory ceiling is reached; a transaction cannot grow now. Try again later.")
+        return settle_in(transaction, subscription, slot, verdict)
+
+    cdef int commit(self, const Frame *frame, Origin *origin) except -1:
+        """All of it, in the order of its frames, before any other frame is looked at."""
+        cdef Transaction transaction = named(self, frame)
+        cdef Content content
+        cdef Operation *operation
+        cdef uint32_t i
+        for i in range(transaction.count):
+            operation = &transaction.operations[i]
+            if operation.message == NULL:
+                settle_one(<Subscription>operation.target, operation.slot, operation.verdict)
+            else:
+                message_content(operation.message, &content)
+                self.namespace.publish(<Route>operation.target, &content, origin)
+        return end(self, transaction)
+
+    cdef int abort(self, const Frame *frame) except -1:
+        return roll_back(self, named(self, frame))
+
+    cdef int abort_any(self) except -1:
+        """One of those that are open: the connection ends."""
+        return roll_back(self, next(iter(self.open.values())))
+
+    cdef uint64_t deadline(self) noexcept:
+        """When the oldest ends; 0: none is open."""
+        cdef Transaction transaction
+        if not self.open:
+            return 0
+        transaction = next(iter(self.open.values()))
+        return transaction.deadline
+
+
+cdef Transaction named(Transactions self, const Frame *frame):
+    """The open transaction that the frame names."""
+    cdef bytes id = frame_text(frame, KNOWN_TRANSACTION)
+    cdef Transaction transaction
+    if not id:
+        raise Refused(b"missing header", b"The frame needs a transaction header.")
+    transaction = self.open.get(id)
+    if transaction is None:
+        raise Refused(b"unknown transaction", b"No transaction with this id is open; BEGIN starts one.")
+    return transaction
+
+
+cdef int count_frame(Transactions self, Transaction transaction, size_t size) except -1:
+    transaction.frames += 1
+    transaction.bytes += size
+    if (transaction.frames > self.namespace.limits.max_transaction_frames
+            or transaction.bytes > self.namespace.limits.max_transaction_bytes):
+        raise Refused(b"transaction too large", b"limits.max_transaction_frames or max_transaction_bytes is reached.")
+    return 0
+
+
+cdef int roll_back(Transactions self, Transaction transaction) except -1:
+    """What was acknowledged in it is not any more."""
+    cdef Operation *operation
+    cdef uint32_t i
+    try:
+        for i in range(transaction.count):
+            operation = &transaction.operations[i]
+            if operation.message == NULL:
+                take_back(<Subscription>operation.target, operation.slot)
+    finally:
+        end(self, transaction)
+    return 0
+
+
+cdef int end(Transactions self, Transaction transaction) except -1:
+    del self.open[transaction.id]
+    transaction.end()
+    return 0

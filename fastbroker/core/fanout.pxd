@@ -1,0 +1,82 @@
+"""One message to everybody who subscribed to its topic."""
+cimport cython
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from fastbroker.core.frame cimport Content
+from fastbroker.core.message cimport Message
+from fastbroker.core.queue cimport QueueOwner
+from fastbroker.core.route cimport Origin
+from fastbroker.core.trie cimport Matches
+from fastbroker.core.wire cimport SEEN_CR, Census, Counter, OutBuf, Outlets, Text
+
+cdef enum:
+    BATCH_MESSAGES = 256
+    BATCH_BYTES = 65536     # of tails: half of the cache next to the processor
+    BATCH_DELIVERIES = 32768    # messages times subscribers, so that nobody else waits for long
+
+cdef enum:
+    POLICY_DISCONNECT
+    POLICY_DROP_OLDEST
+    POLICY_DROP_NEWEST
+
+
+cdef struct Audience:
+    # who gets the messages of a topic
+    Matches receivers       # Receivers: first the plain ones, which are written to en bloc ...
+    size_t plain            # ... so many; the others are queues
+    uint8_t policy          # what to do with a subscriber that is too slow
+    void *owner             # QueueOwner of the queues that are made for those
+
+
+cdef struct Transit:
+    # a message on its way to an audience
+    const Content *content
+    const char *middle      # number LF
+    size_t middle_length
+    uint64_t number
+    Message *message        # the stored copy, once somebody needs one
+    uint8_t policy
+    void *owner
+    Origin *origin
+
+
+cdef struct Tail:
+    uint64_t number         # of the message
+    size_t start            # in `tails`
+    size_t length
+    uint32_t middle_length
+    uint32_t head_length
+    uint32_t seen
+    Message *message
+
+
+cdef struct Form:
+    # the content of one message for receivers of an older version
+    uint64_t number
+    Content content
+
+
+@cython.final
+@cython.no_gc
+cdef class Fanout:
+    cdef Census *census
+    cdef Outlets *outlets
+    cdef const Counter *number      # of the message that is being published
+    cdef const uint64_t *now
+    # the open batch
+    cdef object route               # whose audience gets it; alive until it is settled
+    cdef const Audience *audience
+    cdef Origin *origin             # who published it
+    cdef Text tails
+    cdef Tail items[BATCH_MESSAGES]
+    cdef uint32_t count
+    cdef uint32_t seen              # SEEN_* of any of them
+    # for 1.0 and 1.1
+    cdef Form forms[2]
+    cdef list form_heads            # whose bytes they point to
+
+    cdef int send(self, object route, const Audience *audience, const Content *content, Origin *origin) except -1
+    cdef int settle(self) except -1
+
+
+cdef Fanout fanout_new(Census *census, Outlets *outlets, const Counter *number, const uint64_t *now)

@@ -1,0 +1,44 @@
+"""The destinations of a virtual host: its topics, its queues, and the routes that lead to them."""
+cimport cython
+from libc.stdint cimport uint64_t
+
+from fastbroker.core.fanout cimport Fanout
+from fastbroker.core.frame cimport Content
+from fastbroker.core.limits cimport Limits
+from fastbroker.core.queue cimport Queue, QueueOwner
+from fastbroker.core.route cimport Origin, Route
+from fastbroker.core.subscription cimport Subscription
+from fastbroker.core.table cimport Table
+from fastbroker.core.trie cimport Trie
+from fastbroker.core.wire cimport Census, Ceiling, Counter, Link, Wheel
+
+
+@cython.final
+cdef class Namespace(QueueOwner):
+    cdef const Limits *limits
+    cdef Counter *counter           # `number`, which it moves on
+    cdef Fanout fanout
+    cdef readonly bytes epoch       # part of every message-id, in front of the number
+    cdef Trie topics
+    cdef uint64_t swept             # generation of `topics` whose outdated audiences are forgotten
+    cdef Table routes
+    cdef Table queues
+    cdef dict replies               # /reply-queue/<token> -> Queue
+    cdef list policies              # of topics: (pattern, POLICY_*)
+    cdef bytes dead_letter_name
+
+    cdef int publish(self, Route route, const Content *content, Origin *origin) except -1
+    cdef Route route_of(self, const char *destination, size_t length)
+    cdef int subscribe_topic(self, Subscription subscription, bytes pattern) except -1
+    cdef int subscribe_queue(self, Subscription subscription, Queue queue) except -1
+    cdef int unsubscribe(self, Subscription subscription) except -1
+    cdef Queue queue_of(self, bytes name)
+    cdef Queue existing_queue(self, bytes name)
+    cdef Queue new_reply_queue(self)
+    cdef void remove_queue(self, Queue queue) noexcept
+    cdef int dispatch_due(self) except -1
+    cdef void sweep(self) noexcept
+
+
+cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limits *limits, Wheel *wheel,
+                             const uint64_t *now, Counter *counter, Link *due, Fanout fanout, bytes epoch)

@@ -1,0 +1,19 @@
+"""The subscriptions of one client, under the names that its frames use."""
+cimport cython
+from libc.stdint cimport uint64_t
+
+from fastbroker.core.subscription cimport Subscription
+
+
+@cython.final
+cdef class Subscriptions:
+    cdef dict by_key
+    cdef dict by_destination    # destination -> {key: None}; made when somebody first asks
+    cdef uint64_t nameless      # subscriptions without id that shared a destination with another
+
+    cdef bytes new_key(self, bytes id, bytes destination)
+    cdef Subscription get(self, bytes key)
+    cdef bytes key_of(self, bytes destination)
+    cdef int add(self, bytes key, Subscription subscription) except -1
+    cdef Subscription remove(self, bytes key)
+    cdef Subscription remove_any(self)
