@@ -54,7 +54,8 @@ cdef class Broker:
         self.parser = Parser()
         self.parser.limits = &self.parser_limits
         self.short_sessions = set()
-        self.fanout = fanout_new(&self.census, &self.outlets, &self.number, &self.now)
+        self.fanout = fanout_new(&self.census, &self.outlets, &self.number, &self.now,
+                                 self.limits.slow_consumer_grace)
         self.namespace = namespace_new(&self.census, &self.ceiling, &self.limits, &self.wheel, &self.now, &self.number,
                                        &self.due, self.fanout, epoch or random_epoch())
         self.namespace.policies = [(pattern.encode(), POLICIES[policy]) for pattern, policy in policies]

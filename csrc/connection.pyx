@@ -1,42 +1,41 @@
-"""Connections: from the loop's read buffer to the session, and from the output buffer to the kernel.
+"""Connections: the socket of a client, between the event loop and the rooms that do the work.
 
-Reading. The loop reads into one buffer that all connections share. Frames are handled where they lie; what the read cut
-off is kept and put in front of the next read. A connection stops reading while its session holds, and for the rest of a
-turn when it has filled the buffer or caused much output, so that the others are served.
+    loop --read buffer--> framing --> input --> session         what comes (framing.pyx, input.pyx)
+    outbuf --one system call--> kernel                          what goes (outbuf.h)
+    deadlines                                                   what must happen by some time (deadlines.pyx)
 
-Writing. `flush` is called by the turn and makes one system call; what `outbuf_push` has sent already is not in it. When the kernel takes no more, the transport is given a
-little of the rest, and tells by resume_writing when there is room again.
+How it lives is drawn in turntaker.pyx.
+
+Writing. `flush` is called by the turn and makes one system call; what `outbuf_push` has sent already is not in it. When
+the kernel takes no more, the transport is given a little of the rest, and tells by resume_writing when there is room
+again.
 
 Closing. After ERROR, or the RECEIPT of a DISCONNECT, output is flushed, our side is shut, input is thrown away until the
 peer closes or `linger` is over: unread input would turn close() into a reset, and the last frame would be lost.
 """
 from libc.errno cimport EAGAIN, EINTR, errno
-from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memcpy
 
-from fastbroker.core.broker cimport Broker
-from fastbroker.core.frame cimport Frame
+from fastbroker.core.deadlines cimport deadlines_new
 from fastbroker.core.hub cimport INPUT_FRONT, INPUT_SPACE, Hub
-from fastbroker.core.parser cimport PARSE_FRAME, PARSE_MORE, Parser
-from fastbroker.core.fanout cimport POLICY_DISCONNECT
+from fastbroker.core.input cimport input_new, release_waiters
+from fastbroker.core.parser cimport Parser
 from fastbroker.core.session cimport (
-    HOLD_LOGIN, HOLD_MEMORY, HOLD_OUTPUT, HOLD_SLOW, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session, session_new,
+    HOLD_LOGIN, HOLD_MEMORY, HOLD_OUTPUT, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session, session_new,
 )
+from fastbroker.core.turntaker cimport ENDING, GONE, LOST, OPEN, SHUT, SPEAKING, TurnTaker
 from fastbroker.core.wire cimport (
-    DOOM_MEMORY, DOOM_NONE, DOOM_OVERFLOW, DOOM_SLOW, PEER_GONE, PEER_SILENT, Census, ceiling_input_full, Link, link_init, link_join, link_joined, link_leave, outbuf_consume,
-    outbuf_doom, outbuf_free, outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, outbuf_put, outbuf_send,
-    outbuf_touch, peer_state, ring_empty, ring_take, text_free, text_length, text_put, text_use, timer_arm,
-    timer_cancel, timer_init,
+    DOOM_MEMORY, DOOM_NONE, DOOM_OVERFLOW, DOOM_SLOW, Link, flow_ease, flow_take, link_init, link_join, link_joined,
+    link_leave, outbuf_consume, outbuf_free, outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure,
+    outbuf_put, outbuf_send, outbuf_touch, ring_empty, timer_cancel,
 )
 
-from fastbroker.core.frame import Refused
 from fastbroker.core.login import LoginRefused
 
 cdef enum:
     LONE_READ = 16384       # bytes; a read of more has company
-    OUTPUT_SLICE = 4194304  # bytes of output that one connection may cause before others are served
-    PEER_CHECK = 1000       # milliseconds between looks at a peer that is not read from for want of memory
     BULK_LAG = 65536        # bytes that a large fan-out may be behind before its publishers wait
+    PIECE = 16384           # given to the transport when the kernel is full
+    TLS_PIECE = 65536       # given to a transport that makes one system call of it
 
 DOOMS = {
     DOOM_OVERFLOW: "slow consumer: limits.outbound_hard reached",
@@ -45,25 +44,30 @@ DOOMS = {
 }
 
 
-cdef int connection_init(Connection new, Hub hub, str peer, str listener, bint secure, object certificate) except -1:
+def connection(Hub hub, *, str peer="", str listener="", bint secure=False, object certificate=None):
+    return connection_new(hub, peer, listener, secure, certificate)
+
+
+cdef Connection connection_new(Hub hub, str peer, str listener, bint secure, object certificate):
+    cdef Connection new = Connection()
+    cdef Parser parser = Parser()
+    parser.limits = &hub.broker.parser_limits
     new.hub = hub
     new.fd = -1
-    new.parser = Parser()
-    new.parser.limits = &hub.broker.parser_limits
-    new.kept.counted = &hub.broker.census.input
     outbuf_init(&new.out, &hub.broker.outlets, <void *>new)
     link_init(&new.link, <void *>new)
-    timer_init(&new.timer, timer_fired, <void *>new)
-    new.session = session_new(hub.broker, &new.out, new.parser, <void *>new)
+    new.session = session_new(hub.broker, &new.out, parser, <void *>new)
     new.session.peer = peer
     new.session.listener = listener
     new.session.secure = secure
     new.session.certificate = certificate
-    return 0
+    new.input = input_new(hub, new.session, &new.out)
+    new.deadlines = deadlines_new(hub.broker, new.session, new.input, <void *>new, timer_fired)
+    return new
 
 
 cdef void timer_fired(void *owner) noexcept:
-    (<Connection>owner).time_out()
+    (<TurnTaker>owner).time_out()
 
 
 cdef str peer_of(transport):
@@ -73,11 +77,10 @@ cdef str peer_of(transport):
     return peer or "unknown"    # it was reset before it was looked at
 
 
-cdef class Connection:
-    """The asyncio.BufferedProtocol of a client. Made by Hub.connection; nothing here is for other Python code."""
+cdef class Connection(TurnTaker):
+    """The asyncio.BufferedProtocol of a client. Nothing here is for other Python code."""
 
     def __dealloc__(self):
-        text_free(&self.kept)
         if self.hub is not None:
             outbuf_free(&self.out)
 
@@ -85,7 +88,7 @@ cdef class Connection:
 
     def connection_made(self, transport):
         cdef Hub hub = self.hub
-        self.transport = transport
+        self.transport = self.input.transport = transport
         self.fd = transport.get_extra_info("socket").fileno()
         self.plain = transport.get_extra_info("sslcontext") is None
         transport.set_write_buffer_limits(0)
@@ -93,7 +96,7 @@ cdef class Connection:
             self.out.fd = self.fd
         if not self.session.peer:
             self.session.peer = peer_of(transport)
-        self.made = self.last_read = self.last_write = self.last_progress = hub.broker.now
+        self.deadlines.begin(hub.broker.now)
         hub.broker.census.connections += 1
         link_join(&hub.connections, &self.link)
         hub.unauthenticated += 1
@@ -104,24 +107,34 @@ cdef class Connection:
         elif (hub.broker.census.connections > hub.most_connections
                 or hub.unauthenticated > hub.broker.limits.max_unauthenticated):
             self.session.fail(b"server busy", b"The broker has as many connections as it may; try again later.")
-        self._after_input()
+        self.after_input()
 
     def get_buffer(self, size_hint):
         return self.hub.input_view
 
     def buffer_updated(self, Py_ssize_t length):
-        self.last_read = self.hub.broker.now
-        if self.closing:
-            return
-        self._take(length)
-        self._has_read(length)
+        self.deadlines.last_read = self.hub.broker.now
+        if self.framing is None:
+            if self.ours == OPEN:
+                self.input.take(self.hub.input + INPUT_FRONT, length)
+        else:
+            try:
+                self.framing.take(length)
+            except Exception as failure:
+                broken(self, failure)   # the loop would end it without another word
+        if length == INPUT_SPACE and self.ours == OPEN:     # it goes on in the next turn
+            link_join(&self.hub.broker.released, &self.session.go_on)
+            self.input.pause()
+        self.after_input()
+        if length < LONE_READ:
+            self.hub.answer_at_once()
 
     def eof_received(self):
         """The peer has shut its side: it still gets what it asked for, as in `printf ... | nc`."""
-        self.eof = True
-        if self.half_closed:
+        self.peer = GONE
+        if self.ours == SHUT:
             return False    # both sides are shut
-        self._said_all()
+        self.said_all()
         return True
 
     def pause_writing(self):
@@ -129,215 +142,118 @@ cdef class Connection:
 
     def resume_writing(self):
         self.out.blocked = False
-        self.last_progress = self.hub.broker.now
+        self.deadlines.last_progress = self.hub.broker.now
         outbuf_touch(&self.out)
         self.hub.schedule()
 
     def connection_lost(self, exception):
-        self.lost = True
+        self.ours = LOST
         self.fd = self.out.fd = -1
         try:
-            self._finish_input()
+            if self.session.state == STATE_CONNECTED:
+                self.input.take_all()
         finally:
-            self._gone(exception)
+            gone(self, exception)
 
-    def _gone(self, exception):
-        cdef Hub hub = self.hub
-        if not self.session.reason:
-            self.session.reason = "closed by client" if exception is None else f"connection lost: {exception}"
-        self.session.leave()
-        timer_cancel(&self.timer)
-        link_leave(&self.session.go_on)
-        link_leave(&self.link)
-        self._release_waiters()
-        outbuf_free(&self.out)
-        text_free(&self.kept)
-        self.transport = None
-        hub.broker.census.connections -= 1
-        self._count_authenticated()
-        hub.schedule()
-        hub.broker.log("info", "disconnected", peer=self.session.peer, login=self.session.login,
-                       reason=self.session.reason, seconds=round((hub.broker.now - self.made) / 1000.0, 3))
-
-    # ---- input ----
-
-    cdef int _has_read(self, size_t length) except -1:
-        """So many bytes were taken. Who has filled the buffer goes on in the next turn."""
-        if length == INPUT_SPACE and not self.closing:
-            link_join(&self.hub.broker.released, &self.session.go_on)
-            self._pause()
-        self._after_input()
-        if length < LONE_READ:
-            self.hub.answer_at_once()
-        return 0
-
-    cdef int _said_all(self) except -1:
-        """Nothing follows from the client, but what it has sent is still to be answered."""
-        if self.session.parking is not None:
-            if not self.session.parking.ended:
-                self.session.said_all()
-        elif not self.closing and self.session.hold == 0 and not self.paused:
-            self._close_for("closed by client")
-        return self._after_input()
-
-    cdef int _take(self, size_t length) except -1:
-        """`length` new bytes lie in the loop's buffer: behind the room where what was kept may go."""
-        cdef char *bytes = self.hub.input + INPUT_FRONT
-        cdef size_t kept = text_length(&self.kept), used
-        if kept > INPUT_FRONT and ceiling_input_full(&self.hub.broker.ceiling):
-            return self.session.fail(b"server busy", b"Too many large frames are under way at once; try again later.")
-        if kept > INPUT_FRONT or self.session.hold or link_joined(&self.session.go_on):
-            if text_put(&self.kept, bytes, length) < 0:
-                return self.abort("out of memory")
-            return self._take_kept()
-        if kept:
-            memcpy(bytes - kept, self.kept.bytes + self.kept.start, kept)
-            bytes -= kept
-            length += kept
-            text_free(&self.kept)
-        used = self._frames(bytes, length)
-        if used < length and text_put(&self.kept, bytes + used, length - used) < 0:
-            return self.abort("out of memory")
-        if used or not kept:
-            self.kept_since = self.last_read
-        return 0
-
-    cdef int _take_kept(self) except -1:
-        cdef size_t length = text_length(&self.kept), used
-        if length and not self.session.hold and not link_joined(&self.session.go_on):
-            used = self._frames(self.kept.bytes + self.kept.start, length)
-            text_use(&self.kept, used)
-            if used:
-                self.kept_since = self.hub.broker.now
-        return 0
-
-    cdef size_t _frames(self, const char *bytes, size_t length) except? 0:
-        """Handles whole frames until there are no more, or the session holds; returns how many bytes they were."""
-        cdef Broker broker = self.hub.broker
-        cdef Session session = self.session
-        cdef Frame *frame = &broker.frame
-        cdef Census *census = &broker.census
-        cdef int64_t budget = census.bytes_out + census.work + OUTPUT_SLICE
-        cdef size_t used = 0
-        cdef int status
-        self.parser.begin()
-        try:
-            while used < length and session.state != STATE_CLOSING:
-                status = self.parser.next(bytes + used, length - used, frame)
-                used += frame.skipped
-                if status != PARSE_FRAME:
-                    if status != PARSE_MORE:
-                        self._hint(bytes, length)
-                        session.malformed(status)
-                    break
-                used += frame.size
-                session.on_frame(frame)
-                if outbuf_pending(&self.out) > self.out.outlets.own:
-                    session.hold |= HOLD_OUTPUT
-                if session.hold:
-                    break
-                if census.bytes_out + census.work > budget:
-                    link_join(&broker.released, &session.go_on)
-                    break
-        except Refused as refusal:
-            session.refused(frame, refusal.args[0], refusal.args[1])
-        finally:
-            session.end_of_input()
-        return length if session.state == STATE_CLOSING else used
-
-    cdef int _after_input(self) except -1:
-        """What a batch of frames may have changed."""
-        cdef Session session = self.session
-        if session.state != STATE_NEW:
-            self._count_authenticated()
-        if session.login_answer is not None:
-            self.hub.loop.create_task(self._await_login(session.login_answer))
-            session.login_answer = None
-        if session.state == STATE_CLOSING:
-            self._close()
-        elif session.hold or link_joined(&session.go_on):
-            self._pause()
-        self._arm()
-        return self.hub.schedule()
-
-    def _count_authenticated(self):
-        if self.unauthenticated:
-            self.unauthenticated = False
-            self.hub.unauthenticated -= 1
+    # ---- what the hub calls: nothing of it may fail for the others ----
 
     cdef int go_on(self) except -1:
-        """In the turn, after being held: the kept input, then new input."""
         try:
-            return self._go_on()
+            return go_on(self)
         except Exception as failure:
-            return self._broken(failure)
+            return broken(self, failure)
 
     cdef int unpark(self) except -1:
-        """In the turn, when there is memory again: the frames that waited for it."""
         if self.session.hold & ~HOLD_MEMORY:
             link_join(&self.hub.broker.parking, &self.session.parking.link)
             return 0    # it waits for something else first
         try:
             self.session.unpark()
         except Exception as failure:
-            return self._broken(failure)
+            return broken(self, failure)
         link_join(&self.hub.broker.released, &self.session.go_on)
         return 0
 
     cdef int time_out(self) except -1:
-        """One of the deadlines may be over."""
         try:
-            return self._on_timer()
+            self.deadlines.act()
+            return self.after_input()
         except Exception as failure:
-            return self._broken(failure)
+            return broken(self, failure)
 
     cdef int flush(self) except -1:
-        """In the turn: gives the kernel what is pending, in one system call."""
+        """Gives the kernel what is pending, in one system call."""
+        if self.ours == LOST:
+            return 0
+        if self.out.doom != DOOM_NONE:
+            return self.abort(DOOMS[self.out.doom])
         try:
-            return self._flush()
+            if self.framing is not None:
+                self.framing.interject()
+            if not self.out.blocked and outbuf_pending(&self.out):
+                transmit(self)
+            return written(self)
         except Exception as failure:
-            return self._broken(failure)
+            return broken(self, failure)
 
-    cdef int _broken(self, failure) except -1:
-        """Something of ours failed: this connection ends, the others must not notice."""
-        self.hub.broker.log("error", "internal error", peer=self.session.peer, error=repr(failure))
-        return self.abort("internal error")
-
-    cdef int _go_on(self) except -1:
-        cdef Link *bulk = &self.hub.broker.outlets.bulk
-        if self.lost:
+    cdef int drain(self) except -1:
+        """The broker stops: what was received is processed, and the client is told."""
+        if self.ours != OPEN:
             return 0
-        if not ring_empty(bulk) and outbuf_pending(&(<Connection>bulk.next.owner).out) > BULK_LAG:
-            link_join(&self.hub.broker.released, &self.session.go_on)
-            return 0
-        if not self.closing:
-            self._take_kept()
-        if self.session.hold == 0 and not link_joined(&self.session.go_on) and self.session.state != STATE_CLOSING:
-            if self.eof and self.session.parking is None:
-                self._close_for("closed by client")
-            elif self.paused and not self.eof:
-                self.paused = False
-                self.last_read = self.kept_since = self.hub.broker.now
-                self.transport.resume_reading()
-        return self._after_input()
+        if self.session.state == STATE_NEW:
+            return self.abort("server shutting down")
+        self.input.take_all()
+        if self.session.state != STATE_CLOSING:
+            self.session.fail(b"server shutting down", b"The broker is stopping; connect again later.")
+        return self.after_input()
 
-    cdef int _pause(self) except -1:
-        if not self.paused and not self.lost and not self.transport.is_closing():
-            self.paused = True
-            self.transport.pause_reading()
+    cdef int abort(self, str reason) except -1:
+        """Ends it at once; the loop calls connection_lost later."""
+        if self.ours != LOST:
+            if not self.session.reason:
+                self.session.reason = reason
+            self.ours = LOST
+            self.fd = self.out.fd = -1      # the number may be another's from now on
+            self.transport.abort()
         return 0
 
-    cdef int _finish_input(self) except -1:
-        """The client is gone: what was received is still processed (STOMP 1.2, "RECEIPT"), without holding, while there is
-        memory for it."""
-        cdef size_t before = 0
-        while (self.session.state == STATE_CONNECTED and self.session.parking is None and text_length(&self.kept)
-               and text_length(&self.kept) != before):
-            before = text_length(&self.kept)
-            self.session.hold = 0
-            link_leave(&self.session.go_on)
-            self._take_kept()
+    # ---- what framings call ----
+
+    cdef int say(self, bytes what) except -1:
+        """Bytes that are no STOMP frame, as they are."""
+        outbuf_put(&self.out, what, len(what))
+        outbuf_touch(&self.out)
         return 0
+
+    cdef int close_for(self, str reason) except -1:
+        self.session.reason = reason
+        self.session.leave()
+        return 0
+
+    cdef int said_all(self) except -1:
+        """Nothing follows from the client, but what it has sent is still to be answered."""
+        if self.session.parking is not None:
+            if not self.session.parking.ended:
+                self.deadlines.said_all = self.hub.broker.now
+                self.session.said_all()
+        elif self.ours == OPEN and self.session.hold == 0 and not self.input.paused:
+            self.close_for("closed by client")
+        return self.after_input()
+
+    cdef int after_input(self) except -1:
+        """What a batch of frames, or a deadline, may have changed."""
+        cdef Session session = self.session
+        if session.state != STATE_NEW:
+            count_authenticated(self)
+        if session.login_answer is not None:
+            self.hub.loop.create_task(self._await_login(session.login_answer))
+            session.login_answer = None
+        if session.state == STATE_CLOSING:
+            end(self)
+        elif self.ours == OPEN and (session.hold or link_joined(&session.go_on)):
+            self.input.pause()
+        self.deadlines.arm()
+        return self.hub.schedule()
 
     async def _await_login(self, answer):
         """The authenticator's answer, whenever it comes; a failure of any kind lets nobody in."""
@@ -351,7 +267,7 @@ cdef class Connection:
             message = "The login could not be checked; try again later."
         else:
             message = None
-        if self.lost or session.state != STATE_NEW:
+        if self.ours == LOST or session.state != STATE_NEW:
             return
         session.hold &= ~HOLD_LOGIN
         if message is None:
@@ -359,210 +275,137 @@ cdef class Connection:
         else:
             session.fail(b"login refused", message.encode())
         link_join(&self.hub.broker.released, &session.go_on)
-        self._after_input()
+        self.after_input()
 
-    cdef int _hint(self, const char *bytes, size_t length) except -1:
-        """Somebody else's protocol on our port: say so in the log, where the operator looks."""
-        if self.session.state != STATE_NEW:
-            return 0
-        text = bytes[:min(length, <size_t>16)]
-        if text[:2] == b"\x16\x03":
-            self.hub.broker.log("warning", "TLS hello on a plain port", peer=self.session.peer)
-        elif text.startswith((b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ", b"PRI ")):
-            self.hub.broker.log("warning", "HTTP request on a STOMP port", peer=self.session.peer)
+
+# ---- input ----
+
+cdef int go_on(Connection self) except -1:
+    """After being held: the kept input, then new input."""
+    cdef Session session = self.session
+    cdef Link *bulk = &self.hub.broker.outlets.bulk
+    if self.ours == LOST:
         return 0
-
-    # ---- output ----
-
-    cdef int _flush(self) except -1:
-        if self.lost:
-            return 0
-        if self.out.doom != DOOM_NONE:
-            return self.abort(DOOMS[self.out.doom])
-        if not self.out.blocked and outbuf_pending(&self.out):
-            self._write()
-        return self._written()
-
-    cdef int _write(self) except -1:
-        cdef const char *bytes = NULL
-        cdef size_t length, most = PIECE if self.plain else TLS_PIECE
-        self.last_write = self.last_progress = self.hub.broker.now
-        if self.out.fd >= 0 and outbuf_send(&self.out) < 0:
-            if errno != EAGAIN and errno != EINTR:
-                return self.abort("connection lost")
-        while outbuf_pending(&self.out) and not self.out.blocked:
-            length = outbuf_peek(&self.out, &bytes, most)
-            self.transport.write(bytes[:length])
-            outbuf_consume(&self.out, length)
+    if not ring_empty(bulk) and outbuf_pending(&(<TurnTaker>bulk.next.owner).out) > BULK_LAG:
+        link_join(&self.hub.broker.released, &session.go_on)
         return 0
+    if self.ours == OPEN:
+        self.input.take_kept()
+    if session.hold == 0 and not link_joined(&session.go_on) and session.state != STATE_CLOSING:
+        if self.peer != SPEAKING and session.parking is None:
+            self.close_for("closed by client")
+        elif self.peer == SPEAKING and self.input.paused:
+            self.deadlines.last_read = self.input.kept_since = self.hub.broker.now
+            self.input.resume()
+    return self.after_input()
 
-    cdef int _written(self) except -1:
-        """Lets those go on who waited for this output to drain."""
-        if outbuf_pending(&self.out) <= self.out.outlets.low:
-            if self.session.hold & HOLD_OUTPUT:
-                self.session.hold &= ~HOLD_OUTPUT
-                link_join(&self.hub.broker.released, &self.session.go_on)
-            if not ring_empty(&self.session.starved):
-                self.session.drained()
-        if outbuf_pressure(&self.out) <= self.out.outlets.low:
-            self.out.slow_since = 0
-            self.out.overdue = False
-            self._release_waiters()
-        if self.closing and not self.half_closed and not self.out.blocked and outbuf_pending(&self.out) == 0:
-            self._shut()
-        self._arm()
-        return 0
 
-    cdef void _release_waiters(self) noexcept:
-        cdef Session waiting
-        cdef void *owner = ring_take(&self.out.waiters)
-        while owner != NULL:
-            waiting = <Session>owner
-            waiting.hold &= ~HOLD_SLOW
-            link_join(&self.hub.broker.released, &waiting.go_on)
-            owner = ring_take(&self.out.waiters)
+cdef int count_authenticated(Connection self) except -1:
+    if self.unauthenticated:
+        self.unauthenticated = False
+        self.hub.unauthenticated -= 1
+    return 0
 
-    # ---- the end ----
 
-    def _close_for(self, str reason):
-        self.session.reason = reason
-        self.session.leave()
+# ---- output ----
 
-    cdef int _close(self) except -1:
-        """The session is over: what was written goes out, what comes in is thrown away."""
-        if self.closing or self.lost:
-            return 0
-        self.closing = self.hub.broker.now
-        self._release_waiters()
-        text_free(&self.kept)
-        if self.paused and not self.eof:
-            self.paused = False
-            self.transport.resume_reading()
-        outbuf_touch(&self.out)
-        return 0
-
-    def _shut(self):
-        self.half_closed = True
-        self.closing = self.hub.broker.now
-        if self.eof:
-            self.transport.close()
-        elif self.transport.can_write_eof():
-            self.transport.write_eof()
-
-    cdef int abort(self, str reason) except -1:
-        """Ends it at once; the loop calls connection_lost later."""
-        if not self.lost:
-            if not self.session.reason:
-                self.session.reason = reason
-            self.lost = True
-            self.fd = self.out.fd = -1      # the number may be another's from now on
-            self.transport.abort()
-        return 0
-
-    cdef int drain(self) except -1:
-        """The broker stops: what was received is processed, and the client is told."""
-        if self.lost or self.closing:
-            return 0
-        if self.session.state == STATE_NEW:
-            return self.abort("server shutting down")
-        self._finish_input()
-        if self.session.state != STATE_CLOSING:
-            self.session.fail(b"server shutting down", b"The broker is stopping; connect again later.")
-        return self._after_input()
-
-    # ---- time ----
-
-    cdef uint64_t _deadline(self) noexcept:
-        """The earliest of all, on the hub's clock; `_on_timer` looks which of them it was."""
-        cdef Session session = self.session
-        cdef Broker broker = self.hub.broker
-        cdef uint64_t due
-        if self.closing:
-            return self.closing + (broker.limits.linger if self.half_closed else broker.limits.outbound_timeout)
-        if session.state == STATE_NEW:
-            return self.made + broker.limits.login_timeout
-        due = self.last_read + self._patience()
-        if self.paused and session.hold & HOLD_MEMORY:
-            due = min(due, broker.now + PEER_CHECK)
-        if text_length(&self.kept) and not self.paused:
-            due = min(due, self.kept_since + broker.limits.frame_timeout)
-        if session.send_every and not self.out.blocked:
-            due = min(due, self.last_write + session.send_every - session.send_every // 3)
-        if self.out.blocked:
-            due = min(due, self.last_progress + broker.limits.outbound_timeout)
-        if self.out.slow_since and not self.out.overdue:
-            due = min(due, self.out.slow_since + broker.limits.slow_consumer_grace)
-        if session.next_timeout():
-            due = min(due, session.next_timeout())
-        return due
-
-    cdef uint64_t _patience(self) noexcept:
-        """How long the peer may be silent. Without heart-beats, what it was sent counts as life too."""
-        cdef Broker broker = self.hub.broker
-        if self.session.expect_every:
-            return min(<uint64_t>(self.session.expect_every * broker.limits.heart_beat_margin), broker.limits.idle_timeout)
-        return broker.limits.idle_timeout + (self.last_write - self.last_read if self.last_write > self.last_read else 0)
-
-    cdef void _arm(self) noexcept:
-        cdef uint64_t due
-        if self.lost:
-            return
-        due = self._deadline()
-        if not link_joined(&self.timer.link) or due < self.timer.due:
-            timer_arm(&self.hub.broker.wheel, &self.timer, due)
-
-    cdef int _on_timer(self) except -1:
-        cdef Session session = self.session
-        cdef uint64_t now = self.hub.broker.now
-        if self.closing:
-            if now >= self._deadline():
-                return self.abort("not closed by the client in time")
-        elif session.state == STATE_NEW:
-            if now >= self._deadline():
-                session.fail(b"login timed out", b"No CONNECT was accepted within limits.login_timeout.")
-        else:
-            self._check_output(now)
-            self._check_peer(now)
-        return self._after_input()
-
-    cdef int _check_peer(self, uint64_t now) except -1:
-        cdef Session session = self.session
-        if session.next_timeout() and now >= session.next_timeout():
-            return session.fail(b"transaction timed out", b"A transaction was open longer than limits.transaction_timeout.")
-        if self.paused:
-            self.last_read = now    # it may have sent: we did not look
-            if session.hold & HOLD_MEMORY:
-                self._check_unread()
-        elif text_length(&self.kept) and now >= self.kept_since + self.hub.broker.limits.frame_timeout:
-            return session.fail(b"frame too slow", b"A frame was not complete within limits.frame_timeout.")
-        if now < self.last_read + self._patience():
-            return 0
-        if session.expect_every:
-            return session.fail(b"no heart-beat", b"Nothing came from the client for longer than its heart-beat allows.")
-        return session.fail(b"idle too long", b"Nothing happened for limits.idle_timeout; use heart-beats to stay connected.")
-
-    cdef int _check_unread(self) except -1:
-        """Nobody reads from it, so nobody sees it go, and it may hold the messages whose memory all wait for."""
-        cdef int state = peer_state(self.fd)
-        if state == PEER_GONE:
+cdef int transmit(Connection self) except -1:
+    cdef const char *bytes = NULL
+    cdef size_t length, before, most = PIECE if self.plain else TLS_PIECE
+    before = outbuf_pending(&self.out)
+    self.deadlines.last_write = self.deadlines.last_progress = self.hub.broker.now
+    if self.out.fd >= 0 and outbuf_send(&self.out) < 0:
+        if errno != EAGAIN and errno != EINTR:
             return self.abort("connection lost")
-        if state == PEER_SILENT:
-            return self.session.end_subscriptions()
-        return 0
+    while outbuf_pending(&self.out) and not self.out.blocked:
+        length = outbuf_peek(&self.out, &bytes, most)
+        self.transport.write(bytes[:length])
+        outbuf_consume(&self.out, length)
+    if self.out.flow.slow_since:
+        flow_take(&self.out.flow, before - outbuf_pending(&self.out), self.hub.broker.now,
+                  self.hub.broker.limits.slow_consumer_grace)
+    return 0
 
-    cdef int _check_output(self, uint64_t now) except -1:
-        """Heart-beat, slow consumer, stalled consumer."""
-        cdef Broker broker = self.hub.broker
-        cdef uint64_t every = self.session.send_every
-        if self.out.blocked and now >= self.last_progress + broker.limits.outbound_timeout:
-            outbuf_doom(&self.out, DOOM_SLOW)
-        elif self.out.slow_since and not self.out.overdue and now >= self.out.slow_since + broker.limits.slow_consumer_grace:
-            if self.out.policy == POLICY_DISCONNECT:
-                outbuf_doom(&self.out, DOOM_SLOW)
-            else:
-                self.out.overdue = True
-                self._release_waiters()
-        elif every and now >= self.last_write + every - every // 3 and not self.out.blocked and outbuf_pending(&self.out) == 0:
-            outbuf_put(&self.out, b"\n", 1)
-            outbuf_touch(&self.out)
+
+cdef int written(Connection self) except -1:
+    """Lets those go on who waited for this output to drain, and ends it when all is said."""
+    if outbuf_pending(&self.out) <= self.out.outlets.low:
+        if self.session.hold & HOLD_OUTPUT:
+            self.session.hold &= ~HOLD_OUTPUT
+            link_join(&self.hub.broker.released, &self.session.go_on)
+        if not ring_empty(&self.session.starved):
+            self.session.drained()
+    if self.out.flow.slow_since and outbuf_pressure(&self.out) <= self.out.outlets.low:
+        flow_ease(&self.out.flow, self.hub.broker.now)
+        release_waiters(self.hub.broker, &self.out)
+    if self.ours == ENDING and not self.out.blocked and outbuf_pending(&self.out) == 0:
+        shut(self)
+    self.deadlines.arm()
+    return 0
+
+
+# ---- the end ----
+
+cdef int end(Connection self) except -1:
+    """The session is over: what was written goes out, what comes in is thrown away."""
+    if self.ours != OPEN:
         return 0
+    self.ours = ENDING
+    self.deadlines.ended = self.hub.broker.now
+    release_waiters(self.hub.broker, &self.out)
+    self.input.drop()
+    if self.peer == SPEAKING:
+        self.input.resume()
+    outbuf_touch(&self.out)
+    return 0
+
+
+cdef int shut(Connection self) except -1:
+    """All is written. Our side is shut, behind what the framing may still have to say."""
+    cdef bint more = self.framing is not None and self.framing.last_words()
+    self.deadlines.ended = self.hub.broker.now
+    if outbuf_pending(&self.out):
+        transmit(self)
+    if more:
+        outbuf_touch(&self.out)     # for the next turn
+    if more or outbuf_pending(&self.out) or self.out.blocked or self.ours == LOST:
+        return 0
+    self.ours = SHUT
+    if self.peer == GONE:
+        self.transport.close()
+    elif self.framing is None or self.framing.heard_all():
+        self.input.resume()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+    return 0
+
+
+cdef int broken(Connection self, failure) except -1:
+    """Something of ours failed: this connection ends, the others must not notice."""
+    self.hub.broker.log("error", "internal error", peer=self.session.peer, error=repr(failure))
+    if self.framing is not None and self.ours != LOST and self.out.doom == DOOM_NONE and not self.out.blocked:
+        self.framing.broken()
+        transmit(self)
+    return self.abort("internal error")
+
+
+cdef int gone(Connection self, exception) except -1:
+    """There is no socket any more: all that it had is free again."""
+    cdef Hub hub = self.hub
+    if not self.session.reason:
+        self.session.reason = "closed by client" if exception is None else f"connection lost: {exception}"
+    self.session.leave()
+    timer_cancel(&self.deadlines.timer)
+    link_leave(&self.session.go_on)
+    link_leave(&self.link)
+    release_waiters(hub.broker, &self.out)
+    outbuf_free(&self.out)
+    self.input.drop()
+    self.transport = self.input.transport = None
+    self.framing = None
+    hub.broker.census.connections -= 1
+    count_authenticated(self)
+    hub.schedule()
+    hub.broker.log("info", "disconnected", peer=self.session.peer, login=self.session.login,
+                   reason=self.session.reason, seconds=round((hub.broker.now - self.deadlines.made) / 1000.0, 3))
+    return 0

@@ -23,8 +23,9 @@ from fastbroker.core.message cimport (
 from fastbroker.core.queue cimport Queue, queue_new
 from fastbroker.core.subscription cimport Subscription
 from fastbroker.core.wire cimport (
-    DOOM_SLOW, NUMBER_SPACE, ceiling_reached, counter_line, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure,
-    outbuf_push, outbuf_reserve, outbuf_touch, outbuf_touch_bulk, text_free, text_reserve,
+    DOOM_SLOW, FRAMING_NONE, FRAMING_SOCKJS, NUMBER_SPACE, ceiling_reached, counter_line, flow_press, framed_room, outbuf_commit,
+    outbuf_doom, outbuf_pending, outbuf_pressure, outbuf_push, outbuf_reserve, outbuf_touch, outbuf_touch_bulk, text_free,
+    text_reserve, ws_opcode, ws_put_head,
 )
 
 cdef enum:
@@ -33,12 +34,14 @@ cdef enum:
     BULK = 256              # subscribers from which on a fan-out is flushed in slices
 
 
-cdef Fanout fanout_new(Census *census, Outlets *outlets, const Counter *number, const uint64_t *now):
+cdef Fanout fanout_new(Census *census, Outlets *outlets, const Counter *number, const uint64_t *now,
+                       uint64_t slow_consumer_grace):
     cdef Fanout new = Fanout()
     new.census = census
     new.outlets = outlets
     new.number = number
     new.now = now
+    new.slow_consumer_grace = slow_consumer_grace
     new.form_heads = [b"", b""]
     return new
 
@@ -164,7 +167,7 @@ cdef inline bint takes_detour(Subscription subscription, size_t size) noexcept:
     cdef OutBuf *out = subscription.out
     if subscription.source is not None and (<Queue>subscription.source).waiting():
         return True
-    return out.overdue or outbuf_pending(out) + size > out.outlets.hard or ceiling_reached(out.outlets.ceiling)
+    return out.flow.overdue or outbuf_pending(out) + size > out.outlets.hard or ceiling_reached(out.outlets.ceiling)
 
 
 cdef Queue detour(Subscription subscription, void *owner):
@@ -186,7 +189,7 @@ cdef int enqueue(Fanout self, Queue queue, Transit *transit) except -1:
         transit.message = message_new(self.census, transit.content, transit.number)
     message_keep(transit.message)
     queue.push(transit.message)
-    if out != NULL and out.overdue and transit.policy == POLICY_DROP_OLDEST:
+    if out != NULL and out.flow.overdue and transit.policy == POLICY_DROP_OLDEST:
         drop_oldest(self, queue)
     queue.dispatch()
     if out != NULL and outbuf_pressure(out) > self.outlets.soft:
@@ -198,7 +201,7 @@ cdef bint may_take(Fanout self, OutBuf *out, uint8_t policy) noexcept:
     """What the topic's policy says to another message for a subscriber whose grace is over."""
     if out.doom:
         return False
-    if not out.overdue or policy == POLICY_DROP_OLDEST or outbuf_pressure(out) <= self.outlets.soft:
+    if not out.flow.overdue or policy == POLICY_DROP_OLDEST or outbuf_pressure(out) <= self.outlets.soft:
         return True
     if policy == POLICY_DISCONNECT:
         outbuf_doom(out, DOOM_SLOW)
@@ -209,7 +212,7 @@ cdef bint may_take(Fanout self, OutBuf *out, uint8_t policy) noexcept:
 
 cdef int drop_oldest(Fanout self, Queue queue) except -1:
     cdef Entry oldest
-    while queue.outlet.backlog > self.outlets.soft and queue.waiting() > 1 and queue.take_first(&oldest):
+    while queue.outlet.flow.backlog > self.outlets.soft and queue.waiting() > 1 and queue.take_first(&oldest):
         message_drop(oldest.message)
         self.census.dropped += 1
     return 0
@@ -217,11 +220,9 @@ cdef int drop_oldest(Fanout self, Queue queue) except -1:
 
 cdef int weigh(Fanout self, OutBuf *out, uint8_t policy, Origin *origin) except -1:
     """Too much waits for this connection: publishers hold back until it has drained or the grace is over."""
-    if out.slow_since == 0:
-        out.slow_since = self.now[0]
-        out.policy = policy
+    if flow_press(&out.flow, self.now[0], self.slow_consumer_grace, policy):
         outbuf_touch(out)
-    if not out.overdue:
+    if not out.flow.overdue:
         origin.full = out
     return 0
 
@@ -252,6 +253,7 @@ cdef bint add(Fanout self, object route, const Audience *audience, const Content
     item.length = end + 2 - start
     item.head_length = <uint32_t>content.head_length
     item.seen = content.seen
+    item.opcode = 0
     item.message = NULL
     if self.count == 0:
         self.route = route
@@ -275,27 +277,48 @@ cdef int write_tails(Fanout self, Subscription subscription, bint large) except 
     cdef size_t size = self.count * subscription.prefix_length + self.tails.end
     cdef char *room
     cdef uint32_t i
-    if takes_detour(subscription, size):
+    if out.framing == FRAMING_SOCKJS or takes_detour(subscription, size):
         return deliver_singly(self, subscription)
-    room = outbuf_reserve(out, size)
+    room = outbuf_reserve(out, size + framed_room(out, self.count))
     if room == NULL:
         return 0
-    for i in range(self.count):
-        memcpy(room, subscription.prefix, subscription.prefix_length)
-        room += subscription.prefix_length
-        memcpy(room, self.tails.bytes + self.items[i].start, self.items[i].length)
-        room += self.items[i].length - 2 + out.frame_end
+    if out.framing != FRAMING_NONE:
+        room = put_framed(self, room, subscription)
+    else:
+        for i in range(self.count):
+            memcpy(room, subscription.prefix, subscription.prefix_length)
+            room += subscription.prefix_length
+            memcpy(room, self.tails.bytes + self.items[i].start, self.items[i].length)
+            room += self.items[i].length - 2 + out.frame_end
+    size = room - out.data - out.end
     outbuf_commit(out, room)
     if self.audience.receivers.count > BULK:
         outbuf_touch_bulk(out)
     else:
         outbuf_touch(out)
-    count_written(self.census, self.count, size - self.count * (2 - out.frame_end))
+    count_written(self.census, self.count, size)
     if large:
-        outbuf_push(out, size - self.count * (2 - out.frame_end))
+        outbuf_push(out, size)
     if outbuf_pressure(out) > self.outlets.soft:
         weigh(self, out, self.audience.policy, self.origin)
     return 0
+
+
+cdef char *put_framed(Fanout self, char *room, Subscription subscription) noexcept:
+    """For a WebSocket, each message behind its head; returns where it ends."""
+    cdef const char *tail
+    cdef Tail *item
+    cdef uint32_t i
+    for i in range(self.count):
+        item = &self.items[i]
+        tail = self.tails.bytes + item.start
+        if item.opcode == 0:
+            item.opcode = ws_opcode(tail, item.length)
+        room += ws_put_head(room, item.opcode, subscription.prefix_length + item.length - 1)
+        memcpy(room, subscription.prefix, subscription.prefix_length)
+        memcpy(room + subscription.prefix_length, tail, item.length - 1)
+        room += subscription.prefix_length + item.length - 1
+    return room
 
 
 cdef int deliver_singly(Fanout self, Subscription subscription) except -1:
@@ -336,6 +359,7 @@ cdef void begin_transit(Fanout self, uint32_t index, Content *content, Transit *
     content.body = content.head + item.head_length + 1
     content.body_length = item.length - item.middle_length - item.head_length - 3
     content.seen = item.seen
+    content.opcode = item.opcode
     transit.content = content
     transit.middle = self.tails.bytes + item.start
     transit.middle_length = item.middle_length

@@ -23,10 +23,10 @@ cdef extern from *:
     void *memmem(const void *text, size_t length, const void *part, size_t part_length)
 
 from fastbroker.core.wire cimport (
-    KNOWN_ACK, KNOWN_CONTENT_LENGTH, KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_REPLY_TO,
-    KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, NUMBER_SPACE, SEEN_BACKSLASH, SEEN_COLON, SEEN_CR, SEEN_TRIMMED, OutBuf,
-    Text, escape, known_of, outbuf_commit, outbuf_put, outbuf_reserve, outbuf_touch, parse_number, put_number,
-    text_reserve, unescape,
+    FRAMING_SOCKJS, KNOWN_ACK, KNOWN_CONTENT_LENGTH, KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_REPLY_TO,
+    KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, NUMBER_SPACE, SEEN_BACKSLASH, SEEN_COLON, SEEN_CR, SEEN_TRIMMED, WS_TEXT, OutBuf,
+    Text, escape, framed_begin, framed_end, framed_put, known_of, outbuf_commit, outbuf_reserve, outbuf_touch, parse_number,
+    put_number, text_reserve, unescape, ws_opcode,
 )
 
 
@@ -196,15 +196,15 @@ cdef bytes header_line(bytes name, bytes value, int version):
 
 cdef int put_header(OutBuf *out, bytes name, bytes value, int version) except -1:
     cdef bytes line = header_line(name, value, version)
-    outbuf_put(out, line, len(line))
+    framed_put(out, line, len(line))
     return 0
 
 
 cdef int put_raw_header(OutBuf *out, const char *name, size_t name_length, Slice value, int version) except -1:
     """A header whose value a client of the same version wrote: its escapes are right as they stand."""
     cdef char *room
-    if version >= 11 and (memchr(value.bytes, c':', value.length) != NULL
-                          or memchr(value.bytes, c'\r', value.length) != NULL):
+    if out.framing == FRAMING_SOCKJS or (version >= 11 and (memchr(value.bytes, c':', value.length) != NULL
+                                                            or memchr(value.bytes, c'\r', value.length) != NULL)):
         return put_header(out, name[:name_length], decoded(value.bytes, value.length, version), version)
     room = outbuf_reserve(out, name_length + value.length + 2)
     if room == NULL:
@@ -218,19 +218,23 @@ cdef int put_raw_header(OutBuf *out, const char *name, size_t name_length, Slice
 
 
 cdef int put_receipt(OutBuf *out, Slice receipt, int version) except -1:
-    outbuf_put(out, b"RECEIPT\n", 8)
+    framed_begin(out)
+    framed_put(out, b"RECEIPT\n", 8)
     put_raw_header(out, b"receipt-id", 10, receipt, version)
-    outbuf_put(out, b"\n\0\n", 1 + out.frame_end)
+    framed_put(out, b"\n\0\n", 1 + out.frame_end)
+    framed_end(out, WS_TEXT)
     outbuf_touch(out)
     return 0
 
 
 cdef int put_connected(OutBuf *out, list headers) except -1:
     """CONNECTED is not escaped (STOMP 1.2, "Value Encoding"); a CR or LF cannot get in, its values are the broker's."""
-    outbuf_put(out, b"CONNECTED\n", 10)
+    framed_begin(out)
+    framed_put(out, b"CONNECTED\n", 10)
     for name, value in headers:
         put_header(out, name, value, 10)
-    outbuf_put(out, b"\n\0\n", 1 + out.frame_end)
+    framed_put(out, b"\n\0\n", 1 + out.frame_end)
+    framed_end(out, WS_TEXT)
     outbuf_touch(out)
     return 0
 
@@ -239,16 +243,18 @@ cdef int put_error(OutBuf *out, bytes message, bytes body, bytes receipt, bint v
     """ERROR (STOMP 1.2, "ERROR"): short stable `message`, the receipt it answers, and a body for a person.
 
     The charset is said: only 1.2 defines one for text, and stompit 1.0 ends its process at a bare text/plain."""
-    outbuf_put(out, b"ERROR\n", 6)
+    framed_begin(out)
+    framed_put(out, b"ERROR\n", 6)
     if versions:
-        outbuf_put(out, b"version:1.0,1.1,1.2\n", 20)
+        framed_put(out, b"version:1.0,1.1,1.2\n", 20)
     put_header(out, b"message", message, version)
     if receipt is not None:
         put_header(out, b"receipt-id", receipt, version)
     put_header(out, b"content-type", b"text/plain;charset=utf-8", version)
     put_header(out, b"content-length", b"%d" % len(body), version)
-    outbuf_put(out, b"\n", 1)
-    outbuf_put(out, body, len(body))
-    outbuf_put(out, b"\0\n", out.frame_end)
+    framed_put(out, b"\n", 1)
+    framed_put(out, body, len(body))
+    framed_put(out, b"\0\n", out.frame_end)
+    framed_end(out, ws_opcode(body, len(body)))
     outbuf_touch(out)
     return 0

@@ -22,9 +22,8 @@ from libc.stdlib cimport free, malloc
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from fastbroker.core.broker cimport Broker
-from fastbroker.core.connection cimport Connection, connection_init
 from fastbroker.core.session cimport Session
-from fastbroker.core.websocket cimport WebSocket, websocket_init
+from fastbroker.core.turntaker cimport TurnTaker
 from fastbroker.core.wire cimport (
     SCAN_SLACK, Link, ceiling_open, pool_free, pool_trim, ring_empty, ring_init, ring_splice, ring_take, wheel_advance,
 )
@@ -63,20 +62,8 @@ cdef class Hub:
 
     def __dealloc__(self):
         free(self.input)
-        free(self.stage)
 
     # ---- for the server ----
-
-    def connection(self, *, peer="", listener="", secure=False, certificate=None):
-        cdef Connection new = Connection()
-        connection_init(new, self, peer, listener, secure, certificate)
-        return new
-
-    def websocket(self, *, peer="", listener="", secure=False, certificate=None):
-        cdef WebSocket new = WebSocket()
-        self._need_stage()
-        websocket_init(new, self, peer, listener, secure, certificate)
-        return new
 
     @property
     def connection_count(self):
@@ -88,25 +75,17 @@ cdef class Hub:
         self.draining = True
         while link != &self.connections:
             next = link.next
-            (<Connection>link.owner).drain()
+            (<TurnTaker>link.owner).drain()
             link = next
 
     def abort(self):
         cdef Link *link = self.connections.next
         while link != &self.connections:
-            (<Connection>link.owner).abort("server stopped")
+            (<TurnTaker>link.owner).abort("server stopped")
             link = link.next
 
     def stats(self):
         return dict(self.broker.census)
-
-    cdef int _need_stage(self) except -1:
-        """Made for the first WebSocket: a broker without any does not pay for it."""
-        if self.stage == NULL:
-            self.stage = <char *>malloc(STAGE_SPACE)
-        if self.stage == NULL:
-            raise MemoryError()
-        return 0
 
     # ---- the turn ----
 
@@ -149,7 +128,7 @@ cdef class Hub:
         ring_splice(&waiting, &broker.parking)
         owner = ring_take(&waiting)
         while owner != NULL:
-            (<Connection>(<Session>owner).go_on.owner).unpark()
+            (<TurnTaker>(<Session>owner).go_on.owner).unpark()
             owner = ring_take(&waiting)
         return 0
 
@@ -160,7 +139,7 @@ cdef class Hub:
         ring_splice(&released, &self.broker.released)
         owner = ring_take(&released)
         while owner != NULL:
-            (<Connection>owner).go_on()
+            (<TurnTaker>owner).go_on()
             owner = ring_take(&released)
         return 0
 
@@ -172,11 +151,11 @@ cdef class Hub:
         ring_splice(&dirty, &self.broker.outlets.dirty)
         owner = ring_take(&dirty)
         while owner != NULL:
-            (<Connection>owner).flush()
+            (<TurnTaker>owner).flush()
             owner = ring_take(&dirty)
         while slice > 0 and not ring_empty(&self.broker.outlets.bulk):
             slice -= 1
-            (<Connection>ring_take(&self.broker.outlets.bulk)).flush()
+            (<TurnTaker>ring_take(&self.broker.outlets.bulk)).flush()
         return 0
 
     # ---- the clock ----

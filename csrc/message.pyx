@@ -1,11 +1,12 @@
 """Messages: one allocation each, header lines, LF and body behind the struct; freed with the last reference."""
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content, head_in_form
 from fastbroker.core.wire cimport (
-    Blocks, Census, OutBuf, Shared, block_cost, block_give, block_take, outbuf_pending, outbuf_put,
-    outbuf_put_shared,
+    DOOM_MEMORY, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, WS_HEAD_OUT, WS_TEXT, Blocks, Census, OutBuf, Shared,
+    block_cost, block_give, block_take, framed_begin, framed_end, framed_put, outbuf_commit, outbuf_doom, outbuf_pending,
+    outbuf_put, outbuf_put_shared, outbuf_reserve, shared_drop, wrapped_new, ws_opcode, ws_put_head,
 )
 
 
@@ -20,6 +21,8 @@ cdef void message_free(Shared *shared) noexcept:
     cdef Message *message = <Message *>shared
     message.census.messages -= 1
     message.census.memory -= <Py_ssize_t>message.size
+    if message.wrapped != NULL:
+        shared_drop(&message.wrapped.shared)
     block_give(&blocks, message, bytes_of(message.head_length, message.body_length))
 
 
@@ -37,7 +40,9 @@ cdef Message *message_new(Census *census, const Content *content, uint64_t id) e
     message.size = block_cost(size)
     message.head_length = <uint32_t>content.head_length
     message.body_length = content.body_length
-    message.seen = content.seen
+    message.seen = <uint16_t>content.seen
+    message.opcode = <uint16_t>content.opcode
+    message.wrapped = NULL
     bytes = <char *>(message + 1)
     memcpy(bytes, content.head, content.head_length)
     bytes[content.head_length] = c'\n'
@@ -47,23 +52,89 @@ cdef Message *message_new(Census *census, const Content *content, uint64_t id) e
     return message
 
 
-cdef int put_message_slowly(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,
-                            size_t middle_length, int version, const Content *content, Message *owner) except -1:
-    """A frame whose body goes by reference, or whose header lines need another form."""
-    cdef size_t pending = outbuf_pending(out)
+cdef int put_message_apart(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,
+                           size_t middle_length, int version, const Content *content, Message *owner) except -1:
+    """A frame that is wrapped, whose body goes by reference, or whose header lines need another form."""
+    cdef size_t before = outbuf_pending(out)
+    if out.framing == FRAMING_SOCKJS or needs_other_form(content, version):
+        put_in_parts(out, prefix, prefix_length, middle, middle_length, version, content, owner)
+    elif owner != NULL and content.body_length >= SHARED_BODY:
+        put_by_reference(out, prefix, prefix_length, middle, middle_length, content, owner)
+    else:
+        put_wrapped(out, prefix, prefix_length, middle, middle_length, content, owner)
+    count_written(out.outlets.census, 1, outbuf_pending(out) - before)
+    return 0
+
+
+cdef void put_wrapped(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle, size_t middle_length,
+                      const Content *content, Message *owner) noexcept:
+    """Over WebSocket: the head, and a copy."""
+    cdef size_t size = prefix_length + middle_length + content.head_length + content.body_length + 2
+    cdef char *room = outbuf_reserve(out, size + WS_HEAD_OUT)
+    if room == NULL:
+        return
+    room += ws_put_head(room, opcode_of(content, owner), size)
+    room = fill(room, prefix, prefix_length, middle, middle_length, content)
+    room[0] = 0
+    outbuf_commit(out, room + 1)
+
+
+cdef void put_by_reference(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,
+                           size_t middle_length, const Content *content, Message *owner) noexcept:
+    """The body is not copied."""
+    cdef Content head = content[0]
+    cdef size_t size = prefix_length + middle_length + content.head_length + 1
+    cdef char *room = outbuf_reserve(out, size + WS_HEAD_OUT)
+    if room == NULL:
+        return
+    head.body = content.head + content.head_length
+    head.body_length = 0
+    if out.framing != FRAMING_NONE:
+        room += ws_put_head(room, opcode_of(content, owner), size + content.body_length + 1)
+    outbuf_commit(out, fill(room, prefix, prefix_length, middle, middle_length, &head))
+    outbuf_put_shared(out, content.body, content.body_length, &owner.shared)
+    outbuf_put(out, b"\0\n", out.frame_end)
+
+
+cdef int put_in_parts(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle, size_t middle_length,
+                      int version, const Content *content, Message *owner) except -1:
+    """As JSON, or with other header lines."""
     cdef bytes head
-    outbuf_put(out, prefix, prefix_length)
-    outbuf_put(out, middle, middle_length)
+    framed_begin(out)
+    framed_put(out, prefix, prefix_length)
+    framed_put(out, middle, middle_length)
     if needs_other_form(content, version):
         head = head_in_form(content.head, content.head_length, version)
-        outbuf_put(out, head, len(head))
+        framed_put(out, head, len(head))
     else:
-        outbuf_put(out, content.head, content.head_length)
-    outbuf_put(out, b"\n", 1)
+        framed_put(out, content.head, content.head_length)
+    framed_put(out, b"\n", 1)
     if owner != NULL and content.body_length >= SHARED_BODY:
-        outbuf_put_shared(out, content.body, content.body_length, &owner.shared)
+        put_shared_body(out, content, owner)
     else:
-        outbuf_put(out, content.body, content.body_length)
-    outbuf_put(out, b"\0\n", out.frame_end)
-    count_written(out.outlets.census, 1, outbuf_pending(out) - pending)
+        framed_put(out, content.body, content.body_length)
+    framed_put(out, b"\0\n", out.frame_end)
+    framed_end(out, opcode_of(content, owner) if out.framing == FRAMING_WEBSOCKET else WS_TEXT)
     return 0
+
+
+cdef void put_shared_body(OutBuf *out, const Content *content, Message *owner) noexcept:
+    """As JSON it is made once."""
+    if out.framing != FRAMING_SOCKJS:
+        outbuf_put_shared(out, content.body, content.body_length, &owner.shared)
+        return
+    if owner.wrapped == NULL:
+        owner.wrapped = wrapped_new(owner.census, content.body, content.body_length)
+    if owner.wrapped == NULL:
+        outbuf_doom(out, DOOM_MEMORY)
+    else:
+        outbuf_put_shared(out, owner.wrapped.bytes, owner.wrapped.length, &owner.wrapped.shared)
+
+
+cdef int opcode_of(const Content *content, Message *owner) noexcept:
+    """Of a WebSocket message with this content; found out once, for whoever gets it. Header lines are UTF-8."""
+    if content.opcode == 0:
+        (<Content *>content).opcode = ws_opcode(content.body, content.body_length)
+        if owner != NULL:
+            owner.opcode = <uint16_t>content.opcode
+    return content.opcode

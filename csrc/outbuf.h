@@ -6,10 +6,11 @@
  *
  * A buffer is taken from a pool at the first append and given back when all is sent, so an idle connection holds none.
  * An OutBuf that was appended to stands in one of two rings of its Outlets: `dirty`, flushed whole in every turn, or
- * `bulk`, where large fan-outs wait to be flushed in slices. Publishers held back because this output is too full wait
- * in its ring of waiters.
+ * `bulk`, where large fan-outs wait to be flushed in slices. What is here is what the wire gets: frames that are wrapped
+ * once more are wrapped as they are written (wrapping.h).
  *
- * Limits: above `soft` pending bytes publishers wait, below `low` they go on, above `hard` the connection is doomed.
+ * Limits: above `soft` pending bytes publishers wait, below `low` they go on (flow.h), above `hard` the connection is
+ * doomed.
  */
 #ifndef FASTBROKER_OUTBUF_H
 #define FASTBROKER_OUTBUF_H
@@ -22,6 +23,7 @@
 #include <sys/uio.h>
 
 #include "csrc/census.h"
+#include "csrc/flow.h"
 #include "csrc/ring.h"
 
 #ifndef MSG_NOSIGNAL
@@ -69,20 +71,20 @@ typedef struct OutBuf {
     char *data;
     size_t start, end, capacity;
     size_t shared_bytes; /* of the bodies by reference */
-    size_t backlog;      /* bytes kept for this connection in its subscriptions' own queues */
+    size_t begun;        /* own bytes, and those by reference, in front of the frame that is being wrapped */
+    size_t begun_shared;
     Share *shares;
     uint32_t share_count, share_capacity;
     uint8_t size_class;  /* what the last burst needed */
     uint8_t in_bulk;
     uint8_t doom;        /* why the connection must end; nothing is appended any more */
     uint8_t frame_end;   /* bytes of NUL LF that end a frame here: 2, or 1 for a client that cannot take the LF */
-    uint8_t overdue;     /* stayed above `low` for longer than the grace: publishers no longer wait */
-    uint8_t policy;      /* of the topic that filled it: what to do when it is overdue */
+    uint8_t framing;     /* how STOMP frames are wrapped here */
+    uint8_t swell;       /* times `hard` that wrapping may make of what was within it */
     uint8_t blocked;     /* the transport still has bytes of ours: nothing may overtake them */
     int fd;              /* of the socket; -1: only the transport can write (TLS), or it is closed */
-    uint64_t slow_since; /* clock, 0: not slow */
+    Flow flow;           /* what is held back because this is too full */
     Link link;           /* in `dirty` or `bulk`; its owner is the connection's */
-    Link waiters;        /* publishers held back */
     Outlets *outlets;
 } OutBuf;
 
@@ -91,8 +93,9 @@ static inline void outbuf_init(OutBuf *out, Outlets *outlets, void *owner) {
     out->outlets = outlets;
     out->frame_end = 2;
     out->fd = -1;
+    out->swell = 1;
     link_init(&out->link, owner);
-    ring_init(&out->waiters);
+    flow_init(&out->flow);
 }
 
 static inline size_t outbuf_pending(const OutBuf *out) {
@@ -101,7 +104,7 @@ static inline size_t outbuf_pending(const OutBuf *out) {
 
 /* What counts against the limits: bytes to send now, and bytes that wait for credit. */
 static inline size_t outbuf_pressure(const OutBuf *out) {
-    return outbuf_pending(out) + out->backlog;
+    return outbuf_pending(out) + out->flow.backlog;
 }
 
 /* To be flushed in this turn. */
@@ -227,7 +230,7 @@ static char *outbuf_make_room(OutBuf *out, size_t needed) {
     size_t live = out->end - out->start;
     if (out->doom != DOOM_NONE)
         return NULL;
-    if (outbuf_pending(out) + needed > out->outlets->hard) {
+    if (outbuf_pending(out) + needed > out->outlets->hard * out->swell) {
         outbuf_doom(out, DOOM_OVERFLOW);
         return NULL;
     }
@@ -267,7 +270,7 @@ static inline void outbuf_put_shared(OutBuf *out, const char *bytes, size_t leng
     Share *shares = out->shares;
     if (outbuf_reserve(out, 1) == NULL)
         return;
-    if (outbuf_pending(out) + length > out->outlets->hard) {
+    if (outbuf_pending(out) + length > out->outlets->hard * out->swell) {
         outbuf_doom(out, DOOM_OVERFLOW);
         return;
     }
@@ -359,11 +362,6 @@ static inline ssize_t outbuf_send(OutBuf *out) {
     if (sent > 0)
         outbuf_consume(out, (size_t)sent);
     return sent;
-}
-
-/* One system call for bytes that were put together elsewhere. Returns like outbuf_send. */
-static inline ssize_t send_staged(int fd, const char *bytes, size_t length) {
-    return send(fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 /* Sends what was just written ahead of the turn, while it is in the cache, if it is all there is and worth a system call.

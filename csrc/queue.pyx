@@ -110,7 +110,7 @@ cdef class Queue(Receiver):
             return False
         self.bytes -= entry.message.size
         if self.outlet != NULL:
-            self.outlet.backlog -= entry.message.size
+            self.outlet.flow.backlog -= entry.message.size
         return True
 
     cdef int dispatch(self) except -1:
@@ -242,7 +242,7 @@ cdef int put_back(Queue queue, Entry *entry) except -1:
 cdef void keep(Queue queue, const Message *message) noexcept:
     queue.bytes += message.size
     if queue.outlet != NULL:
-        queue.outlet.backlog += message.size
+        queue.outlet.flow.backlog += message.size
 
 
 cdef int64_t array_cost(size_t capacity) noexcept:

@@ -390,7 +390,7 @@ cdef void wait_for_output(Session self) noexcept:
     """This publisher reads on when the subscriber has drained, or its grace is over."""
     if self.state == STATE_CONNECTED:
         self.hold |= HOLD_SLOW
-        link_join(&self.origin.full.waiters, &self.waiting)
+        link_join(&self.origin.full.flow.waiters, &self.waiting)
     self.origin.full = NULL
 
 

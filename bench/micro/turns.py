@@ -12,6 +12,7 @@ from socket import SO_SNDBUF, SOL_SOCKET, socket, socketpair
 from typing import Any, cast
 
 from fastbroker.config import Config, hub_settings
+from fastbroker.core.connection import connection
 from fastbroker.core.hub import Hub
 
 Run = Callable[[int], object]
@@ -63,7 +64,7 @@ class Client:
         own.setblocking(False)
         self.socket.setblocking(False)
         self.turns = turns
-        self.protocol = turns.hub.connection()
+        self.protocol = connection(turns.hub)
         self.protocol.connection_made(cast("Any", Transport(own)))
         self.say(b"CONNECT\naccept-version:%b\nhost:example\n\n\0\n" % version)
         self.turns.turn()

@@ -47,6 +47,7 @@ cdef struct Tail:
     uint32_t middle_length
     uint32_t head_length
     uint32_t seen
+    int opcode              # of a WebSocket message with it; 0: nobody has asked yet
     Message *message
 
 
@@ -63,6 +64,7 @@ cdef class Fanout:
     cdef Outlets *outlets
     cdef const Counter *number      # of the message that is being published
     cdef const uint64_t *now
+    cdef uint64_t slow_consumer_grace
     # the open batch
     cdef object route               # whose audience gets it; alive until it is settled
     cdef const Audience *audience
@@ -79,4 +81,5 @@ cdef class Fanout:
     cdef int settle(self) except -1
 
 
-cdef Fanout fanout_new(Census *census, Outlets *outlets, const Counter *number, const uint64_t *now)
+cdef Fanout fanout_new(Census *census, Outlets *outlets, const Counter *number, const uint64_t *now,
+                       uint64_t slow_consumer_grace)

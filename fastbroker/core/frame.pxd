@@ -46,6 +46,7 @@ cdef struct Content:
     const char *body
     size_t body_length
     unsigned seen
+    int opcode              # of a WebSocket message with this body; 0: nobody has asked yet
 
 
 cdef int frame_init(Frame *frame, uint32_t header_capacity) except -1
@@ -80,6 +81,7 @@ cdef inline int content_of(const Frame *frame, Text *scratch, const char *reply_
     content.body = frame.base + frame.body_start
     content.body_length = frame.body_length
     content.seen = 0
+    content.opcode = 0
     if not frame.stripped and not frame.seen & ~<unsigned>SEEN_HIGH and reply_to == NULL:
         return 0
     return content_in_form(frame, scratch, reply_to, reply_to_length, content)

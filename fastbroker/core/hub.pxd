@@ -8,7 +8,6 @@ from fastbroker.core.wire cimport Link
 cdef enum:
     INPUT_SPACE = 262144    # of the read buffer that all connections share
     INPUT_FRONT = 65536     # room in front of it, for the start of a frame that the last read cut off
-    STAGE_SPACE = 524288    # of the buffer in which WebSocket frames are put together
 
 
 @cython.final
@@ -19,12 +18,12 @@ cdef class Hub:
     cdef object run_tick
     cdef char *input            # INPUT_FRONT + INPUT_SPACE + slack
     cdef object input_view      # of the INPUT_SPACE bytes
-    cdef char *stage            # STAGE_SPACE, or NULL while there was no WebSocket
-    cdef object handshake    
+    cdef object handshake       # who answers in HTTP before there is a WebSocket, or None
     cdef Link connections       # ring of all of them
     cdef uint64_t real          # monotonic milliseconds when the clock was last set
     cdef readonly int64_t unauthenticated
     cdef int64_t most_connections
+    cdef int64_t large_inputs   # connections that keep more than INPUT_FRONT of what they were sent
     cdef uint64_t ticks
     cdef bint turn_due
     cdef bint lone              # the last turn had one read
@@ -37,7 +36,6 @@ cdef class Hub:
     cdef int tick_on(self) except -1
 
     # inside
-    cdef int _need_stage(self) except -1
     cdef void _set_clock(self) noexcept
     cdef int _unpark(self) except -1
     cdef int _go_on(self) except -1

@@ -8,15 +8,13 @@ from fastbroker.core.login import Login
 
 @type_check_only
 class Codec(Protocol):
-    """What wraps STOMP once more in messages of a WebSocket: a client's arrays of strings, STOMP frames of ours."""
+    """What wraps STOMP once more in messages of a WebSocket: a client's arrays of strings."""
 
     @property
     def opening(self) -> bytes:
         """The first message."""
     def decode(self, array: bytes, /) -> bytes:
         """Unwrap an array; raises ValueError."""
-    def encode(self, frame: bytes, /) -> bytes:
-        """Wrap a frame."""
     def closing(self, code: int, reason: str, /) -> bytes:
         """The last message."""
 
@@ -36,8 +34,9 @@ class Handshake(Protocol):
 class Hub:
     """Owns all connections of an event loop, their common state, and the turn in which it is their turn.
 
-    A server hands :meth:`connection` to ``loop.create_server`` as protocol factory. Everything the hub needs to know
-    it is told here; it reads no configuration and opens nothing.
+    What a server hands to ``loop.create_server`` as protocol factory is
+    :func:`fastbroker.core.connection.connection` or :func:`fastbroker.core.upgrade.websocket` with this. Everything
+    the hub needs to know it is told here; it reads no configuration and opens nothing.
     """
 
     def __init__(
@@ -66,18 +65,6 @@ class Hub:
         ``handshake`` answers the HTTP requests of WebSocket clients; without it there are none.
         """
 
-    def connection(
-        self, *, peer: str = "", listener: str = "", secure: bool = False, certificate: Mapping[str, Any] | None = None
-    ) -> asyncio.BufferedProtocol:
-        """Make the protocol of a connection that was accepted.
-
-        ``peer`` is where the client is; empty, the transport is asked. ``listener`` is the URL that it came in by,
-        ``secure`` says whether that is TLS, and ``certificate`` what the client's own says, if it has one.
-        """
-    def websocket(
-        self, *, peer: str = "", listener: str = "", secure: bool = False, certificate: Mapping[str, Any] | None = None
-    ) -> asyncio.BufferedProtocol:
-        """Make the protocol of a connection that begins with the request for a WebSocket."""
     def drain(self) -> None:
         """Let every client finish what the broker has received, tell it that the broker stops, and close.
 

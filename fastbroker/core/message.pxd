@@ -1,20 +1,20 @@
 """A message: what a SEND leaves behind, counted and never changed; and how a MESSAGE frame is written.
 
     MESSAGE LF
-    subscription:<id> LF                     the subscription's prefix, ready-made, up to "message-id:<boot>-"
-    message-id:<boot>-<number> LF            the rest of this line and the next two are the `middle`
+    subscription:<id> LF                     the subscription's prefix, ready-made, up to "message-id:<epoch>-"
+    message-id:<epoch>-<number> LF            the rest of this line and the next two are the `middle`
     [ack:<slot>-<generation> LF]
     [redelivered:true LF]
     the sender's header lines                destination among them
     LF
     body NUL LF
 """
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content
 from fastbroker.core.wire cimport (
-    SEEN_CR, Census, OutBuf, Shared, outbuf_commit, outbuf_reserve, put_number, shared_drop,
+    FRAMING_NONE, SEEN_CR, Census, OutBuf, Shared, Wrapped, outbuf_commit, outbuf_reserve, put_number, shared_drop,
 )
 
 cdef enum:
@@ -29,7 +29,9 @@ cdef struct Message:
     size_t size             # bytes of memory that it takes
     size_t body_length
     uint32_t head_length
-    uint32_t seen
+    uint16_t seen
+    uint16_t opcode         # of a WebSocket message with this body; 0: nobody has asked yet
+    Wrapped *wrapped        # the body for SockJS; NULL: nobody has asked yet
     # `head_length` bytes of header lines, LF and `body_length` bytes of body follow
 
 
@@ -55,6 +57,7 @@ cdef inline void message_content(const Message *message, Content *content) noexc
     content.body = content.head + message.head_length + 1
     content.body_length = message.body_length
     content.seen = message.seen
+    content.opcode = message.opcode
 
 cdef inline bint needs_other_form(const Content *content, int version) noexcept:
     """Whether header lines kept in 1.2 encoding must be rewritten for a receiver of that version."""
@@ -70,35 +73,40 @@ cdef inline void count_written(Census *census, size_t messages, size_t size) noe
     census.messages_out += <int64_t>messages
     census.bytes_out += <int64_t>size
 
-cdef int put_message_slowly(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,
-                            size_t middle_length, int version, const Content *content, Message *owner) except -1
-
-cdef inline int put_message(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,
-                            size_t middle_length, int version, const Content *content, Message *owner) except -1:
-    """One MESSAGE frame. `owner` keeps the content's bytes alive, or is NULL when they must be copied."""
-    cdef size_t size
-    cdef char *room
-    if (owner != NULL and content.body_length >= SHARED_BODY) or needs_other_form(content, version):
-        return put_message_slowly(out, prefix, prefix_length, middle, middle_length, version, content, owner)
-    size = prefix_length + middle_length + content.head_length + content.body_length + 3
-    room = outbuf_reserve(out, size)
-    if room == NULL:
-        return 0
+cdef inline char *fill(char *room, const char *prefix, size_t prefix_length, const char *middle, size_t middle_length,
+                       const Content *content) noexcept:
+    """All of a MESSAGE in front of its NUL; returns where that goes."""
     memcpy(room, prefix, prefix_length)
     room += prefix_length
     memcpy(room, middle, middle_length)
     room += middle_length
     if content.body == content.head + content.head_length + 1:     # the LF stands between them
         memcpy(room, content.head, content.head_length + 1 + content.body_length)
-        room += content.head_length
-    else:
-        memcpy(room, content.head, content.head_length)
-        room += content.head_length
-        room[0] = c'\n'
-        memcpy(room + 1, content.body, content.body_length)
-    room += content.body_length + 1
+        return room + content.head_length + 1 + content.body_length
+    memcpy(room, content.head, content.head_length)
+    room += content.head_length
+    room[0] = c'\n'
+    memcpy(room + 1, content.body, content.body_length)
+    return room + content.body_length + 1
+
+cdef int put_message_apart(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,
+                           size_t middle_length, int version, const Content *content, Message *owner) except -1
+
+cdef inline int put_message(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,
+                            size_t middle_length, int version, const Content *content, Message *owner) except -1:
+    """One MESSAGE frame. `owner` keeps the content's bytes alive, or is NULL when they must be copied."""
+    cdef size_t size
+    cdef char *room
+    if ((owner != NULL and content.body_length >= SHARED_BODY) or needs_other_form(content, version)
+            or out.framing != FRAMING_NONE):
+        return put_message_apart(out, prefix, prefix_length, middle, middle_length, version, content, owner)
+    size = prefix_length + middle_length + content.head_length + content.body_length + 1
+    room = outbuf_reserve(out, size + 2)
+    if room == NULL:
+        return 0
+    room = fill(room, prefix, prefix_length, middle, middle_length, content)
     room[0] = 0
     room[1] = c'\n'
     outbuf_commit(out, room + out.frame_end)
-    count_written(out.outlets.census, 1, size - 2 + out.frame_end)
+    count_written(out.outlets.census, 1, size + out.frame_end)
     return 0

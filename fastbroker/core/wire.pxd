@@ -133,6 +133,19 @@ cdef extern from "csrc/text.h" nogil:
     int text_put(Text *text, const char *bytes, size_t length)
     void text_use(Text *text, size_t length)
 
+cdef extern from "csrc/flow.h" nogil:
+    struct Flow:
+        size_t backlog
+        uint64_t slow_since
+        uint8_t overdue
+        uint8_t policy
+        Link waiters
+    void flow_init(Flow *flow)
+    int flow_press(Flow *flow, uint64_t now, uint64_t grace, uint8_t policy)
+    void flow_take(Flow *flow, size_t taken, uint64_t now, uint64_t grace)
+    uint64_t flow_due(const Flow *flow)
+    void flow_ease(Flow *flow, uint64_t now)
+
 cdef extern from "csrc/outbuf.h":
     enum:
         DOOM_NONE
@@ -156,16 +169,14 @@ cdef extern from "csrc/outbuf.h":
         char *data
         size_t start
         size_t end
-        size_t backlog
         uint8_t doom
         uint8_t frame_end
-        uint8_t overdue
-        uint8_t policy
+        uint8_t framing
+        uint8_t swell
         uint8_t blocked
         int fd
-        uint64_t slow_since
+        Flow flow
         Link link
-        Link waiters
         Outlets *outlets
     void outbuf_init(OutBuf *out, Outlets *outlets, void *owner)
     void outbuf_free(OutBuf *out)
@@ -179,12 +190,36 @@ cdef extern from "csrc/outbuf.h":
     void outbuf_put(OutBuf *out, const char *data, size_t length)
     void outbuf_put_shared(OutBuf *out, const char *data, size_t length, Shared *owner)
     ssize_t outbuf_send(OutBuf *out)
-    ssize_t send_staged(int fd, const char *data, size_t length)
     void outbuf_push(OutBuf *out, size_t written)
     size_t outbuf_peek(const OutBuf *out, const char **data, size_t most)
     void outbuf_consume(OutBuf *out, size_t length)
     void pool_trim(Outlets *outlets)
     void pool_free(Outlets *outlets)
+
+cdef extern from "csrc/wrapping.h":
+    enum:
+        FRAMING_NONE
+        FRAMING_WEBSOCKET
+        FRAMING_SOCKJS
+        WS_TEXT
+        WS_BINARY
+        WS_CLOSE
+        WS_PING
+        WS_PONG
+        WRAPPED_SWELL
+        WS_HEAD_OUT
+    struct Wrapped:
+        Shared shared
+        size_t length
+        char *bytes
+    size_t ws_put_head(char *to, int opcode, size_t length)
+    int ws_opcode(const char *data, size_t length)
+    size_t json_escape(char *to, size_t room, const char **start, const char *limit)
+    Wrapped *wrapped_new(Census *census, const char *data, size_t length)
+    size_t framed_room(const OutBuf *out, size_t frames)
+    void framed_begin(OutBuf *out)
+    void framed_put(OutBuf *out, const char *data, size_t length)
+    void framed_end(OutBuf *out, int opcode)
 
 cdef extern from "csrc/peer.h" nogil:
     enum:

@@ -17,8 +17,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, NamedTuple, cast
 
 from fastbroker.config import Config
+from fastbroker.core.connection import connection
 from fastbroker.core.hub import Hub
 from fastbroker.core.tls import TlsAcceptor, TlsTransport
+from fastbroker.core.upgrade import websocket
 from fastbroker.log import Log
 from fastbroker.transports import proxy
 from fastbroker.transports.address import Address
@@ -203,9 +205,7 @@ class Arrivals:
     def factory(self, address: Address) -> Factory:
         """What makes the first protocol of each connection to this address."""
         if not (address.proxied or address.is_local or address.how.secure):
-            return partial(
-                self._hub.websocket if address.how.websocket else self._hub.connection, listener=str(address)
-            )
+            return partial(websocket if address.how.websocket else connection, self._hub, listener=str(address))
         then = self._tls(address) if address.how.secure else partial(self._plain, address)
         if address.proxied:
             return partial(ProxyArrival, self._door(address, then))
@@ -220,8 +220,8 @@ class Arrivals:
         )
 
     def _plain(self, address: Address, peer: str) -> asyncio.BaseProtocol:
-        make = self._hub.websocket if address.how.websocket else self._hub.connection
-        return make(peer=peer, listener=str(address))
+        make = websocket if address.how.websocket else connection
+        return make(self._hub, peer=peer, listener=str(address))
 
     def _tls(self, address: Address) -> Next:
         assert self._contexts is not None
@@ -242,8 +242,8 @@ class Arrivals:
         if certificate:
             peer = transport.peer or peer_of(transport)
             self._log("info", "client certificate", peer=peer, identity=certificate["identity"])
-        make = self._hub.websocket if address.how.websocket else self._hub.connection
-        return make(peer=transport.peer, listener=str(address), secure=True, certificate=certificate)
+        make = websocket if address.how.websocket else connection
+        return make(self._hub, peer=transport.peer, listener=str(address), secure=True, certificate=certificate)
 
     def _handshake_failed(self, address: Address, transport: TlsTransport, reason: str) -> None:
         self._failed(address, transport.peer or peer_of(transport), f"TLS handshake: {reason}")

@@ -26,6 +26,7 @@ _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # The reasons for which the core ends a connection that is no WebSocket yet.
 _REFUSALS = {
     "internal error": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "frame too slow": HTTPStatus.REQUEST_TIMEOUT,
     "login timed out": HTTPStatus.REQUEST_TIMEOUT,
     "request too large": HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     "server busy": HTTPStatus.SERVICE_UNAVAILABLE,

@@ -57,9 +57,6 @@ class Codec(Protocol):
     def decode(self, array: bytes, /) -> bytes:
         """Unwrap. Raises ValueError."""
 
-    def encode(self, frame: bytes, /) -> bytes:
-        """Wrap a STOMP frame."""
-
     def closing(self, code: int, reason: str, /) -> bytes:
         """The last message of the broker."""
 

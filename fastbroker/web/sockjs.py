@@ -9,7 +9,6 @@
 not spoken.
 """
 
-import codecs
 import secrets
 
 import orjson
@@ -40,17 +39,8 @@ def greeting() -> Answer:
     return http.found(b"Welcome to SockJS!\n", "text/plain; charset=utf-8")
 
 
-def _question_marks(error: UnicodeError) -> tuple[str, int]:
-    """One for each byte, so that content-length stays right."""
-    assert isinstance(error, UnicodeDecodeError)
-    return "?" * (error.end - error.start), error.end
-
-
-codecs.register_error("fastbroker.question-marks", _question_marks)
-
-
 class Codec:
-    """SockJS has text alone: of a body that is no UTF-8, `?` takes the place of each byte that is none."""
+    """What is said rarely, or comes from clients; the core wraps our frames itself."""
 
     opening = b"o"
 
@@ -60,10 +50,6 @@ class Codec:
         if not isinstance(strings, list) or not all(isinstance(each, str) for each in strings):
             raise ValueError("this is no array of strings")
         return "".join(strings).encode()
-
-    def encode(self, frame: bytes) -> bytes:
-        """Wrap one frame."""
-        return b"a" + orjson.dumps([frame.decode("utf-8", "fastbroker.question-marks")])
 
     def closing(self, code: int, reason: str) -> bytes:
         """Say why nothing follows."""

@@ -12,11 +12,11 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 
 FLOORS = (
-    ("wire", "ring", "census", "text", "blocks", "outbuf", "wheel", "table", "peer", "wsframe"),
-    ("frame", "parser", "trie"),
+    ("wire", "ring", "census", "text", "blocks", "outbuf", "wheel", "table", "peer", "wsframe", "flow", "wrapping"),
+    ("frame", "parser", "trie", "reasons"),
     ("message", "ledger", "subscription", "queue", "route", "transaction", "batch"),
     ("broker", "login", "session"),
-    ("tls", "connection", "sockjs", "websocket", "hub"),
+    ("tls", "hub", "turntaker", "framing", "input", "deadlines", "connection", "sockjs", "websocket", "upgrade"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 

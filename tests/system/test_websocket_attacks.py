@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from wire_ws import closing as close_frame
 
 from fastbroker.config import Config, WebSocket, hub_settings
 from fastbroker.core.hub import Hub
+from fastbroker.core.upgrade import websocket
 from fastbroker.web.handshake import Handshake
 
 CONNECT = frame("CONNECT", "accept-version:1.2", "host:x")
@@ -539,7 +541,7 @@ def hub_of(**options: Any) -> Iterator[tuple[Any, list[tuple[str, str]]]]:
 
         def __init__(self) -> None:
             self.log: list[Any] = []
-            server = asyncio.run_coroutine_threadsafe(loop.create_server(hub.websocket, "127.0.0.1", 0), loop)
+            server = asyncio.run_coroutine_threadsafe(loop.create_server(partial(websocket, hub), "127.0.0.1", 0), loop)
             self.ports = {"ws": server.result(DEADLINE).sockets[0].getsockname()[1]}
 
     thread = threading.Thread(target=loop.run_forever, daemon=True)

@@ -163,8 +163,6 @@ def test_slow_consumer_gets_everything(talk_sockjs: Callable[..., SockJsClient],
 def test_what_is_no_array_of_strings(talk_sockjs: Callable[..., SockJsClient], text: str) -> None:
     client = talk_sockjs()
     client.send_text(text)
-    if text == '["a"':  # it may still become one
-        client.send_text('"x"]')
     client.expect_error("bad SockJS message")
     assert client.close_code == 1002
     assert client.last() == 'c[1002,"bad SockJS message"]'
@@ -226,11 +224,11 @@ def test_array_is_capped(broker_with: Callable[..., Broker], talk_sockjs: Callab
 
 def test_dribble_is_cut(broker_with: Callable[..., Broker], talk_sockjs: Callable[..., SockJsClient]) -> None:
     client = talk_sockjs(to=broker_with(limits={"frame_timeout": 0.3}))
-    client.send_raw(packed('["SEND\\n', TEXT))
+    client.send_raw(packed('["SEND\\n', TEXT, final=False))
 
     def sent_until_answered() -> bool:
         with suppress(OSError):
-            client.send_raw(packed("x", TEXT))
+            client.send_raw(packed("x", 0, final=False))
         return not client.is_silent()
 
     eventually(sent_until_answered, "the broker has had enough", pause=0.05)
@@ -240,7 +238,7 @@ def test_dribble_is_cut(broker_with: Callable[..., Broker], talk_sockjs: Callabl
 def test_what_waits_is_counted_and_freed(broker: Broker, talk_sockjs: Callable[..., SockJsClient]) -> None:
     client = talk_sockjs()
     before = broker.census()["input"]
-    client.send_raw(packed('["SEND\\n' + "x" * MiB, TEXT))
+    client.send_raw(packed('["SEND\\n' + "x" * MiB, TEXT, final=False))
     eventually(lambda: broker.census()["input"] >= before + MiB, "it is counted as input")
     client.reset()
     eventually(lambda: broker.census()["input"] == before, "it is freed")

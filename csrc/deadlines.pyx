@@ -1,0 +1,214 @@
+"""Deadlines: each is stated once, as when it is due and what happens then.
+
+    RULES    phase          due                                 then
+
+The timer is armed for the earliest; one that moves away (a byte was received) is not armed again, its rule is looked at
+when the timer fires. What has to wait without a deadline of its own here, waits for ever.
+"""
+from libc.stdint cimport uint64_t
+
+from fastbroker.core.broker cimport Broker
+from fastbroker.core.input cimport Input, release_waiters
+from fastbroker.core.fanout cimport POLICY_DISCONNECT
+from fastbroker.core.session cimport HOLD_MEMORY, STATE_CLOSING, STATE_NEW, Session
+from fastbroker.core.turntaker cimport LOST, OPEN, SHUT, TurnTaker
+from fastbroker.core.wire cimport (
+    DOOM_SLOW, PEER_GONE, PEER_SILENT, WS_TEXT, OutBuf, flow_due, framed_begin, framed_end, framed_put,
+    link_joined, outbuf_doom, outbuf_pending, outbuf_touch, peer_state, timer_arm, timer_init,
+)
+
+cdef enum:
+    LOOK_EVERY = 1000       # milliseconds between looks at a peer that is not read from for want of memory
+
+cdef enum:
+    # phases of a connection
+    LOGIN = 1
+    SESSION = 2
+    ENDED = 4
+
+cdef uint64_t NEVER = 0xffffffffffffffff
+
+ctypedef uint64_t (*Due)(Deadlines of) noexcept
+ctypedef int (*Then)(Deadlines of) except -1
+
+cdef struct Rule:
+    int phases
+    Due due
+    Then then
+
+cdef Rule[10] RULES
+RULES[0] = Rule(ENDED, linger_due, linger_over)
+RULES[1] = Rule(LOGIN, login_due, login_over)
+RULES[2] = Rule(LOGIN | SESSION, unfinished_due, unfinished_over)
+RULES[3] = Rule(SESSION, stalled_due, stalled_over)
+RULES[4] = Rule(SESSION, slow_due, slow_over)
+RULES[5] = Rule(SESSION, beat_due, beat)
+RULES[6] = Rule(SESSION, transaction_due, transaction_over)
+RULES[7] = Rule(SESSION, abandoned_due, abandoned)
+RULES[8] = Rule(SESSION, look_due, look)
+RULES[9] = Rule(SESSION, silence_due, silence_over)
+
+
+cdef Deadlines deadlines_new(Broker broker, Session session, Input input, void *whose, void (*fire)(void *owner) noexcept):
+    cdef Deadlines new = Deadlines()
+    new.broker = broker
+    new.session = session
+    new.input = input
+    new.whose = whose
+    timer_init(&new.timer, fire, whose)
+    return new
+
+
+cdef class Deadlines:
+
+    cdef void begin(self, uint64_t now) noexcept:
+        self.made = self.last_read = self.last_write = self.last_progress = now
+
+    cdef void arm(self) noexcept:
+        """The state has changed, or may have: the timer fires when the earliest deadline is over."""
+        cdef int phase = phase_of(self)
+        cdef uint64_t due = NEVER
+        cdef size_t i
+        if (<TurnTaker>self.whose).ours == LOST:
+            return
+        for i in range(sizeof(RULES) // sizeof(Rule)):
+            if RULES[i].phases & phase:
+                due = min(due, RULES[i].due(self))
+        if due != NEVER and (not link_joined(&self.timer.link) or due < self.timer.due):
+            timer_arm(&self.broker.wheel, &self.timer, due)
+
+    cdef int act(self) except -1:
+        """The timer has fired: what is over has its consequences, until one of them ends the session."""
+        cdef int phase = phase_of(self)
+        cdef size_t i
+        for i in range(sizeof(RULES) // sizeof(Rule)):
+            if RULES[i].phases & phase and self.broker.now >= RULES[i].due(self):
+                RULES[i].then(self)
+            if phase_of(self) != phase:
+                return 0
+        return 0
+
+
+cdef inline int phase_of(Deadlines of) noexcept:
+    if (<TurnTaker>of.whose).ours != OPEN or of.session.state == STATE_CLOSING:
+        return ENDED
+    return LOGIN if of.session.state == STATE_NEW else SESSION
+
+
+cdef inline OutBuf *out_of(Deadlines of) noexcept:
+    return of.session.out
+
+
+# ---- what we have ended ----
+
+cdef uint64_t linger_due(Deadlines of) noexcept:
+    """It takes what is still to be written, and then closes."""
+    if (<TurnTaker>of.whose).ours == OPEN:
+        return NEVER
+    return of.ended + (of.broker.limits.linger if (<TurnTaker>of.whose).ours == SHUT else of.broker.limits.outbound_timeout)
+
+cdef int linger_over(Deadlines of) except -1:
+    return (<TurnTaker>of.whose).abort("not closed by the client in time")
+
+
+# ---- what is to come ----
+
+cdef uint64_t login_due(Deadlines of) noexcept:
+    return of.made + of.broker.limits.login_timeout
+
+cdef int login_over(Deadlines of) except -1:
+    return of.session.fail(b"login timed out", b"No CONNECT was accepted within limits.login_timeout.")
+
+
+cdef uint64_t unfinished_due(Deadlines of) noexcept:
+    """What has begun to come is complete: a frame, or what it is wrapped in."""
+    cdef uint64_t since = of.input.unfinished_since()
+    return NEVER if since == 0 or of.input.paused else since + of.broker.limits.frame_timeout
+
+cdef int unfinished_over(Deadlines of) except -1:
+    return of.session.fail(b"frame too slow", b"A frame was not complete within limits.frame_timeout.")
+
+
+cdef uint64_t silence_due(Deadlines of) noexcept:
+    """Anything comes. Without heart-beats, what it was sent counts as life too."""
+    cdef uint64_t most = of.broker.limits.idle_timeout
+    if of.session.expect_every:
+        return of.last_read + min(<uint64_t>(of.session.expect_every * of.broker.limits.heart_beat_margin), most)
+    return max(of.last_read, of.last_write) + most
+
+cdef int silence_over(Deadlines of) except -1:
+    if of.input.paused:
+        of.last_read = of.broker.now    # it may have sent: we did not look
+        return 0
+    if of.session.expect_every:
+        return of.session.fail(b"no heart-beat", b"Nothing came from the client for longer than its heart-beat allows.")
+    return of.session.fail(b"idle too long", b"Nothing happened for limits.idle_timeout; use heart-beats to stay connected.")
+
+
+cdef uint64_t abandoned_due(Deadlines of) noexcept:
+    """A client that has said all, and may have gone, does not keep a socket for frames that wait for memory."""
+    return of.said_all + of.broker.limits.outbound_timeout if of.said_all and of.session.parking is not None else NEVER
+
+cdef int abandoned(Deadlines of) except -1:
+    return of.session.fail(b"server busy", b"The memory ceiling is reached, and what was sent last found no room in time.")
+
+
+cdef uint64_t look_due(Deadlines of) noexcept:
+    """A peer that is not read from for want of memory is looked at: nobody would see it go."""
+    return of.last_look + LOOK_EVERY if of.input.paused and of.session.hold & HOLD_MEMORY else NEVER
+
+cdef int look(Deadlines of) except -1:
+    cdef int state = peer_state((<TurnTaker>of.whose).fd)
+    of.last_look = of.broker.now
+    if state == PEER_GONE:
+        return (<TurnTaker>of.whose).abort("connection lost")
+    if state == PEER_SILENT:
+        return of.session.end_subscriptions()   # it may hold the messages whose memory all wait for
+    return 0
+
+
+cdef uint64_t transaction_due(Deadlines of) noexcept:
+    cdef uint64_t due = of.session.next_timeout()
+    return due if due else NEVER
+
+cdef int transaction_over(Deadlines of) except -1:
+    return of.session.fail(b"transaction timed out", b"A transaction was open longer than limits.transaction_timeout.")
+
+
+# ---- what is to go out ----
+
+cdef uint64_t stalled_due(Deadlines of) noexcept:
+    """The kernel takes something of what is pending."""
+    return of.last_progress + of.broker.limits.outbound_timeout if out_of(of).blocked else NEVER
+
+cdef int stalled_over(Deadlines of) except -1:
+    outbuf_doom(out_of(of), DOOM_SLOW)
+    return 0
+
+
+cdef uint64_t slow_due(Deadlines of) noexcept:
+    """It takes enough for publishers not to be held longer than they must be."""
+    cdef uint64_t due = flow_due(&out_of(of).flow)
+    return due if due else NEVER
+
+cdef int slow_over(Deadlines of) except -1:
+    if out_of(of).flow.policy == POLICY_DISCONNECT:
+        outbuf_doom(out_of(of), DOOM_SLOW)
+        return 0
+    out_of(of).flow.overdue = True
+    release_waiters(of.broker, out_of(of))
+    return 0
+
+
+cdef uint64_t beat_due(Deadlines of) noexcept:
+    """Something is written, if only a heart-beat."""
+    cdef uint64_t every = of.session.send_every
+    return of.last_write + every - every // 3 if every and not out_of(of).blocked else NEVER
+
+cdef int beat(Deadlines of) except -1:
+    if outbuf_pending(out_of(of)) == 0:
+        framed_begin(out_of(of))
+        framed_put(out_of(of), b"\n", 1)
+        framed_end(out_of(of), WS_TEXT)
+        outbuf_touch(out_of(of))
+    return 0

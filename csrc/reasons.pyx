@@ -1,0 +1,69 @@
+"""Reasons: why a session, a connection or a request ends, in one table for all that must be said then.
+
+    text         what ERROR has as its `message`, CLOSE as its reason, and the log as `reason`; clients may rely on it
+    close_code   RFC 6455, section 7.4: 1000 done, 1002 what came breaks a protocol, 1003 another protocol, 1008 not
+                 allowed, 1009 too large, 1011 our fault, 1012 we stop, 1013 later
+    status       RFC 9110, section 15
+    level        of the line in the log
+    limited      a client can cause such lines as fast as it likes
+"""
+
+DONE, BROKEN, FOREIGN, FORBIDDEN, TOO_LARGE, OURS, STOPPING, LATER = 1000, 1002, 1003, 1008, 1009, 1011, 1012, 1013
+
+# text, close_code, status, level, limited
+TABLE = (
+    ("closed by client", DONE, 400, "info", False),
+    ("disconnect", DONE, 400, "info", False),
+    ("server shutting down", STOPPING, 503, "info", False),
+    ("server stopped", STOPPING, 503, "info", False),
+    ("server busy", LATER, 503, "info", True),
+    ("internal error", OURS, 500, "error", True),
+    ("out of memory", OURS, 503, "error", True),
+
+    # too late
+    ("connection lost", BROKEN, 400, "info", False),
+    ("not closed by the client in time", BROKEN, 408, "info", False),
+    ("login timed out", FORBIDDEN, 408, "info", True),
+    ("frame too slow", FORBIDDEN, 408, "info", True),
+    ("no heart-beat", FORBIDDEN, 408, "info", False),
+    ("idle too long", FORBIDDEN, 408, "info", False),
+    ("transaction timed out", FORBIDDEN, 408, "info", False),
+    ("slow consumer", BROKEN, 408, "info", False),
+    ("slow consumer: limits.outbound_hard reached", BROKEN, 408, "info", False),
+
+    # not allowed
+    ("access refused", FORBIDDEN, 403, "info", True),
+    ("login refused", FORBIDDEN, 403, "info", True),
+    ("too many subscriptions", FORBIDDEN, 400, "info", False),
+    ("too many transactions", FORBIDDEN, 400, "info", False),
+
+    # too large
+    ("frame too large", TOO_LARGE, 413, "info", True),
+    ("request too large", TOO_LARGE, 431, "info", True),
+    ("transaction too large", TOO_LARGE, 413, "info", False),
+
+    # not understood; what is not in this table is one of these
+    ("bad WebSocket frame", BROKEN, 400, "info", True),
+    ("bad SockJS message", BROKEN, 400, "info", True),
+    ("not HTTP", FOREIGN, 400, "info", True),
+    ("unknown command", BROKEN, 400, "info", True),
+)
+
+
+cdef Reason made(tuple row):
+    cdef Reason new = Reason()
+    new.text, new.close_code, new.status, new.level, new.limited = row
+    return new
+
+
+cdef dict REASONS = {row[0]: made(row) for row in TABLE}
+
+
+cdef class Reason:
+    """One row of the table."""
+
+
+cdef Reason reason_of(str text):
+    """What is said for it; for a text that is not in the table, that the client has broken the protocol."""
+    cdef Reason known = REASONS.get(text)
+    return known if known is not None else made((text, BROKEN, 400, "info", True))
