@@ -24,7 +24,7 @@ from bench.micro.streams import (
     some,
     topic,
 )
-from bench.micro.turns import Turns, acknowledge, ping, send
+from bench.micro.turns import Client, Turns, WebSocketClient, acknowledge, ping, send
 from fastbroker.core.trie import PatternTable
 
 Run = Callable[[int], object]
@@ -114,8 +114,8 @@ def _queue(way: str) -> Callable[[Any], Run]:
     return lambda micro: _counting(getattr(micro.Queueing(micro.Send(PLAIN), 1000), way), micro)
 
 
-def _turn(prepare: Callable[[], Callable[[Turns], Run]]) -> Callable[[Any], Run]:
-    return lambda micro: prepare()(Turns(micro.counted))
+def _turn(prepare: Callable[[], Callable[[Turns], Run]], kind: type[Client] = Client) -> Callable[[Any], Run]:
+    return lambda micro: prepare()(Turns(micro.counted, kind))
 
 
 def _thousand_places() -> list[bytes]:
@@ -227,6 +227,9 @@ TURNS = [
     Kernel("turn-ping", "turn", _turn(lambda: ping(PLAIN)), 1000),
     Kernel("turn-queue-auto", "turn", _turn(lambda: send(QUEUED * FRAMES)), 2, FRAMES),
     Kernel("turn-queue-ack", "turn", _turn(lambda: acknowledge(QUEUED * FRAMES)), 2, FRAMES),
+    Kernel("turn-ws-1-1", "turn", _turn(lambda: send(PLAIN * FRAMES), WebSocketClient), 2, FRAMES),
+    Kernel("turn-ws-1-100", "turn", _turn(lambda: send(PLAIN * FRAMES, 100), WebSocketClient), 1, 100 * FRAMES),
+    Kernel("turn-ws-ping", "turn", _turn(lambda: ping(PLAIN), WebSocketClient), 1000),
 ]
 
 TIMED = [*PARSER, *ROUTES, *TRIE, *ENCODE, *PUBLISH, *QUEUE]

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from socket import SO_SNDBUF, SOL_SOCKET, socket, socketpair
 from typing import Any, cast
 
-from fastbroker.config import Config, hub_settings
+from fastbroker.config import Config, WebSocket, hub_settings
 from fastbroker.core.connection import connection
 from fastbroker.core.hub import Hub
+from fastbroker.core.upgrade import websocket
+from fastbroker.web.handshake import Handshake
 
 Run = Callable[[int], object]
 Count = Callable[..., object]
@@ -23,6 +26,11 @@ READ = 250  # frames that come with one read
 SOCKET_BUFFER = 1 << 20
 MOST_CLIENTS = 1000
 MOST = 1 << 20  # bytes that one client may get in one turn
+REQUEST = (
+    b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+MASK = b"\x9f\x05\x12\x80"
 
 
 class Loop:
@@ -40,7 +48,7 @@ class Transport:
     """The part of a transport that a connection needs; its socket always has room."""
 
     def __init__(self, own: socket) -> None:
-        self.facts = {"socket": own, "peername": "", "sslcontext": None}
+        self.facts = {"socket": own, "peername": "", "sockname": ("127.0.0.1", 0), "sslcontext": None}
         self.get_extra_info = self.facts.get
 
     def set_write_buffer_limits(self, high: int) -> None:
@@ -64,11 +72,18 @@ class Client:
         own.setblocking(False)
         self.socket.setblocking(False)
         self.turns = turns
-        self.protocol = connection(turns.hub)
+        self.protocol = self._protocol()
         self.protocol.connection_made(cast("Any", Transport(own)))
+        self._before_login()
         self.say(b"CONNECT\naccept-version:%b\nhost:example\n\n\0\n" % version)
         self.turns.turn()
         self.hear()
+
+    def _protocol(self) -> Any:
+        return connection(self.turns.hub)
+
+    def _before_login(self) -> None:
+        """Nothing, on TCP."""
 
     def say(self, stream: bytes) -> None:
         """The broker reads it."""
@@ -88,17 +103,47 @@ class Client:
             return b""
 
 
+class WebSocketClient(Client):
+    """The same over a WebSocket, each STOMP frame in a message of its own."""
+
+    def _protocol(self) -> Any:
+        return websocket(self.turns.hub)
+
+    def _before_login(self) -> None:
+        super().say(REQUEST)
+
+    def say(self, stream: bytes) -> None:
+        super().say(wrapped(stream))
+
+
+@lru_cache
+def wrapped(stream: bytes) -> bytes:
+    """STOMP frames of less than 64 KiB as a browser sends them."""
+    return b"".join(_message(frame + b"\0") for frame in stream.split(b"\0\n")[:-1])
+
+
+def _message(frame: bytes) -> bytes:
+    size = len(frame)
+    head = bytes([0x81, 0x80 | size]) if size < 126 else b"\x81\xfe" + size.to_bytes(2, "big")
+    masked = bytes(byte ^ MASK[at % 4] for at, byte in enumerate(frame))
+    return head + MASK + masked
+
+
 class Turns:
     """The broker, and who is told what to count."""
 
-    def __init__(self, count: Count) -> None:
+    def __init__(self, count: Count, kind: type[Client] = Client) -> None:
         self.count = count
+        self.kind = kind
         self.loop = Loop()
         settings = {**hub_settings(Config()), "max_connections": MOST_CLIENTS}
-        self.hub = Hub(cast("Any", self.loop), settings=settings, log=_no_log, server="fastbroker/bench")
+        handshake = Handshake(WebSocket(), server="fastbroker/bench")
+        self.hub = Hub(
+            cast("Any", self.loop), settings=settings, log=_no_log, server="fastbroker/bench", handshake=handshake
+        )
 
     def client(self, version: bytes = b"1.2") -> Client:
-        return Client(self, version)
+        return self.kind(self, version)
 
     def turn(self) -> None:
         """The broker does what it has put off until all sockets were read."""
