@@ -7,10 +7,11 @@ message of one frame, no LF behind the NUL, text if and only if it is UTF-8.
 
 from __future__ import annotations
 
+import json
 import struct
 from contextlib import suppress
 
-from wire import CONTENT_LENGTH, Broker, Client, wire
+from wire import CONTENT_LENGTH, Broker, Client, unique, wire
 from wire_tls import TlsClient, UnixClient
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -181,6 +182,12 @@ class WebSocketClient(Client):
         self.expect_end()
         assert self.close_code == code, (self.close_code, self.close_reason)
 
+    def roundtrip_of_pings(self) -> None:
+        """Wait until the broker has read all that was sent, in the middle of a message, too."""
+        payload = unique("ping").encode()
+        self.send_raw(packed(payload, PING))
+        self.expect_pong(payload)
+
     def expect_pong(self, payload: bytes) -> None:
         """Wait for the PONG that answers a PING with this payload."""
         while payload not in self.pongs:
@@ -189,6 +196,37 @@ class WebSocketClient(Client):
             self.raw += data
             self._take_frames()
         del self.pongs[: self.pongs.index(payload) + 1]
+
+
+class SockJsClient(WebSocketClient):
+    """The client of the protocol tests, with its messages wrapped as SockJS does."""
+
+    def __init__(self, broker: Broker, *, path: str = "/ws/000/session/websocket", receive_buffer: int = 0) -> None:
+        self.wrapped: list[str] = []
+        super().__init__(broker, receive_buffer=receive_buffer, upgrade=request(path))
+
+    def send(self, *frames: str | bytes) -> None:
+        """One array of one string for each frame."""
+        self.send_text(json.dumps([wire(each).decode() for each in frames]))
+
+    def send_text(self, text: str) -> None:
+        """One message, as it is."""
+        self.send_raw(packed(text, TEXT))
+
+    def _take_frame(self, opcode: int, payload: bytes) -> None:
+        if opcode not in (TEXT, BINARY):
+            super()._take_frame(opcode, payload)
+            return
+        assert opcode == TEXT
+        text = payload.decode()
+        self.wrapped.append(text)
+        if text[0] == "a":
+            for each in json.loads(text[1:]):
+                self.received += each.encode() + (b"" if each == "\n" else b"\n")
+
+    def last(self) -> str:
+        """The last message of the stream."""
+        return self.wrapped[-1]
 
 
 class SecureWebSocketClient(WebSocketClient, TlsClient):

@@ -1,7 +1,9 @@
 """Flow: slow consumers, credit, limits of unsent bytes, and the memory ceiling. Nothing grows without bound."""
 
+import contextlib
 import signal
 import socket
+import threading
 import time
 from itertools import count
 
@@ -194,6 +196,30 @@ def test_slow_but_steady_subscriber_is_kept(audience, tight, topic):
             assert read_number(slow) == number
             if number % 100 == 0:
                 time.sleep(0.02)
+
+
+def test_subscriber_that_reads_a_burst_now_and_then_has_no_grace_again_and_again(talk, broker_with, topic):
+    """Each burst brings it under half of the limit, and others would wait for the next one, for ever."""
+    broker = broker_with(limits={"outbound_soft": 64 * KiB, "slow_consumer_grace": 1.0})
+    teaser, good, publisher = talk(to=broker, receive_buffer=NARROW), talk(to=broker), talk(to=broker)
+    teaser.subscribe(topic)
+    good.subscribe(topic)
+    done = threading.Event()
+
+    def tease():
+        with contextlib.suppress(OSError):
+            while not done.wait(0.5):
+                for _ in range(60):
+                    if not teaser.socket.recv(4096):
+                        return
+
+    with (
+        in_background(tease),
+        in_background(lambda: flood(publisher, topic)),
+        in_background(lambda: [read_number(good) for _ in range(MANY)]),
+    ):
+        broker.wait_disconnected(teaser, "slow consumer")
+        done.set()
 
 
 def test_topic_messages_with_acks_wait_for_credit(talk, publish, topic):

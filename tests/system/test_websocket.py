@@ -758,6 +758,45 @@ def test_pong_behind_a_message_that_was_in_its_way(broker_with, talk_ws, queue, 
     client.expect_pong(b"x")
 
 
+def test_many_large_bodies_without_a_length_are_pending(broker_with, talk, talk_ws, topic):
+    """One STOMP frame, one message: where they end is known, however many go out by reference."""
+    broker = broker_with(limits={"outbound_soft": 2 * MiB})
+    slow, other, publisher = talk_ws(to=broker, receive_buffer=NARROW), talk_ws(to=broker), talk(to=broker)
+    slow.subscribe(topic)
+    other.subscribe(topic)
+    bodies = [f"{number:03d}" + "x" * (8192 + number) for number in range(150)]
+    publisher.send(*(frame("SEND", f"destination:{topic}", body=body) for body in bodies))
+    publisher.roundtrip()
+    for client in (slow, other):
+        client.expect_bodies(topic, bodies)  # the client checks that each is a whole frame
+
+
+@pytest.mark.parametrize("beginning", [packed("SEND\n", TEXT, final=False), head(TEXT, 100), head(TEXT, 100)[:1]])
+def test_unfinished_message_and_silence(broker_with, talk_ws, beginning):
+    client = talk_ws(to=broker_with(limits={"frame_timeout": 0.3}))
+    client.send_raw(beginning)
+    client.expect_error("frame too slow")
+    assert client.close_code == 1008
+
+
+def test_endless_message_with_whole_frames_in_it(broker_with, talk_ws, topic):
+    """It is a stream as on TCP: each STOMP frame has its time."""
+    client = talk_ws(to=broker_with(limits={"frame_timeout": 0.5}))
+    client.subscribe(topic)
+    client.send_raw(packed("\n", TEXT, final=False))
+    for number in range(12):
+        time.sleep(0.1)
+        client.send_raw(packed(frame("SEND", f"destination:{topic}", body=f"{number}"), CONTINUATION, final=False))
+        client.expect_message(topic, f"{number}")
+
+
+def test_unfinished_request_and_silence(broker_with, open_ws):
+    broker = broker_with(limits={"frame_timeout": 0.3})
+    with socket.create_connection(("127.0.0.1", broker.ports["ws"])) as sock:
+        sock.sendall(b"GET /ws HTTP/1.1\r\n")
+        assert sock.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+
 def test_publisher_waits_for_a_slow_subscriber(broker_with, talk_ws, topic):
     broker = broker_with(limits={"slow_consumer_grace": 30.0, "outbound_soft": 128 * KiB})
     slow, publisher = talk_ws(to=broker, receive_buffer=NARROW), talk_ws(to=broker)

@@ -9,43 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 
 import pytest
-from wire import DEADLINE, NARROW, ROOT, Broker, Client, eventually, frame, in_background, receipt, wire
-from wire_ws import BINARY, PING, TEXT, WebSocketClient, packed, request
+from wire import DEADLINE, NARROW, ROOT, Broker, Client, eventually, frame, in_background, receipt
+from wire_ws import CONTINUATION, PING, TEXT, SockJsClient, WebSocketClient, head, packed, request
 from wire_ws import closing as close_frame
 
 PEERS = ROOT / "build" / "peers" / "node"
 KiB, MiB = 2**10, 2**20
-
-
-class SockJsClient(WebSocketClient):
-    """The client of the protocol tests, with its messages wrapped as SockJS does."""
-
-    def __init__(self, broker: Broker, *, path: str = "/ws/000/session/websocket", receive_buffer: int = 0) -> None:
-        self.wrapped: list[str] = []
-        super().__init__(broker, receive_buffer=receive_buffer, upgrade=request(path))
-
-    def send(self, *frames: str | bytes) -> None:
-        """One array of one string for each frame."""
-        self.send_text(json.dumps([wire(each).decode() for each in frames]))
-
-    def send_text(self, text: str) -> None:
-        """One message, as it is."""
-        self.send_raw(packed(text, TEXT))
-
-    def _take_frame(self, opcode: int, payload: bytes) -> None:
-        if opcode not in (TEXT, BINARY):
-            super()._take_frame(opcode, payload)
-            return
-        assert opcode == TEXT
-        text = payload.decode()
-        self.wrapped.append(text)
-        if text[0] == "a":
-            for each in json.loads(text[1:]):
-                self.received += each.encode() + (b"" if each == "\n" else b"\n")
-
-    def last(self) -> str:
-        """The last message of the stream."""
-        return self.wrapped[-1]
 
 
 @pytest.fixture
@@ -107,6 +76,21 @@ def test_strings_cut_frames_anywhere(talk_sockjs: Callable[..., SockJsClient], t
     client.expect_bodies(topic, ["cut żółć"] * 4)
 
 
+def test_message_behind_a_control_frame_is_not_written_over(
+    talk_sockjs: Callable[..., SockJsClient], topic: str
+) -> None:
+    """The end of an array that was begun before, a PING, and another array come in one read."""
+    client = talk_sockjs()
+    client.subscribe(topic)
+    bodies = ["a" * 5000, "b" * 20_000]
+    first, second = (json.dumps([frame("SEND", f"destination:{topic}", body=body).decode()]) for body in bodies)
+    client.send_raw(packed(first[:-20], TEXT, final=False))
+    client.roundtrip_of_pings()
+    client.send_raw(packed(first[-20:], CONTINUATION) + packed("p", PING) + packed(second, TEXT))
+    client.expect_bodies(topic, bodies)
+    client.expect_pong(b"p")
+
+
 def test_brackets_and_quotes_within_strings(talk_sockjs: Callable[..., SockJsClient], topic: str) -> None:
     client = talk_sockjs()
     client.subscribe(topic)
@@ -146,6 +130,43 @@ def test_body_that_is_no_utf_8(talk_sockjs: Callable[..., SockJsClient], broker:
         other.publish(topic, b"a\xff\xc5\xbc\xc3", "content-length:5")
     client.expect_message(topic, b"a?\xc5\xbc?", "content-length:5")
     client.roundtrip()
+
+
+@pytest.mark.parametrize("size", [100, 8192, 70_000, MiB])
+def test_every_byte_is_escaped(talk_sockjs: Callable[..., SockJsClient], broker: Broker, topic: str, size: int) -> None:
+    """To one, and to several, who share what is large; what is no UTF-8 becomes a question mark for each byte."""
+    clients = [talk_sockjs() for _ in range(3)]
+    for client in clients:
+        client.subscribe(topic)
+    content = bytes(range(1, 256)) * (size // 255 + 1)
+    expected = bytes(byte if byte < 0x80 else ord("?") for byte in content)
+    with closing(Client(broker)) as other:
+        other.login("1.2")
+        other.publish(topic, content, f"content-length:{len(content)}")
+    for client in clients:
+        client.expect_message(topic, expected, f"content-length:{len(content)}")
+        client.roundtrip()
+
+
+def test_large_body_for_many_that_do_not_read(broker_with: Callable[..., Broker], topic: str) -> None:
+    """What they share is escaped once, and held once."""
+    broker = broker_with(limits={"slow_consumer_grace": 60.0, "outbound_timeout": 60.0})
+    content = b"\xff\x01" * (2 * MiB - 100)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(closing(SockJsClient(broker, receive_buffer=NARROW))) for _ in range(60)]
+        for client in clients:
+            client.login("1.2")
+            client.subscribe(topic)
+        publisher = stack.enter_context(closing(Client(broker)))
+        publisher.login("1.2")
+        before, used = broker.resident(), broker.processor_time()
+        publisher.send(frame("SEND", f"destination:{topic}", f"content-length:{len(content)}", body=content))
+        eventually(lambda: broker.census()["memory"] > 14 * MiB, "what is escaped is counted")
+        assert broker.resident() - before < 96 * MiB
+        assert broker.processor_time() - used < 1.5
+        for client in clients[:2]:
+            client.expect_message(topic, b"?\x01" * (2 * MiB - 100), f"content-length:{len(content)}")
+    eventually(lambda: broker.census()["memory"] < MiB, "it is freed")
 
 
 def test_slow_consumer_gets_everything(talk_sockjs: Callable[..., SockJsClient], broker: Broker, queue: str) -> None:
@@ -228,11 +249,58 @@ def test_dribble_is_cut(broker_with: Callable[..., Broker], talk_sockjs: Callabl
 
     def sent_until_answered() -> bool:
         with suppress(OSError):
-            client.send_raw(packed("x", 0, final=False))
+            client.send_raw(packed("x", CONTINUATION, final=False))
         return not client.is_silent()
 
     eventually(sent_until_answered, "the broker has had enough", pause=0.05)
     client.expect_error("frame too slow")
+
+
+def test_array_does_not_span_messages(talk_sockjs: Callable[..., SockJsClient], topic: str) -> None:
+    """What follows a broken one is not looked at."""
+    client = talk_sockjs()
+    client.send_raw(packed('["a', TEXT), packed('"]', TEXT))
+    client.expect_error("bad SockJS message")
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        packed('["a', TEXT, final=False),
+        head(TEXT, 100) + b"x",
+        head(TEXT, 100)[:1],
+        packed("", TEXT, final=False),
+    ],
+    ids=["array", "frame", "header", "empty fragment"],
+)
+def test_unfinished_input_and_silence(
+    broker_with: Callable[..., Broker], talk_sockjs: Callable[..., SockJsClient], beginning: bytes
+) -> None:
+    client = talk_sockjs(to=broker_with(limits={"frame_timeout": 0.3}))
+    client.send_raw(beginning)
+    client.expect_error("frame too slow")
+    assert client.close_code == 1008
+
+
+def test_those_who_let_large_frames_stand_turn_nobody_away(
+    broker_with: Callable[..., Broker], talk_sockjs: Callable[..., SockJsClient], topic: str
+) -> None:
+    """Everybody may keep an equal share of what there is, and they themselves end by the clock."""
+    broker = broker_with(limits={"memory": 32 * MiB, "frame_timeout": 3.0})
+    for _ in range(40):
+        stalled = talk_sockjs(to=broker)
+        stalled.send_raw(packed('["SEND\\n' + "x" * (MiB // 2), TEXT, final=False))
+    eventually(lambda: broker.census()["input"] > 12 * MiB, "they hold much")
+    client = talk_sockjs(to=broker)
+    client.subscribe(topic)
+    content = "y" * 200_000
+    whole = json.dumps([frame("SEND", f"destination:{topic}", body=content).decode()])
+    for at in range(0, len(whole), 50_000):
+        part = whole[at : at + 50_000]
+        client.send_raw(packed(part, CONTINUATION if at else TEXT, final=at + 50_000 >= len(whole)))
+        client.roundtrip_of_pings()
+    client.expect_message(topic, content)
+    eventually(lambda: broker.census()["input"] < MiB, "those who let them stand are gone")
 
 
 def test_what_waits_is_counted_and_freed(broker: Broker, talk_sockjs: Callable[..., SockJsClient]) -> None:
