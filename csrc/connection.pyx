@@ -96,12 +96,12 @@ cdef class Connection(TurnTaker):
             self.out.fd = self.fd
         if not self.session.peer:
             self.session.peer = peer_of(transport)
+        hub.tick_on()
         self.deadlines.begin(hub.broker.now)
         hub.broker.census.connections += 1
         link_join(&hub.connections, &self.link)
         hub.unauthenticated += 1
         self.unauthenticated = True
-        hub.tick_on()
         if hub.draining:
             self.abort("server shutting down")
         elif (hub.broker.census.connections > hub.most_connections

@@ -166,8 +166,10 @@ cdef class Hub:
         self.real = real
 
     cdef int tick_on(self) except -1:
+        """While there is anybody, the clock goes; where nobody was for a while, it is set first."""
         if not self.ticking:
             self.ticking = True
+            self._set_clock()
             self.loop.call_later(TICK_EVERY / 1000.0, self.run_tick)
         return 0
 
