@@ -10,8 +10,8 @@ Writing. `flush` is called by the turn and makes one system call; what `outbuf_p
 the kernel takes no more, the transport is given a little of the rest, and tells by resume_writing when there is room
 again.
 
-Closing. After ERROR, or the RECEIPT of a DISCONNECT, output is flushed, our side is shut, input is thrown away until the
-peer closes or `linger` is over: unread input would turn close() into a reset, and the last frame would be lost.
+Closing. After ERROR, or the RECEIPT of a DISCONNECT, output is flushed, our side is shut, input is thrown away until
+the peer closes or `linger` is over: unread input would turn close() into a reset, and the last frame would be lost.
 """
 from libc.errno cimport EAGAIN, EINTR, errno
 

@@ -49,7 +49,8 @@ RULES[8] = Rule(SESSION, look_due, look)
 RULES[9] = Rule(SESSION, silence_due, silence_over)
 
 
-cdef Deadlines deadlines_new(Broker broker, Session session, Input input, void *whose, void (*fire)(void *owner) noexcept):
+cdef Deadlines deadlines_new(Broker broker, Session session, Input input, void *whose,
+                             void (*fire)(void *owner) noexcept):
     cdef Deadlines new = Deadlines()
     new.broker = broker
     new.session = session
@@ -105,7 +106,9 @@ cdef uint64_t linger_due(Deadlines of) noexcept:
     """It takes what is still to be written, and then closes."""
     if (<TurnTaker>of.whose).ours == OPEN:
         return NEVER
-    return of.ended + (of.broker.limits.linger if (<TurnTaker>of.whose).ours == SHUT else of.broker.limits.outbound_timeout)
+    if (<TurnTaker>of.whose).ours == SHUT:
+        return of.ended + of.broker.limits.linger
+    return of.ended + of.broker.limits.outbound_timeout
 
 cdef int linger_over(Deadlines of) except -1:
     return (<TurnTaker>of.whose).abort("not closed by the client in time")
@@ -142,7 +145,8 @@ cdef int silence_over(Deadlines of) except -1:
         return 0
     if of.session.expect_every:
         return of.session.fail(b"no heart-beat", b"Nothing came from the client for longer than its heart-beat allows.")
-    return of.session.fail(b"idle too long", b"Nothing happened for limits.idle_timeout; use heart-beats to stay connected.")
+    return of.session.fail(b"idle too long",
+                           b"Nothing happened for limits.idle_timeout; use heart-beats to stay connected.")
 
 
 cdef uint64_t abandoned_due(Deadlines of) noexcept:

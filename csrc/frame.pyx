@@ -24,9 +24,9 @@ cdef extern from *:
 
 from fastbroker.core.wire cimport (
     FRAMING_SOCKJS, KNOWN_ACK, KNOWN_CONTENT_LENGTH, KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_REPLY_TO,
-    KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, NUMBER_SPACE, SEEN_BACKSLASH, SEEN_COLON, SEEN_CR, SEEN_TRIMMED, WS_TEXT, OutBuf,
-    Text, escape, framed_begin, framed_end, framed_put, known_of, outbuf_commit, outbuf_reserve, outbuf_touch, parse_number,
-    put_number, text_reserve, unescape, ws_opcode,
+    KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, NUMBER_SPACE, SEEN_BACKSLASH, SEEN_COLON, SEEN_CR, SEEN_TRIMMED, WS_TEXT,
+    OutBuf, Text, escape, framed_begin, framed_end, framed_put, known_of, outbuf_commit, outbuf_reserve, outbuf_touch,
+    parse_number, put_number, text_reserve, unescape, ws_opcode,
 )
 
 

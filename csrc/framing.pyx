@@ -17,7 +17,7 @@ cdef class Framing:
         raise NotImplementedError
 
     cdef bint last_words(self) except -1:
-        """All is sent, and the session is over: puts what is left to say into the output. Whether that is not all of it."""
+        """All is sent and the session is over: what is left to say goes into the output. Whether more follows."""
         raise NotImplementedError
 
     cdef bint heard_all(self):

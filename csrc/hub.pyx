@@ -7,13 +7,13 @@ The turn runs after all ready sockets were read and before the loop sleeps, when
     3. every dirty connection is flushed once, and a slice of those that large fan-outs have written to
     4. the clock; timers fire in a tick of their own, and a turn follows
 
-While there is one small read a turn, its output does not wait for the turn: that would be one more round of the loop, for
-the sake of others that are not there.
+While there is one small read a turn, its output does not wait for the turn: that would be one more round of the loop,
+for the sake of others that are not there.
 
 Nobody is closed inside its own call stack: a connection that must end is aborted when it is flushed.
 
-The clock is monotonic and counts only time in which the process ran: after a stop, or a stalled loop, nobody is taken for
-dead before its input was read.
+The clock is monotonic and counts only time in which the process ran: after a stop, or a stalled loop, nobody is taken
+for dead before its input was read.
 """
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from cpython.buffer cimport PyBUF_WRITE
@@ -118,7 +118,7 @@ cdef class Hub:
                 self.schedule()
 
     cdef int _unpark(self) except -1:
-        """Frames that waited for memory, once there is some: not at the first byte, or it would be gone with the first frame."""
+        """Frames that waited for memory, once there is some: not at the first byte, which the first frame would use up."""
         cdef Broker broker = self.broker
         cdef Link waiting
         cdef void *owner

@@ -10,7 +10,7 @@ share one clock, `limits.frame_timeout`.
 All unfinished input together may take half of the memory. When it has, everybody may still keep an equal share, however
 many there are: large frames of one client are not turned away because of others who let theirs stand.
 """
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from fastbroker.core.broker cimport Broker

@@ -1,7 +1,6 @@
 """What a SockJS client wraps its stream in: JSON, within the messages of a WebSocket.
 
-    in   ["SEND\\ndestination:/topic/a\\n\\nbody\\u0000","\\n"]    an array of strings in a message; one behind the other they
-                                                              are the stream
+    in   ["SEND\\ndestination:/topic/a\\n\\nbody\\u0000","\\n"]    an array in each message; its strings are the stream
     out  a["MESSAGE\\n...\\u0000"]                              an array in a message for each STOMP frame (wrapping.h)
 
 A message is kept until it is complete, held to the limits of frames, and judged then. What was in it lies behind other

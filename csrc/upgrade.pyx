@@ -68,8 +68,8 @@ cdef class Upgrade(Framing):
         return 0
 
     cdef bint last_words(self) except -1:
-        """The next piece of an HTTP answer's body, which many answers share: a peer that takes them, however slowly, is not
-        cut off."""
+        """The next piece of an HTTP answer's body, which many answers share: a peer that takes them, however slowly, is
+        not cut off."""
         cdef size_t length
         if self.page is None:
             return False

@@ -3,22 +3,23 @@
     frames -> payload, moved together in the loop's buffer (wsframe.h) -> what a connection does with bytes it has read
     output -> a frame for each STOMP frame, wrapped as it is written (wrapping.h)
 
-A STOMP frame may span messages and a message may hold many: the payload of all data frames is one stream, text or binary,
-and STOMP's limits count along that stream. So nothing of a WebSocket frame is ever kept, and no length in a header is
-believed further than bytes have come. Only with SockJS it matters where a message ends (sockjs.pyx).
+A STOMP frame may span messages and a message may hold many: the payload of all data frames is one stream, text or
+binary, and STOMP's limits count along that stream. So nothing of a WebSocket frame is ever kept, and no length in a
+header is believed further than bytes have come. Only with SockJS it matters where a message ends (sockjs.pyx).
 
-Closing: what was written goes out, then CLOSE; the socket is closed when the peer's CLOSE has come, or after `linger`. A
-peer that closes first gets the answers to what it has sent before its CLOSE is answered.
+Closing: what was written goes out, then CLOSE; the socket is closed when the peer's CLOSE has come, or after `linger`.
+A peer that closes first gets the answers to what it has sent before its CLOSE is answered.
 """
 from fastbroker.core.connection cimport Connection
 from fastbroker.core.framing cimport Framing
 from fastbroker.core.hub cimport INPUT_FRONT, Hub
 from fastbroker.core.reasons cimport reason_of
 from fastbroker.core.session cimport STATE_CLOSING
-from fastbroker.core.sockjs cimport SockJs, sockjs_new
+from fastbroker.core.sockjs cimport sockjs_new
 from fastbroker.core.turntaker cimport OPEN, SAID_ALL, SHUT
 from fastbroker.core.wire cimport (
-    FRAMING_SOCKJS, FRAMING_WEBSOCKET, WRAPPED_SWELL, WS_CLOSE, WS_HEAD_OUT, WS_PING, WS_PONG, WS_TEXT, outbuf_pending, ws_put_head,
+    FRAMING_SOCKJS, FRAMING_WEBSOCKET, WRAPPED_SWELL, WS_CLOSE, WS_HEAD_OUT, WS_PING, WS_PONG, WS_TEXT, outbuf_pending,
+    ws_put_head,
 )
 
 cdef enum:
@@ -116,7 +117,7 @@ cdef int take_payload(WebSocket self, char *bytes, size_t length, bint complete)
 
 
 cdef int watch(WebSocket self) except -1:
-    """What has begun must be complete in time. Over a message that holds many STOMP frames, each of them starts the clock
+    """What has begun must be complete in time. In a message that holds many STOMP frames, each of them starts the clock
     again, as it does on TCP."""
     if not ws_unfinished(&self.frames):
         self.connection.input.wrapped_since = 0

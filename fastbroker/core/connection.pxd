@@ -1,6 +1,5 @@
 """The socket of a client."""
 cimport cython
-from libc.stdint cimport uint64_t
 
 from fastbroker.core.deadlines cimport Deadlines
 from fastbroker.core.framing cimport Framing

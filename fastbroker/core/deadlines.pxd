@@ -9,6 +9,7 @@ from fastbroker.core.wire cimport Timer
 
 
 @cython.final
+@cython.no_gc
 cdef class Deadlines:
     # all on the hub's clock, milliseconds
     cdef Broker broker
@@ -29,4 +30,5 @@ cdef class Deadlines:
     cdef int act(self) except -1
 
 
-cdef Deadlines deadlines_new(Broker broker, Session session, Input input, void *whose, void (*fire)(void *owner) noexcept)
+cdef Deadlines deadlines_new(Broker broker, Session session, Input input, void *whose,
+                             void (*fire)(void *owner) noexcept)

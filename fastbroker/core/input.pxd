@@ -10,6 +10,7 @@ from fastbroker.core.wire cimport OutBuf, Text
 
 
 @cython.final
+@cython.no_gc
 cdef class Input:
     cdef Session session
     cdef Parser parser

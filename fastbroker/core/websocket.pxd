@@ -41,7 +41,7 @@ cdef class WebSocket(Framing):
     cdef bytes last_ping        # that is still to be answered, since there were too many; or None
     cdef uint64_t controls_since
     cdef uint32_t controls      # control frames since then
-    cdef int close_code         # that the peer has sent, or that says what it did wrong; 0: the session's reason says it
+    cdef int close_code         # the peer's, or what says what it did wrong; 0: the session's reason has one
     cdef bint heard_close       # the peer's CLOSE has come
     cdef bint deaf              # nothing more is taken: it has, or the frames cannot be told apart
     cdef bint closed            # our CLOSE is in the output
