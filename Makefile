@@ -16,7 +16,7 @@ PIP := $(PY) -m pip --disable-pip-version-check -q
 PYTEST := -m pytest --timeout=300
 STAMPS := $(VENV)/stamps
 
-CORE := $(wildcard csrc/*.pyx csrc/*.h fastbroker/core/*.pxd csrc/bench/*.[ch] csrc/bench/*.pyx) setup.py
+CORE := $(wildcard csrc/*.pyx csrc/*.h fastbroker/core/*.pxd bench/generator/*.[ch] bench/generator/*.pyx) setup.py
 THIN := $(shell find fastbroker -name '*.py' -o -name '*.pyi')
 
 # The tests that need no other programs; slow builds run them too, but not over the transports that have no compiled code of

@@ -1,4 +1,4 @@
-"""Builds the compiled half: csrc/<name>.pyx is fastbroker.core.<name>, csrc/bench/*.c is fastbroker.bench.generator.
+"""Builds the compiled half: csrc/<name>.pyx is fastbroker.core.<name>, bench/generator/ is fastbroker.bench.generator.
 
 Build switches, all off by default, are environment variables; a make target uses each:
 
@@ -57,7 +57,7 @@ def extension(name: str, sources: list[str], headers: str, *arguments: str) -> E
 
 
 # What Cython makes of generator.pyx may lie beside it.
-generator = [str(source) for source in sorted(Path("csrc", "bench").glob("*.c")) if source.stem != "generator"]
+generator = [str(source) for source in sorted(Path("bench", "generator").glob("*.c")) if source.stem != "generator"]
 extensions = [
     *(
         extension(f"fastbroker.core.{source.stem}", [f"csrc/{source.name}"], "csrc/*.h")
@@ -65,9 +65,10 @@ extensions = [
     ),
     extension(
         "fastbroker.bench.generator",
-        ["csrc/bench/generator.pyx", *generator],
-        "csrc/bench/*.h",
+        ["bench/generator/generator.pyx", *generator],
+        "bench/generator/*.h",
         "-fvisibility=hidden",
+        "-Werror=implicit-function-declaration",
         "-D_GNU_SOURCE",
     ),
 ]

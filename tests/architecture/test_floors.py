@@ -45,7 +45,7 @@ def test_the_compiled_half_imports_nothing_from_the_other(path: Path) -> None:
 def test_the_generator_uses_nothing_of_the_broker(path: Path) -> None:
     """Or a mistake of the broker's parser could hide from the witness against it."""
     own = {each.name for each in GENERATOR}
-    named = {name.removeprefix("csrc/bench/") for name in modules_named_in(path)}
+    named = {name.removeprefix("bench/generator/") for name in modules_named_in(path)}
     foreign = {name for name in named if name not in own and ("csrc" in name or name.split(".")[0] == "fastbroker")}
     beside = {name for name in named if name.endswith(".h") and name not in own}
     assert not foreign | beside
@@ -54,7 +54,7 @@ def test_the_generator_uses_nothing_of_the_broker(path: Path) -> None:
 @pytest.mark.parametrize("path", [*COMPILED, *THIN], ids=shown)
 def test_the_broker_uses_nothing_of_the_generator(path: Path) -> None:
     if "bench" not in path.relative_to(ROOT).parts:
-        assert not {name for name in modules_named_in(path) if "csrc/bench" in name or "bench.generator" in name}
+        assert not {name for name in modules_named_in(path) if "bench/generator" in name or "bench.generator" in name}
 
 
 def test_what_is_looked_for_is_found() -> None:
@@ -62,8 +62,8 @@ def test_what_is_looked_for_is_found() -> None:
     assert "session" in rooms["connection.pyx"]
     assert "ring" in rooms["outbuf.h"]
     assert "census" in rooms["wire.pxd"]
-    assert "stamp.h" in modules_named_in(ROOT / "csrc" / "bench" / "engine.h")
-    assert "csrc/bench/load.h" in modules_named_in(ROOT / "csrc" / "bench" / "generator.pyx")
+    assert "stamp.h" in modules_named_in(ROOT / "bench" / "generator" / "engine.h")
+    assert "bench/generator/load.h" in modules_named_in(ROOT / "bench" / "generator" / "generator.pyx")
     assert "fastbroker.bench.generator" in modules_named_in(ROOT / "fastbroker" / "bench" / "worker.py")
     assert WRITES.search(code_of(ROOT / "csrc" / "connection.pyx"))
 

@@ -20,7 +20,7 @@ CLASS = re.compile(r"^\s*(?:cdef\s+|ctypedef\s+)*(?:class|struct|enum|union)\s+(
 GROUPS = {
     "csrc/*.pyx": SOURCES,
     "csrc/*.h": HEADERS,
-    "csrc/bench": GENERATOR,
+    "bench/generator": GENERATOR,
     "fastbroker/core/*.pxd": DECLARATIONS,
     "fastbroker/*.py": THIN,
 }

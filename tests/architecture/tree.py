@@ -27,7 +27,7 @@ COMPILED = [*SOURCES, *HEADERS, *DECLARATIONS]
 # The load generator: a house of its own. What Cython makes of its .pyx may lie beside it.
 GENERATOR = sorted(
     path
-    for path in (ROOT / "csrc" / "bench").glob("*")
+    for path in (ROOT / "bench" / "generator").glob("*")
     if path.suffix in (".c", ".h", ".pyx") and path.name != "generator.c"
 )
 THIN = sorted(path for path in (ROOT / "fastbroker").rglob("*.py"))

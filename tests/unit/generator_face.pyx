@@ -1,12 +1,12 @@
 """A face to Python of what the load generator is made of: histogram, stamps, tallies."""
 from libc.stdint cimport uint32_t, uint64_t
 
-cdef extern from "csrc/bench/histogram.h":
+cdef extern from "bench/generator/histogram.h":
     size_t BUCKETS
     size_t c_bucket_of "bucket_of"(uint64_t ns)
     uint64_t c_middle_of "middle_of"(size_t bucket)
 
-cdef extern from "csrc/bench/stamp.h":
+cdef extern from "bench/generator/stamp.h":
     ctypedef struct Stamp:
         uint32_t stream
         uint64_t number, time
@@ -18,7 +18,7 @@ cdef extern from "csrc/bench/stamp.h":
     void receipt_write(char *at, uint64_t number, uint64_t time)
     bint receipt_read(const char *at, uint64_t *number, uint64_t *time)
 
-cdef extern from "csrc/bench/tally.h":
+cdef extern from "bench/generator/tally.h":
     ctypedef struct Tally:
         uint64_t base, end, capacity
     int tally_take(Tally *tally, uint64_t number, uint64_t most)
