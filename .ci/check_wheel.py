@@ -59,13 +59,15 @@ def broker() -> Iterator[str]:
 
 
 def serve_one_message() -> None:
-    """From `fastbroker send` through a broker to `fastbroker subscribe`."""
+    """From `fastbroker send` through a broker to `fastbroker subscribe`; then `fastbroker bench` puts load on it."""
     with broker() as url:
         subscribe = [COMMAND, "subscribe", "--url", url, "--count", "1", "/queue/check"]
         with subprocess.Popen(subscribe, stdout=subprocess.PIPE, text=True) as subscriber:
             subprocess.run([COMMAND, "send", "--url", url, "/queue/check", "a message"], check=True, timeout=TIMEOUT)
             received, _ = subscriber.communicate(timeout=TIMEOUT)
         assert "a message" in received, f"received {received!r}"
+        bench = [COMMAND, "bench", "--url", url, "--quiet", "--duration", "0.1", "--warm-up", "0.1", "ping"]
+        subprocess.run(bench, check=True, timeout=TIMEOUT, stdout=subprocess.DEVNULL)
 
 
 def compile_plugin() -> None:

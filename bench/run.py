@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 import click
+import msgspec
 from rich.console import Console
 
 from bench.peers import EVERY, Peer, named
@@ -71,7 +72,9 @@ def new_record(plan: Plan) -> Record:
     participants = [_participant(named(name)) for name in plan.peers]
     versions = {each.name: each.version for each in participants if each.version}
     method = Method(repeat=plan.repeat, core=last_core(), own_server=True, text=_in_words(plan))
-    return Record(machine=machine(versions), method=method, results=[], plan=plan, peers=participants)
+    here = machine()
+    facts = msgspec.structs.replace(here, versions={**here.versions, **versions})
+    return Record(machine=facts, method=method, results=[], plan=plan, peers=participants)
 
 
 def _participant(peer: Peer) -> Participant:

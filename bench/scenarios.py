@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import msgspec
 
@@ -21,6 +22,7 @@ from bench.peers import (
     Peer,
 )
 from bench.record import Plan, Record, with_unit
+from fastbroker.bench.load import Load
 from fastbroker.bench.scenarios import FLOOD, SCENARIOS, Scenario
 from fastbroker.bench.series import in_order
 
@@ -96,6 +98,26 @@ class Set:
     peers: tuple[Peer, ...] = PEERS
     rows: tuple[Row, ...] = ()
     """Those with goals, if it has any; without them each scenario has one with its headline."""
+
+
+def needs_of(scenario: Scenario) -> set[str]:
+    """What the server must know: "queues", "patterns", "transactions" ..."""
+    return set(chain.from_iterable(map(_needs, (scenario.load, *scenario.beside))))
+
+
+def _needs(load: Load) -> Iterator[str]:
+    features = {
+        "queues": load.queue,
+        "patterns": bool(load.pattern or load.bystanders),
+        "transactions": load.transaction > 0,
+        "acks": load.ack != "auto",
+        "credit": load.ack != "auto" and load.credit > 0,
+        "client-individual": load.ack == "client-individual",
+        "receipts": load.receipts != 0,
+        "reply-to": load.kind == "request",
+        "persistence": load.persistent,
+    }
+    return (name for name, needed in features.items() if needed)
 
 
 def ratio(record: Record, row: Row, peer: str, of: str = BROKER.name) -> float | None:

@@ -14,6 +14,7 @@ from rich.console import Console
 from bench.peers import SERVER_CORE, Peer, PeerFailed, Server
 from bench.progress import Bar
 from bench.record import Plan, Record, save, with_unit
+from bench.scenarios import needs_of
 from fastbroker.bench import result
 from fastbroker.bench.cores import last_core
 from fastbroker.bench.metrics import METRICS
@@ -61,16 +62,16 @@ def unfit(scenario: Scenario, peer: Peer) -> str:
     if peer.protocol == "relay":
         return "" if _copying_is_enough(scenario) else "it only copies bytes"
     # A server that limits a consumer in a way of its own is measured like that.
-    needs = scenario.needs() - {"credit"}
+    needs = needs_of(scenario) - {"credit"}
     return ", ".join(reason for feature, reason in peer.lacks.items() if feature in needs)
 
 
 def _copying_is_enough(scenario: Scenario) -> bool:
-    load, needs = scenario.load, {"patterns", "transactions", "receipts", "persistence"}
+    load, more = scenario.load, {"patterns", "transactions", "receipts", "persistence"}
     # Everybody gets everything that anybody sends.
     alone = load.destinations == 1 and not load.slow and not scenario.beside
     shared = load.queue and load.subscribers > 1
-    return load.kind in ("flow", "ping") and alone and not shared and not needs & scenario.needs()
+    return load.kind in ("flow", "ping") and alone and not shared and not more & needs_of(scenario)
 
 
 def measure(record: Record, plan: Plan, every: Sequence[Turn], file: Path, console: Console) -> None:
@@ -97,12 +98,10 @@ def _measure_one(record: Record, plan: Plan, turn: Turn, servers: _Servers, bar:
     try:
         with servers.lent(turn.peer) as server:
             made = run(
-                turn.scenario,
+                turn.scenario.with_load(seconds=plan.seconds, warm_up=servers.warm_up(turn)),
                 server.target,
                 name=turn.peer.name,
                 server_pid=server.pid,
-                seconds=plan.seconds,
-                warm_up=servers.warm_up(turn),
                 rate=turn.scenario.rate_of(flood) if turn.scenario.share and flood else None,
                 core=last_core(),
                 on_progress=bar.event,
@@ -160,10 +159,10 @@ class _Servers(AbstractContextManager["_Servers"]):
         """Something went wrong with the server that is lent now."""
         self._keep = False
 
-    def warm_up(self, turn: Turn) -> float | None:
-        """The warm-up of a turn, if it is not the usual: a fresh JVM has not compiled yet what it runs."""
-        long = self._fresh and turn.scenario.load.kind != "idle"
-        return max(turn.peer.warm_up, turn.scenario.load.warm_up) if long else None
+    def warm_up(self, turn: Turn) -> float:
+        """The warm-up of a turn: a fresh JVM has not compiled yet what it runs."""
+        load = turn.scenario.load
+        return max(turn.peer.warm_up, load.warm_up) if self._fresh and load.kind != "idle" else load.warm_up
 
     @contextmanager
     def lent(self, peer: Peer) -> Iterator[Server]:

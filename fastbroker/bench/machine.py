@@ -15,8 +15,8 @@ from fastbroker.bench.result import Machine
 CPUINFO = Path("/proc/cpuinfo")
 
 
-def machine(versions: dict[str, str] | None = None) -> Machine:
-    """The facts of this machine, now; `versions` of further programs go beside our own."""
+def machine() -> Machine:
+    """The facts of this machine, now."""
     return Machine(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         processor=_processor(),
@@ -26,7 +26,7 @@ def machine(versions: dict[str, str] | None = None) -> Machine:
         kernel=platform.release(),
         python=platform.python_version(),
         load_before=os.getloadavg()[0],
-        versions={"fastbroker": __version__, "uvloop": _package("uvloop"), **(versions or {})},
+        versions={"fastbroker": __version__, "uvloop": _package("uvloop")},
     )
 
 

@@ -30,8 +30,6 @@ def run(
     *,
     name: str = "",
     server_pid: int | None = None,
-    seconds: float | None = None,
-    warm_up: float | None = None,
     rate: float | None = None,
     core: int | None = None,
     on_progress: OnProgress | None = None,
@@ -41,8 +39,7 @@ def run(
     `name` is the server's, for the result. `rate` is messages a second; it is needed where the scenario has a share, as
     `Scenario.rate_of` has it. `core` is what the generator is held to.
     """
-    given = {"seconds": seconds, "warm_up": warm_up, "rate": rate}
-    chosen = scenario.with_load(**{field: value for field, value in given.items() if value is not None})
+    chosen = scenario if rate is None else scenario.with_load(rate=rate)
     if chosen.share:
         raise ValueError(f"{scenario.name} sends a share of another rate, and no rate was given")
     server = server_of(target, name, server_pid)

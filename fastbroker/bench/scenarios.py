@@ -1,7 +1,5 @@
 """The scenarios: loads with a name, under the names that other suites have for them."""
 
-from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 import msgspec
@@ -32,10 +30,6 @@ class Scenario(Struct, frozen=True, kw_only=True):
     measures: tuple[str, ...]
     """The metrics it is about, by name; the first is the headline."""
 
-    def needs(self) -> set[str]:
-        """What the server must know: "queues", "patterns", "transactions" ..."""
-        return set(chain.from_iterable(map(_needs, (self.load, *self.beside))))
-
     def rate_of(self, flood: float) -> float:
         """What a scenario with a share sends, given the rate of `FLOOD`."""
         return max(self.share * flood, 1.0)
@@ -44,21 +38,6 @@ class Scenario(Struct, frozen=True, kw_only=True):
         """The scenario with another load; a given rate takes the place of a share."""
         load = msgspec.structs.replace(self.load, **fields)
         return msgspec.structs.replace(self, load=load, share=0.0 if "rate" in fields else self.share)
-
-
-def _needs(load: Load) -> Iterator[str]:
-    features = {
-        "queues": load.queue,
-        "patterns": bool(load.pattern or load.bystanders),
-        "transactions": load.transaction > 0,
-        "acks": load.ack != "auto",
-        "credit": load.ack != "auto" and load.credit > 0,
-        "client-individual": load.ack == "client-individual",
-        "receipts": load.receipts != 0,
-        "reply-to": load.kind == "request",
-        "persistence": load.persistent,
-    }
-    return (name for name, needed in features.items() if needed)
 
 
 def _costing(*metrics: str) -> tuple[str, ...]:

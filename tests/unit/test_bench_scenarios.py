@@ -41,15 +41,6 @@ def test_a_load_sets_nothing_that_means_nothing(scenario):
     assert changed - {"kind", "bystanders"} <= MEANS[scenario.load.kind]
 
 
-def test_needs():
-    assert SCENARIOS[FLOOD].needs() == set()
-    assert SCENARIOS["queue-credit-10"].needs() == {"queues", "acks", "credit", "client-individual"}
-    assert SCENARIOS["wildcards"].needs() == {"patterns"}
-    assert SCENARIOS["transactions"].needs() == {"transactions"}
-    assert SCENARIOS["request-reply"].needs() == {"reply-to"}
-    assert SCENARIOS["receipts-unbounded"].needs() == {"receipts"}
-
-
 def test_each_option_of_a_load_is_a_field_of_it():
     fields = set().union(*MEANS.values())
     assert fields == set(Load.__struct_fields__) - {"kind", "name", "bystanders"}

@@ -22,7 +22,7 @@ from bench.curves import CURVES
 from bench.flatness import LIMIT, Point, judge
 from bench.peers import BROKER, NATS, RABBITMQ, RELAY, Peer, PeerFailed, Server
 from bench.record import Participant, Plan, Record, load, save
-from bench.scenarios import ALL, GOALS, SETS, Goal, chosen
+from bench.scenarios import ALL, GOALS, SETS, Goal, chosen, needs_of
 from bench.table import goals, render
 from bench.turns import Turn, unfit
 from fastbroker.bench import result
@@ -468,3 +468,12 @@ def test_a_readme_without_marks_is_left_alone(
     with pytest.raises(click.ClickException, match="bench:begin"):
         write_report(tmp_path / "docs.md", compared, readme=readme)
     assert readme.read_text() == "mine\n"
+
+
+def test_what_a_server_must_know_for_a_scenario():
+    assert needs_of(FLOOD) == set()
+    assert needs_of(ALL["queue-credit-10"]) == {"queues", "acks", "credit", "client-individual"}
+    assert needs_of(ALL["wildcards"]) == {"patterns"}
+    assert needs_of(ALL["transactions"]) == {"transactions"}
+    assert needs_of(ALL["request-reply"]) == {"reply-to"}
+    assert needs_of(ALL["receipts-unbounded"]) == {"receipts"}
