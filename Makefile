@@ -111,9 +111,10 @@ fuzz: build $(STAMPS)/tools ## the tests that feed it garbage, FUZZ_SECONDS (60)
 
 MICRO := bench/micro --benchmark-compare --benchmark-only --benchmark-quiet
 
-bench: build $(STAMPS)/tools ## measure the broker beside a raw relay and nats-server, and over every transport; say which goals are met
+bench: build $(STAMPS)/tools ## measure the broker beside a raw relay and nats-server, over every transport, in storms; say which goals are met
 	$(PY) -m bench.run $(ARGS)
 	$(PY) -m bench.run --set transports $(ARGS)
+	$(PY) -m bench.run --set storms $(ARGS)
 
 bench-compare: build $(STAMPS)/tools ## the same scenarios on every other broker that can be installed here
 	$(PY) -m bench.peers.install

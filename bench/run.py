@@ -16,7 +16,7 @@ from bench.peers import EVERY, Peer, named
 from bench.record import DEFAULT_DIRECTORY, Participant, Plan, Record, load
 from bench.scenarios import ALL, SETS, chosen
 from bench.table import goals, render
-from bench.turns import SLOW_START, measure, turns
+from bench.turns import SLOW_START, impossible, measure, turns
 from fastbroker.bench.cores import last_core
 from fastbroker.bench.machine import in_words, machine
 from fastbroker.bench.result import Method, UnknownFormat
@@ -48,7 +48,8 @@ def main(
     """Measure servers in alternation and print one table. The exit status is 1 if anything failed.
 
     The set `goals` has what the broker must reach beside a relay and nats-server, `transports` the broker over
-    WebSocket, TLS and Unix sockets beside RabbitMQ, `compare` what shows how brokers differ, `all` every scenario.
+    WebSocket, TLS and Unix sockets beside RabbitMQ, `storms` thousands of clients that come at once, `compare` what
+    shows how brokers differ, `all` every scenario.
     --resume takes all settings from the file.
     """
     names = only or SETS[set_name].scenarios
@@ -138,8 +139,8 @@ def show(record: Record) -> None:
         console.print(goal)
     for failure in record.failures():
         console.print(f"fails: {' '.join(failure.split())}", style="red", markup=False)
-    for peer in missing(record.peers):
-        console.print(f"not measured: {peer}", style="yellow", markup=False)
+    for one in (*missing(record.peers), *left_out(record.plan)):
+        console.print(f"not measured: {one}", style="yellow", markup=False)
     console.print(record.method.text, style="dim", markup=False)
     console.print(in_words(record.machine), style="dim", markup=False)
 
@@ -147,6 +148,12 @@ def show(record: Record) -> None:
 def missing(peers: Sequence[Participant]) -> list[str]:
     """Who could not be measured, and why."""
     return [f"{peer.name}: {peer.missing}" for peer in peers if peer.missing]
+
+
+def left_out(plan: Plan | None) -> list[str]:
+    """Which scenarios could not be measured, and why."""
+    names = plan.scenarios if plan else ()
+    return [f"{name}: {reason}" for name in names if (reason := impossible(ALL[name]))]
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from bench.peers import (
     RELAY,
     TLS,
     WS,
+    WSS,
     Peer,
 )
 from bench.record import Plan, Record, with_unit
@@ -141,7 +142,17 @@ IDLE_SOME = _renamed(
     f"{SOME_IDLE:,} connections with a subscription each: memory",
     SCENARIOS["idle"].with_load(connections=SOME_IDLE),
 )
-ALL = {**SCENARIOS, LATENCY_SAME.name: LATENCY_SAME, IDLE_SOME.name: IDLE_SOME}
+STORM_LARGE = _renamed(
+    "connect-storm-10k",
+    SCENARIOS["connect-storm"].title.replace("5000", "10,000"),
+    SCENARIOS["connect-storm"].with_load(connections=10_000),
+)
+PING_ONE_CORE = _renamed(
+    "ping-one-core",
+    "ping with the server and the generator held to one core: what the code costs, and no core has to be woken",
+    SCENARIOS["ping"],
+)
+ALL = {**SCENARIOS, **{each.name: each for each in (LATENCY_SAME, IDLE_SOME, STORM_LARGE, PING_ONE_CORE)}}
 
 # The table of goals.
 GOALS = (
@@ -153,6 +164,7 @@ GOALS = (
     Row("queue-client-individual", "deliveries_per_s", (Goal(700_000),)),
     Row("ping", "latency_p50_us", (Goal(1, NATS.name, at_most=True),)),
     Row("ping", "latency_p99_us"),
+    Row("ping-one-core", "latency_p50_us", (Goal(0.75, NATS.name, at_most=True),)),
     Row("idle", "server_memory_per_connection", (Goal(4096, at_most=True),)),
 )
 
@@ -166,11 +178,25 @@ TRANSPORTS = (
     Row("ping", "latency_p50_us"),
     Row("ping", "latency_p99_us"),
     Row("connect-rate", "operations_per_s"),
+    Row("connect-rate", "server_cpu_us_per_message"),
     Row(
         "idle-1k",
         "server_memory_per_connection",
         (Goal(24 * KIB, at_most=True, of=WS.name), Goal(40 * KIB, at_most=True, of=TLS.name)),
     ),
+)
+
+# The table of those who come all at once, and of what somebody notices who is there already.
+_NOTICED = tuple(Goal(50_000, at_most=True, of=each.name) for each in (BROKER, WS, TLS, WSS))
+STORMS = tuple(
+    row
+    for storm in ("connect-storm", "connect-storm-10k")
+    for row in (
+        Row(storm, "operations_per_s"),
+        Row(storm, "connect_p99_us"),
+        Row(storm, "server_cpu_us_per_message"),
+        Row(storm, "beside_p99_us", _NOTICED),
+    )
 )
 
 # Where brokers are compared, so many deliveries are under way at most (of KiB, if bodies are larger). Some take in all
@@ -210,6 +236,7 @@ SETS = {
     for each in (
         _set_with_goals("goals", GOALS, (BROKER, RELAY, NATS)),
         _set_with_goals("transports", TRANSPORTS, (BROKER, *OWN, RABBITMQ, RABBITMQ_WS, RABBITMQ_TLS)),
+        _set_with_goals("storms", STORMS, (BROKER, WS, TLS, WSS)),
         _set("compare", COMPARED),
         _set("all", ALL),
     )

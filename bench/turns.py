@@ -14,9 +14,9 @@ from rich.console import Console
 from bench.peers import SERVER_CORE, Peer, PeerFailed, Server
 from bench.progress import Bar
 from bench.record import Plan, Record, save, with_unit
-from bench.scenarios import needs_of
+from bench.scenarios import PING_ONE_CORE, needs_of
 from fastbroker.bench import result
-from fastbroker.bench.cores import last_core
+from fastbroker.bench.cores import last_core, usable_cores
 from fastbroker.bench.metrics import METRICS
 from fastbroker.bench.result import Result
 from fastbroker.bench.run import run
@@ -29,6 +29,10 @@ SLOW_START = 2.0
 REST, LONGEST_REST, REST_STEP = 0.05, 10.0, 0.2
 # After so many failures in one scenario a server gets no more turns in it.
 ENOUGH_FAILURES = 2
+
+
+# Here the server and the generator share a core.
+ON_ONE_CORE = {PING_ONE_CORE.name}
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,17 @@ def turns(scenarios: Sequence[Scenario], peers: Sequence[Peer], repeat: int) -> 
     return [
         Turn(scenario, peer, number)
         for scenario in scenarios
+        if not impossible(scenario)
         for number in range(repeat)
         for peer in peers
         if not unfit(scenario, peer)
     ]
+
+
+def impossible(scenario: Scenario) -> str:
+    """Why a scenario cannot be measured on this machine; empty if it can."""
+    held = scenario.name not in ON_ONE_CORE or usable_cores()
+    return "" if held else "this system does not hold processes to a core"
 
 
 def unfit(scenario: Scenario, peer: Peer) -> str:
@@ -77,7 +88,7 @@ def _copying_is_enough(scenario: Scenario) -> bool:
 def measure(record: Record, plan: Plan, every: Sequence[Turn], file: Path, console: Console) -> None:
     """Makes all runs that the record does not have yet, and writes it to the file after each."""
     todo = [turn for turn in every if not turn.made(record)]
-    with Bar(len(todo), console) as bar, _Servers(SERVER_CORE if plan.one_core else None) as servers:
+    with Bar(len(todo), console) as bar, _Servers(plan.one_core) as servers:
         for turn in todo:
             bar.begin(f"{turn.scenario.name} {turn.number + 1}/{plan.repeat} {turn.peer.name}")
             servers.begin(turn.scenario)
@@ -103,7 +114,7 @@ def _measure_one(record: Record, plan: Plan, turn: Turn, servers: _Servers, bar:
                 name=turn.peer.name,
                 server_pid=server.pid,
                 rate=turn.scenario.rate_of(flood) if turn.scenario.share and flood else None,
-                core=last_core(),
+                core=usable_cores()[SERVER_CORE] if turn.scenario.name in ON_ONE_CORE else last_core(),
                 on_progress=bar.event,
             )
             if made.failures:
@@ -139,8 +150,9 @@ def in_short(scenario: Scenario, made: Result) -> str:
 class _Servers(AbstractContextManager["_Servers"]):
     """The servers that run: a fresh one for each turn; only those slow to start are kept for a scenario's turns."""
 
-    def __init__(self, core: int | None) -> None:
-        self._core = core
+    def __init__(self, one_core: bool) -> None:
+        self._one_core = one_core
+        self._core: int | None = None
         self._kept: dict[str, tuple[Server, ExitStack]] = {}
         self._keep = True
         self._fresh = True
@@ -154,6 +166,7 @@ class _Servers(AbstractContextManager["_Servers"]):
         if scenario is not self._scenario:
             self._end(list(self._kept))
             self._scenario = scenario
+            self._core = SERVER_CORE if self._one_core or scenario.name in ON_ONE_CORE else None
 
     def do_not_keep(self) -> None:
         """Something went wrong with the server that is lent now."""

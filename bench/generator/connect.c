@@ -1,4 +1,4 @@
-/* Connecting is the load: again and again (connect), or everybody at once (storm). */
+/* Connecting is the load: to come and go, again and again (connect), or everybody at once (storm). */
 #include "dial.h"
 #include "plan.h"
 
@@ -56,21 +56,53 @@ const Kind connect_kind = {
 
 /* ---- storm ---- */
 
-static void count_up(Engine *engine, Connection *c) {
+/* When all are in they leave, all at once too. */
+static void on_up(Engine *engine, Connection *c) {
+    c->let_in = true;
     engine->ended++;
     engine->operations++;
+    if (!running(engine))
+        leave(engine, c);
 }
 
-static bool all_up(const Engine *engine) {
+static void leave_all(Engine *engine) {
+    for (uint32_t i = 0; i < engine->count && !failed(engine); i++) {
+        Connection *c = &engine->connections[i];
+        if (c->state == UP)
+            leave(engine, c);
+        if (c->state == LEFT)
+            depart(engine, c);
+    }
+}
+
+static void on_left_confirmed(Engine *engine, Connection *c) {
+    c->state = LEFT;
+}
+
+/* Whoever was not let in tries again, and the time of its login goes on. */
+static void come_back(Engine *engine, Connection *c) {
+    if (c->turned_away && !c->let_in)
+        dial_later(engine, c);
+}
+
+static bool all_in(const Engine *engine) {
     return engine->ended == engine->count;
+}
+
+static bool all_gone(Engine *engine) {
+    return engine->ended == engine->begun && engine->up == 0;
 }
 
 const Kind storm_kind = {
     .name = "storm",
+    .comes_back = true,
     .plan = plan,
     .prepared = prepared,
-    .up = count_up,
+    .up = on_up,
+    .confirmed = on_left_confirmed,
+    .left = come_back,
     .go = go,
-    .complete = all_up,
-    .settled = all_left,
+    .complete = all_in,
+    .drain = leave_all,
+    .settled = all_gone,
 };

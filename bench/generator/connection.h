@@ -50,6 +50,12 @@ typedef struct Connection {
     uint32_t number;   /* among those of its role */
     const struct addrinfo *address;
     uint64_t dialled; /* when its socket was made */
+    uint64_t since;   /* when that of its first try was */
+    bool turned_away; /* the server did not want it, and it is not closed yet, or not back */
+    bool carried;     /* bytes have gone through it, behind the handshake of TLS */
+    bool let_in;      /* it has been logged in */
+    struct Connection *next_again; /* who comes back after it */
+    uint64_t again_at;             /* and when it does itself */
 
     uint32_t wanted;           /* subscriptions */
     uint32_t asked, confirmed; /* subscriptions, and what else is confirmed */

@@ -15,6 +15,8 @@
 
 /* So many are under way at a time, unless opening them is what the load is about. */
 #define MOST_OPENING 100
+/* A client that was turned away comes back so much later. */
+#define AGAIN_NS (SECOND / 2)
 
 /* A Unix socket needs no name server. */
 static bool resolve_path(Engine *engine) {
@@ -40,6 +42,16 @@ bool resolve(Engine *engine) {
         return fail(engine, "no address of %s is known: %s", engine->load.host, gai_strerror(trouble));
     engine->address = engine->addresses;
     return true;
+}
+
+/* ---- the end ---- */
+
+/* It is closed in the middle of nothing, or has been turned away. */
+void depart(Engine *engine, Connection *c) {
+    if (engine->websocket && c->state == LEFT && !c->framing.closed)
+        websocket_leave(engine, c);
+    connection_close(engine, c);
+    engine->kind->left(engine, c);
 }
 
 /* ---- a socket ---- */
@@ -80,6 +92,10 @@ static bool has_another_address(Engine *engine, const Connection *c) {
 }
 
 static void dial_failed(Engine *engine, Connection *c, int error) {
+    if (engine->reached && goes_on(engine)) {
+        turn_away(engine, c, "let in no connection of", strerror(error), strlen(strerror(error)));
+        return;
+    }
     connection_close(engine, c);
     if (has_another_address(engine, c))
         dial(engine, c);
@@ -91,6 +107,8 @@ static void dial_failed(Engine *engine, Connection *c, int error) {
 
 void dial(Engine *engine, Connection *c) {
     c->dialled = now_ns();
+    c->since = c->turned_away ? c->since : c->dialled;
+    c->turned_away = false;
     c->address = engine->address;
     c->state = DIALLING;
     c->asked = c->confirmed = 0;
@@ -100,12 +118,13 @@ void dial(Engine *engine, Connection *c) {
         return;
     if (!start_connecting(engine, c))
         dial_failed(engine, c, errno);
+    if (c->turned_away)
+        depart(engine, c);
     else
         connection_watch(engine, c);
 }
 
-/* Opens what may be opened now; returns when it should be asked again. */
-uint64_t dial_some(Engine *engine) {
+static uint64_t dial_first(Engine *engine) {
     uint64_t interval = engine->load.ramp > 0 ? ns_of(1 / engine->load.ramp) : 0;
     while (engine->opened < engine->openable && !failed(engine)) {
         if (!engine->at_once && engine->opening >= MOST_OPENING)
@@ -119,10 +138,40 @@ uint64_t dial_some(Engine *engine) {
     return NEVER;
 }
 
+/* All wait equally long, so whoever was turned away first is the first to come back. */
+void dial_later(Engine *engine, Connection *c) {
+    c->again_at = now_ns() + AGAIN_NS;
+    c->next_again = NULL;
+    if (engine->again)
+        engine->last_again->next_again = c;
+    else
+        engine->again = c;
+    engine->last_again = c;
+}
+
+static uint64_t dial_again(Engine *engine) {
+    while (engine->again && !failed(engine)) {
+        Connection *c = engine->again;
+        if (engine->now < c->again_at)
+            return c->again_at;
+        engine->again = c->next_again;
+        engine->reconnects++;
+        dial(engine, c);
+    }
+    return NEVER;
+}
+
+uint64_t dial_some(Engine *engine) {
+    uint64_t first = dial_first(engine);
+    return earlier(first, dial_again(engine));
+}
+
 /* ---- what happens to it ---- */
 
 /* Bytes go both ways now. */
 static void open_for_stomp(Engine *engine, Connection *c) {
+    engine->carried += !c->carried;
+    c->carried = true;
     c->state = engine->websocket ? UPGRADING : LOGGING_IN;
     if (engine->websocket)
         websocket_ask(engine, c);
@@ -145,18 +194,10 @@ static void dialled(Engine *engine, Connection *c) {
         open_for_stomp(engine, c);
 }
 
-/* It is closed in the middle of nothing. */
-static void leave(Engine *engine, Connection *c) {
-    if (engine->websocket && !c->framing.closed)
-        websocket_leave(engine, c);
-    connection_close(engine, c);
-    engine->kind->left(engine, c);
-}
-
 static void read_and_write(Engine *engine, Connection *c, unsigned events) {
     if (events & (POLL_READ | POLL_HANG_UP))
         connection_receive(engine, c);
-    if (failed(engine) || c->fd < 0)
+    if (failed(engine) || c->fd < 0 || c->turned_away)
         return;
     if (c->state == SECURED)
         open_for_stomp(engine, c);
@@ -173,7 +214,7 @@ void connection_handle(Engine *engine, Connection *c, unsigned events) {
         connection_drain(engine, c);
     else if (events & POLL_HANG_UP)
         connection_ended(engine, c, 0);
-    if (!failed(engine) && c->state == LEFT)
-        leave(engine, c);
+    if (!failed(engine) && (c->state == LEFT || c->turned_away))
+        depart(engine, c);
     connection_watch(engine, c);
 }

@@ -63,6 +63,7 @@ struct Engine {
     bool reached; /* somebody answered there */
     int poller;
     char failure[1024];
+    char first_turned_away[1024]; /* how, in words */
     char version[16], server[128]; /* what it said of itself last */
 
     Phase phase;
@@ -76,6 +77,7 @@ struct Engine {
     uint32_t count, openable, opened, opening, up; /* all, may be opened, were, are being, are logged in */
     bool at_once;            /* opening them is what the load is about */
     uint64_t next_dial;
+    Connection *again, *last_again; /* who comes back, in the order in which they do */
     Connection *publishers; /* those that send messages, asked for or not */
     uint32_t filled;        /* publishers whose share of the backlog is in the queues */
     uint32_t fan;           /* the most of all publishers */
@@ -93,8 +95,8 @@ struct Engine {
     uint64_t same_time, same_count; /* messages with the same intended time, not in the histogram yet */
 
     uint64_t sent, due, received, receipts, operations; /* sent: begun */
-    uint64_t duplicated, disordered, corrupt, hung_up;
-    uint64_t confirmed;
+    uint64_t duplicated, disordered, corrupt, hung_up, reconnects;
+    uint64_t confirmed, carried; /* requests; connections */
     uint64_t begun, ended; /* connects, storms' connections, requests of a churn */
     uint64_t turns, slept_at; /* slept_at: when we last woke */
     uint64_t waited_ns, waiting, waiting_since; /* publishers for the kernel: altogether, how many, sum of since when */

@@ -37,8 +37,26 @@ static void make_printable(const char *from, size_t length, char *to) {
     to[length] = '\0';
 }
 
-bool refuse(Engine *engine, const Connection *c, const char *did, const char *said, size_t length) {
+static void describe(char *room, size_t size, const Connection *c, const char *did, const char *said, size_t length) {
     char shown[SHOWN + 1];
     make_printable(said, length < SHOWN ? length : SHOWN, shown);
-    return fail(engine, "the server %s %s%s%s", did, role_name(c), *shown ? ": " : "", shown);
+    snprintf(room, size, "the server %s %s%s%s", did, role_name(c), *shown ? ": " : "", shown);
+}
+
+bool refuse(Engine *engine, const Connection *c, const char *did, const char *said, size_t length) {
+    if (!failed(engine))
+        describe(engine->failure, sizeof engine->failure, c, did, said, length);
+    return false;
+}
+
+void turn_away(Engine *engine, Connection *c, const char *did, const char *said, size_t length) {
+    if (c->turned_away)
+        return;
+    if (!goes_on(engine)) {
+        refuse(engine, c, did, said, length);
+        return;
+    }
+    if (engine->hung_up++ == 0)
+        describe(engine->first_turned_away, sizeof engine->first_turned_away, c, did, said, length);
+    c->turned_away = true;
 }

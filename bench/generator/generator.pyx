@@ -58,6 +58,7 @@ cdef extern from "bench/generator/load.h":
 cdef extern from "bench/generator/engine.h" nogil:
     ctypedef struct Engine:
         char *failure
+        char *first_turned_away
         char *version
         char *server
         int phase
@@ -77,7 +78,7 @@ cdef extern from "bench/generator/report.h":
         double seconds, cpu_seconds, blocked_seconds
         uint64_t sends, deliveries, receipts, operations
         uint64_t sent, due, received, lost, duplicated, disordered, corrupt, unsent, unconfirmed
-        uint64_t frame_bytes, hung_up
+        uint64_t frame_bytes, hung_up, reconnects
     Report engine_report(const Engine *engine) nogil
 
 # What RFC 6455 has a server put behind the key of a WebSocket.
@@ -235,6 +236,7 @@ cdef class Generator:
         cdef dict fields = report
         cdef dict totals = {name: fields.pop(name) for name in TOTALS}
         fields["totals"] = totals
+        fields["first_turned_away"] = (<bytes>self.engine.first_turned_away).decode(errors="replace")
         fields["histograms"] = {
             "latency": buckets_of(&self.engine.latency),
             "receipt": buckets_of(&self.engine.receipt),

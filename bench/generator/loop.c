@@ -84,6 +84,8 @@ static void start_measuring(Engine *engine) {
 static void start_draining(Engine *engine) {
     window_close(engine);
     enter(engine, DRAINING, engine->load.patience + engine->load.seconds);
+    if (engine->kind->drain)
+        engine->kind->drain(engine);
     publish_all(engine);
     watch_all(engine);
 }
@@ -115,10 +117,10 @@ void engine_stop(Engine *engine) {
         start_draining(engine);
 }
 
-/* Anything that brings the load nearer to its end; the same bytes again and again do not. */
+/* Anything that brings the load nearer to its end; the same bytes again and again do not, nor does coming back. */
 static bool lost_patience(Engine *engine) {
     uint64_t progress = taken(engine) + engine->receipts + engine->operations + engine->up + engine->opened + engine->sent +
-                        engine->confirmed;
+                        engine->confirmed + engine->carried;
     if (progress != engine->progress)
         engine->progressed = engine->now;
     engine->progress = progress;

@@ -36,10 +36,12 @@ static void report_operations(const Engine *engine, Report *report) {
     report->sent = report->due = engine->begun;
     report->received = engine->ended;
     report->lost = engine->begun - engine->ended;
+    report->unconfirmed = engine->kind->drain && engine->phase > DRAINING ? engine->up : 0;
 }
 
 Report engine_report(const Engine *engine) {
-    Report report = {.frame_bytes = engine->frames.length - engine->frames.head, .hung_up = engine->hung_up};
+    Report report = {.frame_bytes = engine->frames.length - engine->frames.head, .hung_up = engine->hung_up,
+                     .reconnects = engine->reconnects};
     report_window(&engine->from, &engine->to, &report);
     if (engine->geometry.streams)
         report_messages(engine, &report);

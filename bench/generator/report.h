@@ -10,7 +10,7 @@ typedef struct Report {
     uint64_t sends, deliveries, receipts, operations;
     /* from beginning to end */
     uint64_t sent, due, received, lost, duplicated, disordered, corrupt, unsent, unconfirmed;
-    uint64_t frame_bytes, hung_up;
+    uint64_t frame_bytes, hung_up, reconnects;
 } Report;
 
 typedef struct Engine Engine;

@@ -49,19 +49,21 @@ typedef struct Carrier {
 /* What is NULL in a kind does nothing, or is always so. */
 typedef struct Kind {
     const char *name;
+    bool comes_back; /* a client that is turned away does, and is counted; else that is the end of the load */
     bool (*plan)(Engine *engine); /* which connections there will be */
     uint32_t (*subscriptions)(const Engine *engine, const Connection *c);
     void (*subscription)(const Engine *engine, const Connection *c, uint32_t i, Buffer *destination);
     void (*address)(const Engine *engine, Frames *frames); /* where the messages go */
     void (*up)(Engine *engine, Connection *c);             /* it has logged in and subscribed */
     void (*confirmed)(Engine *engine, Connection *c);      /* a later request was */
-    void (*left)(Engine *engine, Connection *c);           /* it is closed, as it was meant to be */
+    void (*left)(Engine *engine, Connection *c);           /* it is closed, as it was meant to be, or turned away */
     void (*message)(Engine *engine, Connection *c, const Message *message);
     uint64_t (*allowed)(Engine *engine, Connection *c); /* how many messages may begin now */
     bool (*prepared)(const Engine *engine);             /* it may go */
     void (*go)(Engine *engine);
     void (*turn)(Engine *engine);
     bool (*complete)(const Engine *engine); /* there is nothing more to measure; such a kind has no warm-up and no end */
+    void (*drain)(Engine *engine);          /* the window is closed */
     bool (*settled)(Engine *engine);        /* everything due has come */
 } Kind;
 

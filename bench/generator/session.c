@@ -27,7 +27,7 @@ static void subscribe_more(Engine *engine, Connection *c) {
 
 void logged_in(Engine *engine, Connection *c) {
     bool subscribes = engine->protocol->subscribes && engine->kind->subscriptions;
-    record_since(engine, &engine->connect, c->dialled);
+    record_since(engine, &engine->connect, c->since);
     c->wanted = subscribes ? engine->kind->subscriptions(engine, c) : 0;
     if (c->wanted == 0) {
         become_up(engine, c);

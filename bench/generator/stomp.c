@@ -132,7 +132,7 @@ static void take_connected(Engine *engine, Connection *c, const char *frame, con
 /* Behind the receipt of a DISCONNECT nothing counts: some servers send it twice. */
 static void take_frame(Engine *engine, Connection *c, const char *frame, const char *end) {
     size_t length = (size_t)(end - frame);
-    if (c->state == LEFT)
+    if (c->state == LEFT || c->turned_away)
         return;
     if (starts(frame, end, "MESSAGE\n") || starts(frame, end, "MESSAGE\r\n")) {
         message_came(engine, c, &(Message){.frame = frame, .body = body_of(engine, frame, end), .end = end});
@@ -142,8 +142,10 @@ static void take_frame(Engine *engine, Connection *c, const char *frame, const c
         take_receipt(engine, c, frame, end);
     } else if (starts(frame, end, "CONNECTED") && c->state == LOGGING_IN) {
         take_connected(engine, c, frame, end);
+    } else if (starts(frame, end, "ERROR")) {
+        turn_away(engine, c, "refused", frame, length);
     } else {
-        refuse(engine, c, starts(frame, end, "ERROR") ? "refused" : "sent something unexpected to", frame, length);
+        refuse(engine, c, "sent something unexpected to", frame, length);
     }
 }
 

@@ -18,10 +18,13 @@
 /* With what is left of the record before, less than what there is room for when it is plain. */
 #define RECEIVE_SIZE (128u << 10)
 
-static bool broken(Engine *engine, const Connection *c) {
+static void broken(Engine *engine, Connection *c) {
     const char *reason = engine->load.secure->reason(c->session);
+    if (goes_on(engine))
+        turn_away(engine, c, "broke the TLS of", reason, strlen(reason));
+    else
+        fail(engine, "%s:%d: %s", engine->load.host, engine->load.port, reason);
     errno = EPROTO;
-    return fail(engine, "%s:%d: %s", engine->load.host, engine->load.port, reason);
 }
 
 /* ---- out ---- */
@@ -84,7 +87,7 @@ static void shake(Engine *engine, Connection *c, size_t length) {
     if (done == TLS_FAILED)
         broken(engine, c);
     else if (!sent)
-        refuse(engine, c, "broke the connection of", strerror(errno), strlen(strerror(errno)));
+        turn_away(engine, c, "broke the connection of", strerror(errno), strlen(strerror(errno)));
     else if (done == 1)
         c->state = SECURED;
 }

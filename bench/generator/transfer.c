@@ -69,9 +69,9 @@ void connection_ended(Engine *engine, Connection *c, ssize_t got) {
         engine->hung_up++;
         connection_close(engine, c);
     } else if (got == 0) {
-        refuse(engine, c, "hung up on", buffer_front(&c->rest), buffer_length(&c->rest));
+        turn_away(engine, c, "hung up on", buffer_front(&c->rest), buffer_length(&c->rest));
     } else {
-        refuse(engine, c, "broke the connection of", strerror(errno), strlen(strerror(errno)));
+        turn_away(engine, c, "broke the connection of", strerror(errno), strlen(strerror(errno)));
     }
 }
 
@@ -149,7 +149,7 @@ static void write_failed(Engine *engine, Connection *c, int error) {
     while (!failed(engine) && c->fd >= 0 && connection_receive(engine, c))
         continue;
     if (c->fd >= 0)
-        refuse(engine, c, "broke the connection of", strerror(error), strlen(strerror(error)));
+        turn_away(engine, c, "broke the connection of", strerror(error), strlen(strerror(error)));
 }
 
 static void flush_control(Engine *engine, Connection *c) {

@@ -176,8 +176,10 @@ static bool proves_key(const Engine *engine, const char *answer, const char *end
 
 static bool check_answer(Engine *engine, Connection *c, const char *answer, const char *end) {
     size_t length, status = (size_t)((const char *)memchr(answer, '\r', (size_t)(end - answer)) - answer);
-    if (status < 12 || memcmp(answer, "HTTP/1.1 101", 12))
-        return refuse(engine, c, "did not upgrade to a WebSocket for", answer, status);
+    if (status < 12 || memcmp(answer, "HTTP/1.1 101", 12)) {
+        turn_away(engine, c, "did not upgrade to a WebSocket for", answer, status);
+        return false;
+    }
     if (!field_is(answer, end, "Upgrade", "websocket") || !proves_key(engine, answer, end))
         return refuse(engine, c, "answered the upgrade without its key to", answer, (size_t)(end - answer));
     if (find_field(answer, end, "Sec-WebSocket-Extensions", &length) ||
@@ -301,13 +303,13 @@ size_t websocket_read(Engine *engine, Connection *c, char *bytes, size_t known, 
 }
 
 /* The server has closed the WebSocket: the code, and whatever else it gave as a reason. */
-bool websocket_closed(Engine *engine, Connection *c) {
+void websocket_closed(Engine *engine, Connection *c) {
     char said[160];
     const char *payload = c->framing.start;
     int length = c->framing.kept;
     unsigned code = (unsigned)(uint8_t)payload[0] << 8 | (uint8_t)payload[1];
     int size = length < 2 ? 0 : snprintf(said, sizeof said, "%u %.*s", code, length - 2, payload + 2);
-    return refuse(engine, c, "closed the WebSocket of", said, (size_t)size);
+    turn_away(engine, c, "closed the WebSocket of", said, (size_t)size);
 }
 
 /* Says that nothing more will come, and does not mind if the server has gone already. */

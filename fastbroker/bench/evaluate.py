@@ -34,7 +34,7 @@ def fill_in(result: Result, measured: Measured, used: Used) -> Result:
     result.receipts_per_s = _rate(measured.receipts, seconds)
     result.operations_per_s = _rate(measured.operations, seconds)
     result.frame_bytes = measured.frame_bytes or None
-    result.hung_up = measured.hung_up
+    result.hung_up, result.reconnects = measured.hung_up, measured.reconnects
     result.totals = measured.totals
     _add_latencies(result, measured)
     _add_costs(result, measured, used)
@@ -98,6 +98,11 @@ def _failures(load: Load, measured: Measured) -> Iterator[str]:
         yield f"{totals.unsent:,} messages were due at this rate, and the server never took them"
     if totals.unconfirmed:
         yield f"{totals.unconfirmed:,} receipts did not come"
+    if load.kind == "storm" and measured.hung_up:
+        yield (
+            f"{measured.hung_up:,} times a client was turned away, {measured.reconnects:,} times one came back; the "
+            f"first: {measured.first_turned_away}"
+        )
     # What came too late for the window is in the totals: a server may have held everybody for so long.
     if load.kind != "idle" and not _messages(load, measured) and not totals.received:
         yield f"nothing came through in the {measured.seconds:.3g} s that were measured, or after"

@@ -55,6 +55,8 @@ class Measured(Struct, frozen=True, kw_only=True, tag="result", tag_field="event
     totals: Totals
     frame_bytes: float
     hung_up: int
+    reconnects: int
+    first_turned_away: str
     blocked_seconds: float
     histograms: dict[str, list[tuple[int, int]]]
 

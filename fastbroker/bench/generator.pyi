@@ -51,8 +51,9 @@ class Generator:
 
         From beginning to end: totals = {sent, due, received, lost, duplicated, disordered, corrupt, unsent (intended
         within the window, but the server never took it), unconfirmed (receipts that did not come)}, frame_bytes (of one
-        SEND), hung_up (slow subscribers that the server dropped). Of connect, storm and churn the totals count
-        operations: begun, due, done, lost.
+        SEND), hung_up (slow subscribers that the server dropped; of a storm, how often a client was turned away),
+        reconnects (how often one came back), first_turned_away (in words). Of connect, storm and churn the totals
+        count operations: begun, due, done, lost.
 
         histograms = {latency, receipt, connect, send_delay: [[nanoseconds, count], …]} in ascending order.
         """

@@ -85,6 +85,11 @@ def _megabytes(result: Result) -> float | None:
     return None if result.deliveries_per_s is None else result.deliveries_per_s * result.load.size / MEGA
 
 
+def _beside(result: Result) -> float | None:
+    latencies = [other.latency.p99_us for other in result.beside if other.latency]
+    return max(latencies, default=None)
+
+
 KINDS = {"latency": "latency", "receipt": "receipt after", "connect": "connected after"}
 PERCENTILES = {"p50": "p50", "p90": "p90", "p99": "p99", "p99_9": "p99.9", "max": "max"}
 
@@ -99,6 +104,7 @@ METRICS = {
         for kind, words in KINDS.items()
         for percentile, shown in PERCENTILES.items()
     },
+    "beside_p99_us": Metric("ping beside it, p99", "", "less", _beside, time_us),
     "server_cpu_us_per_message": Metric("server CPU", "µs/message", "less", _field("server_cpu_us_per_message"), cost),
     "server_cpu": Metric("server CPU", "cores", "less", _field("server_cpu"), cost),
     "server_memory_peak": Metric("server memory, peak", "", "less", _field("server_memory_peak"), size),

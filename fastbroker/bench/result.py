@@ -86,7 +86,7 @@ class Result(Struct, kw_only=True):
     deliveries_per_s: float | None = None
     receipts_per_s: float | None = None
     operations_per_s: float | None = None
-    """ping, request: round trips. connect, storm: connections. churn: pairs of SUBSCRIBE and UNSUBSCRIBE."""
+    """ping, request: round trips. connect, storm: logins. churn: pairs of SUBSCRIBE and UNSUBSCRIBE."""
     frame_bytes: float | None = None
     """Size of one SEND, headers and all."""
     latency: Latency | None = None
@@ -94,7 +94,7 @@ class Result(Struct, kw_only=True):
     receipt: Latency | None = None
     """From a frame to its RECEIPT."""
     connect: Latency | None = None
-    """From the socket to CONNECTED."""
+    """From the socket, of the first try, to CONNECTED."""
     send_delay_p99_us: float | None = None
     """How late the generator itself was, at a given rate."""
     blocked: float | None = None
@@ -110,7 +110,9 @@ class Result(Struct, kw_only=True):
     generator_bound: bool = False
     """The generator used up its core, so the server may be able to do more."""
     hung_up: int = 0
-    """Slow subscribers that the server has disconnected."""
+    """Slow subscribers that the server has disconnected. storm: how often a client was hung up on, or not let in."""
+    reconnects: int = 0
+    """storm: how often one of them has come back."""
     totals: Totals = Totals()
     failures: list[str] = []
     """What went wrong, in words; a run with failures has no rates if it did not come to its end."""

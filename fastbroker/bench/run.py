@@ -104,7 +104,8 @@ class _Run:
             if isinstance(event, Phase):
                 if "measuring" in (phase, event.phase):
                     watched.sample_cpu()
-                if phase == "measuring":
+                # Who comes must go too, while others are there.
+                if phase == "draining":
                     await asyncio.gather(*(worker.tell(STOP) for worker in beside))
             else:
                 watched.sample_memory(event.phase)
@@ -117,7 +118,7 @@ class _Run:
         for worker, result in zip(beside, self._result.beside, strict=True):
             fill_in(result, await worker.measured(), Used())
             self._result.failures += [f"beside it: {failure}" for failure in result.failures]
-        if beside:
+        if any(result.load.kind != "ping" for result in self._result.beside):
             # The server has worked for all of them.
             self._result.server_cpu_us_per_message = None
 

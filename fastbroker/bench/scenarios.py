@@ -44,6 +44,9 @@ def _costing(*metrics: str) -> tuple[str, ...]:
     return (*metrics, "server_cpu_us_per_message", "server_memory_peak")
 
 
+# Of somebody who is there while others come, each second: enough for a 99th percentile, and next to no load.
+PINGS = 500.0
+
 RATE = _costing("deliveries_per_s")
 LATENCY = _costing(*(f"latency_{percentile}_us" for percentile in ("p50", "p90", "p99", "p99_9", "max")))
 CONNECT = _costing("operations_per_s", "connect_p50_us", "connect_p99_us")
@@ -175,8 +178,12 @@ SCENARIOS = {
             kind="connect",
             connections=10,
         ),
-        _connections(
-            "connect-storm", "5000 clients connect and log in at once", CONNECT, kind="storm", connections=5000
+        Scenario(
+            name="connect-storm",
+            title="5000 clients connect and log in at once, then leave at once, while another one pings",
+            load=Load(kind="storm", connections=5000),
+            beside=(Load(kind="ping", rate=PINGS),),
+            measures=(*CONNECT, "beside_p99_us"),
         ),
         _connections(
             "idle",

@@ -27,7 +27,7 @@ STOP_TIMEOUT = 10.0
 POLL = 0.01
 LISTENING = "listening on "
 DEFAULT_PATH = "/ws"
-# It logs in, and does nothing more.
+# It logs in, and does nothing that matters.
 ONE_CLIENT, STEP = Load(kind="storm", connections=1, warm_up=0), 0.1
 NO_CONNECTION = "no connection to "
 HINT = (
@@ -73,7 +73,7 @@ def logged_in(target: Target, patience: float) -> "Generator":
 
     try:
         client = Generator(target, replace(ONE_CLIENT, patience=patience), sessions_of(target))
-        while not client.progress()["connections"]:
+        while not client.progress()["operations"]:
             if client.phase == "ready":
                 client.go()
             if not client.step(STEP):

@@ -67,6 +67,7 @@ HOW_LONG = (
     _percentile("p99", "p99"),
     _percentile("p99.9", "p99_9", 1),
     _percentile("max", "max"),
+    Column("ping", "beside, p99", ("beside_p99_us",)),
 )
 
 

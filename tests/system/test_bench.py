@@ -98,6 +98,17 @@ def test_the_latency_scenarios_send_their_share_of_the_flood(measured: dict[str,
         assert measured[f"latency-{percent}"].load.rate == pytest.approx(flood * percent / 100)
 
 
+def test_a_storm_is_noticed_by_who_is_there_already(measured: dict[str, Result]) -> None:
+    storm = measured["connect-storm"]
+    (ping,) = storm.beside
+    assert ping.latency
+    assert (storm.hung_up, storm.reconnects) == (0, 0)
+    assert ping.seconds
+    assert storm.seconds
+    # From before the storm until the last one has left.
+    assert ping.seconds > storm.seconds
+
+
 def test_a_load_beside_another_one_has_its_own_result(measured: dict[str, Result]) -> None:
     (firehose,) = measured["firehose-ping"].beside
     assert firehose.deliveries_per_s

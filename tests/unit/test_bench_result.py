@@ -31,6 +31,8 @@ def measured(**fields):
             "totals": Totals(),
             "frame_bytes": 150,
             "hung_up": 0,
+            "reconnects": 0,
+            "first_turned_away": "",
             "blocked_seconds": 0.5,
             "histograms": {},
             **fields,
@@ -85,6 +87,17 @@ def test_idle_connections_have_memory():
 )
 def test_what_goes_wrong_is_a_failure(totals, failure):
     assert fill_in(result(), measured(sends=1, deliveries=1, totals=totals), Used()).failures == [failure]
+
+
+def test_who_was_turned_away_in_a_storm_is_a_failure():
+    counts = {"operations": 10, "hung_up": 1200, "reconnects": 1199}
+    reason = {"first_turned_away": "the server hung up on a client"}
+    found = fill_in(result(Load(kind="storm", connections=10)), measured(**counts, **reason), Used())
+    assert (found.hung_up, found.reconnects) == (1200, 1199)
+    assert found.failures == [
+        "1,200 times a client was turned away, 1,199 times one came back; the first: the server hung up on a client"
+    ]
+    assert not fill_in(result(Load(slow=1)), measured(deliveries=1, hung_up=1), Used()).failures
 
 
 def test_nothing_at_all_is_a_failure():

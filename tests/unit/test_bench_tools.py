@@ -22,12 +22,14 @@ from bench.curves import CURVES
 from bench.flatness import LIMIT, Point, judge
 from bench.peers import BROKER, NATS, RABBITMQ, RELAY, Peer, PeerFailed, Server
 from bench.record import Participant, Plan, Record, load, save
+from bench.run import left_out
 from bench.scenarios import ALL, GOALS, SETS, Goal, chosen, needs_of
 from bench.table import goals, render
-from bench.turns import Turn, unfit
+from bench.turns import ON_ONE_CORE, Turn, unfit
 from fastbroker.bench import result
 from fastbroker.bench.load import Load, Target
 from fastbroker.bench.result import Latency, Machine, Method, Result, UnknownFormat
+from fastbroker.bench.scenarios import Scenario
 
 FLOOD, PING = ALL["flood-1-1"], ALL["ping"]
 MACHINE = Machine(
@@ -148,7 +150,7 @@ def test_transports_are_judged_against_our_own_tcp() -> None:
 
 def test_every_goal_and_every_name_of_a_set_is_a_scenario() -> None:
     assert all({row.scenario for row in each.rows} <= set(each.scenarios) for each in SETS.values())
-    assert [name for name, each in SETS.items() if each.rows] == ["goals", "transports"]
+    assert [name for name, each in SETS.items() if each.rows] == ["goals", "transports", "storms"]
     assert all(name in ALL for each in SETS.values() for name in each.scenarios)
 
 
@@ -243,6 +245,39 @@ def test_a_fresh_server_for_each_run_unless_it_starts_slowly(running: object, tm
     every = [Turn(s, peer, n) for s in (FLOOD, PING) for n in range(3) for peer in (quick, slow)]
     take(a_record(), tmp_path / "x.json", *every)
     assert (quick.started, quick.ended, slow.started, slow.ended) == (6, 6, 2, 2)
+
+
+def test_where_a_core_is_shared_both_are_held_to_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    held: list[tuple[str, int | None, int | None]] = []
+
+    class Held(Stub):
+        @contextmanager
+        def running(self, core: int | None = None) -> Iterator[Server]:
+            self.core = core
+            with super().running() as server:
+                yield server
+
+    def run(scenario: Scenario, *_: object, core: int | None, **__: object) -> Result:
+        held.append((scenario.name, peer.core, core))
+        return a_run(scenario.name, "held")
+
+    peer = Held("held")
+    monkeypatch.setattr(turns, "run", run)
+    monkeypatch.setattr(turns, "usable_cores", lambda: [3, 5])
+    monkeypatch.setattr(turns, "last_core", lambda: 5)
+    (one_core,) = ON_ONE_CORE
+    take(a_record(), tmp_path / "x.json", Turn(ALL[one_core], peer, 0), Turn(PING, peer, 0))
+    # A server's core is its place among the usable ones.
+    assert held == [(one_core, 0, 3), ("ping", None, 5)]
+
+
+def test_where_no_process_is_held_to_a_core_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    (one_core,) = ON_ONE_CORE
+    every = [ALL[one_core], PING]
+    assert [turn.scenario.name for turn in turns.turns(every, [BROKER], 1)] == [one_core, "ping"]
+    monkeypatch.setattr(turns, "usable_cores", list)
+    assert [turn.scenario.name for turn in turns.turns(every, [BROKER], 1)] == ["ping"]
+    assert left_out(a_plan("goals", one_core, "ping")) == [f"{one_core}: this system does not hold processes to a core"]
 
 
 def test_a_server_that_fails_is_restarted_and_in_the_end_given_up(running: list[object], tmp_path: Path) -> None:

@@ -210,6 +210,101 @@ def test_a_connect_is_timed_from_the_socket_to_connected(serve: Any) -> None:
     assert 0.05e9 * 0.999 <= min(times) <= max(times) <= result["seconds"] * 1e9 * 1.001
 
 
+# ---- a storm, and who is turned away in it ----
+
+
+def test_a_storm_leaves_as_it_came(serve: Any) -> None:
+    server = serve()
+    result = generate(server.port, kind="storm", connections=20)
+    assert faults(result) == {}
+    assert (result["operations"], result["hung_up"], result["reconnects"]) == (20, 0, 0)
+    order = [frame.command for frame in server.commands("CONNECT", "DISCONNECT")]
+    assert order == ["CONNECT"] * 20 + ["DISCONNECT"] * 20
+    assert all(frame.headers["receipt"] for frame in server.commands("DISCONNECT"))
+
+
+class TurnsAway(FakeStomp):
+    """Lets every client in but each third of the first 30 tries."""
+
+    def on_connect(self, session: Session, frame: Frame) -> None:
+        number = next(self.turn)
+        if number < 30 and number % 3 == 0:
+            self.turn_away(session)
+        else:
+            super().on_connect(session, frame)
+
+    def turn_away(self, session: Session) -> None:
+        session.hang_up()
+
+
+class Refuses(TurnsAway):
+    """With an ERROR."""
+
+    def turn_away(self, session: Session) -> None:
+        session.write(b"ERROR\nmessage:not now\n\n\0")
+        session.hang_up()
+
+
+class Resets(TurnsAway):
+    """With a TCP reset."""
+
+    def turn_away(self, session: Session) -> None:
+        session.reset()
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (TurnsAway, "the server hung up on a client"),
+        (Refuses, "the server refused a client: ERROR\nmessage:not now"),
+        (Resets, "the server broke the connection of a client: Connection reset by peer"),
+    ],
+)
+def test_who_is_turned_away_in_a_storm_is_counted_and_comes_back(serve: Any, kind: type[FakeStomp], words: str) -> None:
+    server = serve(kind)
+    result = generate(server.port, kind="storm", connections=30)
+    assert faults(result) == {}
+    assert (result["operations"], result["hung_up"], result["reconnects"]) == (30, 10, 10)
+    assert result["first_turned_away"] == words
+    assert len(server.commands("CONNECT")) == 40
+    # Whoever had to come back has waited all that time.
+    assert len([ns for ns in values(result, "connect") if ns >= 0.5e9]) == 10
+
+
+def test_a_storm_that_nobody_wants_ends(serve: Any) -> None:
+    class Nobody(TurnsAway):
+        def on_connect(self, session: Session, frame: Frame) -> None:
+            self.turn_away(session)
+
+    result = generate(serve(Nobody).port, kind="storm", connections=5, patience=1)
+    assert faults(result) == {"lost": 5}
+    assert result["hung_up"] > result["reconnects"] > 0
+    with pytest.raises(GeneratorError, match="hung up on a client"):
+        generate(serve(Nobody).port, kind="storm", connections=1)
+
+
+def test_who_is_hung_up_on_in_a_storm_after_the_login_is_counted_and_stays_away(serve: Any) -> None:
+    class Drops(FakeStomp):
+        def on_connect(self, session: Session, frame: Frame) -> None:
+            super().on_connect(session, frame)
+            if next(self.turn) == 3:
+                session.hang_up()
+                later(0.2)
+
+    result = generate(serve(Drops).port, kind="storm", connections=10, ramp=50)
+    assert faults(result) == {}
+    assert (result["operations"], result["hung_up"], result["reconnects"]) == (10, 1, 0)
+
+
+def test_who_must_not_leave_a_storm(serve: Any) -> None:
+    class Keeps(FakeStomp):
+        def on_disconnect(self, session: Session, frame: Frame) -> None:
+            if next(self.turn) < 2:
+                frame.headers.pop("receipt")
+
+    assert faults(generate(serve(Keeps).port, kind="storm", connections=10, patience=0.5)) == {"unconfirmed": 2}
+
+
 # ---- the way through the phases ----
 
 

@@ -132,6 +132,34 @@ def test_a_load_on_the_other_server(serve: Serve, scheme: str) -> None:
 
 
 @EVERY_SCHEME
+def test_who_is_hung_up_on_before_the_login_comes_back(serve: Serve, scheme: str) -> None:
+    """In the middle of the handshake of TLS, before the answer to the upgrade, or after neither."""
+
+    class Leaves(KINDS[scheme]):  # type: ignore[misc, name-defined]
+        def opened(self, connection: socket.socket) -> socket.socket:
+            if next(self.turn) < 3:
+                raise ConnectionError
+            return super().opened(connection)
+
+    result = generate(at(serve(Leaves), scheme), kind="storm", connections=10)
+    assert faults(result) == {}
+    assert (result["operations"], result["hung_up"], result["reconnects"]) == (10, 3, 3)
+
+
+def test_a_server_that_is_full_for_a_moment(serve: Serve) -> None:
+    class Full(FakeWebSocket):
+        def answer(self, request: bytes) -> bytes:
+            full = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+            return full if next(self.turn) < 3 else super().answer(request)
+
+    result = generate(at(serve(Full), "ws"), kind="storm", connections=10)
+    assert faults(result) == {}
+    assert (result["operations"], result["hung_up"], result["reconnects"]) == (10, 3, 3)
+    words = "the server did not upgrade to a WebSocket for a client: HTTP/1.1 503 Service Unavailable"
+    assert result["first_turned_away"] == words
+
+
+@EVERY_SCHEME
 def test_a_fault_is_a_fault_everywhere(serve: Serve, scheme: str) -> None:
     class Loses(KINDS[scheme]):  # type: ignore[misc, name-defined]
         def changed(self, number: int, body: bytes) -> list[bytes]:
