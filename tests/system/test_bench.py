@@ -63,17 +63,26 @@ def url(port: int) -> tuple[str, str]:
 # ---- every scenario ----
 
 
+# How many processes share the scenarios. Those with a share of the flood's rate go alone, before: beside others they
+# would be asked for more than there is.
+SIDE_BY_SIDE = 3
+SHARED = [name for name, scenario in SCENARIOS.items() if scenario.share]
+
+
 @pytest.fixture(scope="module")
 def measured(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
     """A result of every scenario."""
     folder = tmp_path_factory.mktemp("bench")
-    plain = [name for name in SCENARIOS if name not in SCALED]
+    common = (*url(broker.port), *SHORT, "--server-pid", str(broker.process.pid))
+    plain = [name for name in SCENARIOS if name not in (FLOOD, *SHARED, *SCALED)]
+    shares = [plain[at::SIDE_BY_SIDE] for at in range(SIDE_BY_SIDE)]
     results: list[Result] = []
-    for number, arguments in enumerate([plain, *([name, *scaled] for name, scaled in SCALED.items())]):
-        file = folder / f"{number}.json"
-        pid = str(broker.process.pid)
-        bench(*url(broker.port), *arguments, *SHORT, "--server-pid", pid, "--json", str(file))
-        results += read(file).results
+    for together in ([[FLOOD, *SHARED]], [*shares, *([name, *scaled] for name, scaled in SCALED.items())]):
+        files = [folder / f"{arguments[0]}.json" for arguments in together]
+        running = [start(*common, *one, "--json", str(file)) for one, file in zip(together, files, strict=True)]
+        for process, file in zip(running, files, strict=True):
+            finish(process)
+            results += read(file).results
     return {result.scenario: result for result in results}
 
 
@@ -118,16 +127,31 @@ def test_a_load_beside_another_one_has_its_own_result(measured: dict[str, Result
 # ---- every address ----
 
 
-@pytest.mark.parametrize("scheme", ["ws", "tls", "unix"])
-def test_every_scheme(broker: Broker, tmp_path: Path, scheme: str) -> None:
-    file = tmp_path / "scheme.json"
-    where = str(broker.path) if scheme == "unix" else f"127.0.0.1:{broker.ports[scheme]}"
-    names = (FLOOD, "queue-client-individual", "ping", "connect-rate")
-    trust = ("--ca", authority()) if scheme == "tls" else ()
-    status, _, err = bench("--url", f"{scheme}://{where}", *trust, *names, *SHORT, "--json", str(file))
+EVERY = (FLOOD, "queue-client-individual", "ping", "connect-rate")
+SCHEMES = ("ws", "tls", "unix")
+
+
+@pytest.fixture(scope="module")
+def over(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, list[Result]]]:
+    """By scheme: the exit status, what was said, and the results."""
+    folder = tmp_path_factory.mktemp("schemes")
+    running = {}
+    for scheme in SCHEMES:
+        where = str(broker.path) if scheme == "unix" else f"127.0.0.1:{broker.ports[scheme]}"
+        trust = ("--ca", authority()) if scheme == "tls" else ()
+        file = str(folder / f"{scheme}.json")
+        running[scheme] = start("--url", f"{scheme}://{where}", *trust, *EVERY, *SHORT, "--json", file)
+    ended = {scheme: finish(process) for scheme, process in running.items()}
+    return {
+        scheme: (status, err, read(folder / f"{scheme}.json").results) for scheme, (status, _, err) in ended.items()
+    }
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_scheme(over: dict[str, tuple[int, str, list[Result]]], scheme: str) -> None:
+    status, err, results = over[scheme]
     assert status in (0, 3), err
-    results = read(file).results
-    assert [result.scenario for result in results] == list(names)
+    assert [result.scenario for result in results] == list(EVERY)
     assert {result.server.scheme for result in results} == {scheme}
     assert all(result.server.name.startswith("fastbroker/") and result.totals.received for result in results)
 

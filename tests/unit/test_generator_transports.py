@@ -9,6 +9,8 @@ import re
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ from fake_websocket import (
     WebSocketEnd,
     framed,
 )
-from test_generator import faults, finish, load_of
+from test_generator import PIECES, Results, faults, finish, load_of, together
 from wire import DEADLINE, Broker
 
 from fastbroker.bench.generator import Generator, GeneratorError
@@ -65,6 +67,12 @@ def at(server: FakeStomp, scheme: str) -> Target:
     if isinstance(server, FakeUnix):
         return target_of("unix", 0, path=server.path)
     return target_of(scheme, server.port)
+
+
+def against(server_kind: type[FakeWebSocket], /, **load: Any) -> dict[str, Any]:
+    """One run against a fake server of its own."""
+    with closing(server_kind()) as server:
+        return generate(at(server, "ws"), **load)
 
 
 Serve = Callable[[type[FakeStomp]], Any]
@@ -109,14 +117,22 @@ LOADS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("load", LOADS.values(), ids=LOADS)
+@pytest.fixture(scope="module")
+def measured(broker: Broker) -> Results:
+    targets = {scheme: target_of(scheme, broker.ports[scheme]) for scheme in ("ws", "tls")}
+    targets["unix"] = target_of("unix", 0, path=str(broker.path))
+    runs = {
+        (scheme, name): partial(generate, target, **load)
+        for scheme, target in targets.items()
+        for name, load in LOADS.items()
+    }
+    return together(runs)
+
+
+@pytest.mark.parametrize("name", LOADS)
 @pytest.mark.parametrize("scheme", ["unix", "ws", "tls"])
-def test_a_load_loses_nothing(broker: Broker, scheme: str, load: dict[str, Any]) -> None:
-    if scheme == "unix":
-        target = target_of("unix", 0, path=str(broker.path))
-    else:
-        target = target_of(scheme, broker.ports[scheme])
-    result = generate(target, **load)
+def test_a_load_loses_nothing(measured: Results, scheme: str, name: str) -> None:
+    load, result = LOADS[name], measured[scheme, name].result()
     assert faults(result) == {}
     assert result["totals"]["received"] == result["totals"]["due"]
     assert result["totals"]["due"] > 0 or load["kind"] == "idle"
@@ -230,21 +246,25 @@ def test_each_frame_of_stomp_is_a_text_message_with_a_mask_of_its_own(serve: Ser
     assert 14 < bits < 18
 
 
-@pytest.mark.parametrize("size", [125, 126, 127, 128, 65_535, 65_536, 65_537])
-def test_every_length_of_a_length(serve: Serve, size: int) -> None:
-    server = serve(FakeWebSocket)
+def test_every_length_of_a_length() -> None:
     load = {"kind": "ping", "rate": 50, "name": "n", "content_length": False}
-    around = generate(at(server, "ws"), size=64, **load)["frame_bytes"] - 64
-    server.messages.clear()
-    assert faults(generate(at(server, "ws"), size=size - around, verify=True, **load)) == {}
-    assert {len(payload) for _, payload in server.messages if payload.startswith(b"SEND")} == {size}
+    around = against(FakeWebSocket, size=64, **load)["frame_bytes"] - 64
+
+    def run(size: int) -> dict[str, Any]:
+        with closing(FakeWebSocket()) as server:
+            result = generate(at(server, "ws"), size=size - around, verify=True, **load)
+            assert {len(payload) for _, payload in server.messages if payload.startswith(b"SEND")} == {size}
+            return result
+
+    runs = {size: partial(run, size) for size in (125, 126, 127, 128, 65_535, 65_536, 65_537)}
+    assert not {size: found for size, made in together(runs).items() if (found := faults(made.result()))}
 
 
 @pytest.mark.parametrize("load", [{"size": 9_000_000}, {"size": 4_000_000, "transaction": 3}])
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
 def test_what_the_kernel_takes_in_parts_has_one_mask(serve: Serve, scheme: str, load: dict[str, Any]) -> None:
     """More than any buffer of a socket."""
-    assert faults(generate(at(serve(KINDS[scheme]), scheme), verify=True, rate=30, **load)) == {}
+    assert faults(generate(at(serve(KINDS[scheme]), scheme), verify=True, rate=10, **load)) == {}
 
 
 def test_it_takes_its_leave(serve: Serve) -> None:
@@ -257,10 +277,13 @@ def test_it_takes_its_leave(serve: Serve) -> None:
 # ---- what comes out of a WebSocket ----
 
 
-@pytest.mark.parametrize("kind", [Scattered, ByteByByte])
-@pytest.mark.parametrize("load", [{}, {"ack": "client-individual"}, {"receipts": 3}, {"verify": True, "size": 5000}])
-def test_frames_may_come_in_fragments(serve: Serve, kind: type[FakeStomp], load: dict[str, Any]) -> None:
-    assert faults(generate(at(serve(kind), "ws"), rate=200, **load)) == {}
+def test_frames_may_come_in_fragments() -> None:
+    runs = {
+        (kind.__name__, at): partial(against, kind, rate=200, **load)
+        for kind in (Scattered, ByteByByte)
+        for at, load in enumerate(PIECES)
+    }
+    assert not {name: found for name, run in together(runs).items() if (found := faults(run.result()))}
 
 
 def test_large_frames_in_pieces_of_everything(serve: Serve) -> None:
@@ -340,8 +363,9 @@ def test_an_error_says_more_than_the_close_behind_it(serve: Serve) -> None:
     assert said(serve, error) == "the server refused a publisher: ERROR\nmessage:no such user"
 
 
-@pytest.mark.parametrize("cut", range(1, 8))
-def test_a_head_may_be_cut_anywhere(serve: Serve, cut: int) -> None:
+def cutting(cut: int) -> type[FakeWebSocket]:
+    """Sends the head of each frame in two parts."""
+
     class Cuts(FakeWebSocket):
         def frames_of(self, stream: bytes) -> Iterator[bytes]:
             whole = framed(stream)
@@ -358,7 +382,12 @@ def test_a_head_may_be_cut_anywhere(serve: Serve, cut: int) -> None:
             end.sendall = sendall  # type: ignore[method-assign]
             return end  # type: ignore[return-value]
 
-    assert faults(generate(at(serve(Cuts), "ws"), size=300, receipts=3, rate=200)) == {}
+    return Cuts
+
+
+def test_a_head_may_be_cut_anywhere() -> None:
+    runs = {cut: partial(against, cutting(cut), size=300, receipts=3, rate=200) for cut in range(1, 8)}
+    assert not {cut: found for cut, run in together(runs).items() if (found := faults(run.result()))}
 
 
 # ---- the upgrade ----
