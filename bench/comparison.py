@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bench import markdown
-from bench.peers import BROKER, EVERY, OWN, RELAY
+from bench.peers import BEFORE, BROKER, EVERY, OWN, RELAY
 from bench.record import Record, better, with_unit
 from bench.scenarios import ALL, Row, rows
 from bench.turns import unfit
@@ -18,7 +18,7 @@ Link = Callable[[str], str]
 
 VERDICTS = {True: "met", False: "**not met**", None: "?"}
 # The relay is no broker, and the others are ours.
-NO_RIVALS = {peer.name for peer in (BROKER, RELAY, *OWN)}
+NO_RIVALS = {peer.name for peer in (BROKER, RELAY, *OWN, *BEFORE)}
 LATENCY = ("latency_p50_us", "latency_p90_us", "latency_p99_us", "latency_p99_9_us", "latency_max_us")
 # What every scenario tells, as far as it has it.
 ALWAYS = ("sends_per_s", "deliveries_per_s", "operations_per_s", "receipts_per_s")

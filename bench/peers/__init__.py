@@ -21,6 +21,7 @@ __all__ = [
     "ACTIVEMQ",
     "APOLLO",
     "ARTEMIS",
+    "BEFORE",
     "BROKER",
     "COILMQ",
     "EVERY",
@@ -59,8 +60,16 @@ PEERS = (BROKER, RELAY, NATS, RABBITMQ, ACTIVEMQ, ARTEMIS, APOLLO, COILMQ, GOSTO
 
 # The same over something else than TCP.
 UNIX, WS, TLS, WSS = OWN = (Broker("unix"), Broker("ws"), Broker("tls"), Broker("wss"))
+# And those of an earlier tree, for whoever asks for them by name.
+BEFORE = (
+    Broker(before=True),
+    Broker("unix", before=True),
+    Broker("ws", before=True),
+    Broker("tls", before=True),
+    Broker("wss", before=True),
+)
 RABBITMQ_WS, RABBITMQ_TLS = RabbitMQ("ws"), RabbitMQ("tls")
-_WITH = {BROKER: OWN, RABBITMQ: (RABBITMQ_WS, RABBITMQ_TLS)}
+_WITH = {BROKER: (*OWN, *BEFORE), RABBITMQ: (RABBITMQ_WS, RABBITMQ_TLS)}
 EVERY = tuple(each for peer in PEERS for each in (peer, *_WITH.get(peer, ())))
 
 

@@ -15,25 +15,34 @@ from bench.peers.peer import ROOT, Feature, Peer, first_version, output_of
 from fastbroker.bench.load import SchemeName
 from fastbroker.bench.secure import SECURE
 
+# Where an earlier tree is, to be measured beside this one.
+TREE = "FASTBROKER_BEFORE"
+
 
 class Broker(Peer):
-    """fastbroker, with its defaults, as `fastbroker serve` starts it, at one address."""
+    """fastbroker with its defaults, as `fastbroker serve` starts it, at one address; this tree's or an earlier one."""
 
     lacks: Mapping[Feature, str] = {"persistence": "it has no journal yet"}
 
-    def __init__(self, scheme: SchemeName = "tcp") -> None:
-        """Over TCP it is the one that others are compared with."""
-        self.name = "fastbroker" if scheme == "tcp" else f"fastbroker-{scheme}"
+    def __init__(self, scheme: SchemeName = "tcp", *, before: bool = False) -> None:
+        """Over TCP this tree's is the one that others are compared with."""
+        name = "before" if before else "fastbroker"
+        self.name = name if scheme == "tcp" else f"{name}-{scheme}"
         self._scheme = scheme
+        self._tree = Path(os.environ.get(TREE, "/nowhere")).absolute() if before else ROOT
+        self._python = str(self._tree / ".venv" / "bin" / "python") if before else sys.executable
 
     def missing(self) -> str:
-        """Never: it is what the repository is."""
-        return ""
+        """Never, for this tree: it is what the repository is."""
+        if Path(self._python).exists():
+            return ""
+        return f"{TREE} names no tree in which `make build` has been run"
 
     def version(self) -> str:
         """What `--version` says, and Python."""
-        said = output_of(sys.executable, "-m", "fastbroker", "--version")
-        return f"{first_version(said)}, Python {sys.version.split()[0]}"
+        python = output_of(self._python, "--version")
+        said = output_of(self._python, "-m", "fastbroker", "--version", directory=self._tree)
+        return f"{first_version(said)}, Python {first_version(python)}"
 
     def install(self) -> None:
         """Nothing to do."""
@@ -43,9 +52,10 @@ class Broker(Peer):
         where = directory / f"socket-{port}" if self._scheme == "unix" else f"127.0.0.1:{port}"
         settings, reached = self._secured(directory)
         listen = ("--listen", f"{self._scheme}://{where}")
-        command = [sys.executable, "-m", "fastbroker", "serve", *settings, *listen]
-        # It starts in a directory where this tree is not. A build that PYTHONPATH names comes first.
-        path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(ROOT))))
+        command = [self._python, "-m", "fastbroker", "serve", *settings, *listen]
+        # It starts in a directory where its tree is not. A build that PYTHONPATH names comes first: it is of this tree.
+        ours = os.environ.get("PYTHONPATH") if self._tree == ROOT else None
+        path = os.pathsep.join(filter(None, (ours, str(self._tree))))
         paths = {"unix": str(where), "ws": "/ws", "wss": "/ws"}
         reached |= {"scheme": self._scheme, "path": paths.get(self._scheme, "")}
         return Launch(command, {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}, reached)

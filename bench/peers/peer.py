@@ -143,10 +143,10 @@ def first_version(text: str) -> str:
     return found[0] if found else "unknown"
 
 
-def output_of(*command: str) -> str:
+def output_of(*command: str, directory: Path = ROOT) -> str:
     """What a program prints, on either channel; nothing when it cannot be run."""
     try:
-        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=START_TIMEOUT)
+        run = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False, timeout=START_TIMEOUT)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return run.stdout + run.stderr

@@ -35,6 +35,7 @@ from bench.peers import (
     download,
     java,
     named,
+    own,
     peer,
 )
 from bench.peers.client import Client, Frame, Refused, encoded, taken
@@ -366,3 +367,18 @@ def test_nothing_comes_to_those_who_did_not_ask(broker: Server) -> None:
         one.subscribe("/topic/one")
         two.ask("SEND", {"destination": "/topic/two"}, b"x")
         assert one.nothing_comes(0.1)
+
+
+def test_an_earlier_tree_is_measured_when_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert "FASTBROKER_BEFORE names no tree" in own.Broker(before=True).missing()
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    monkeypatch.setenv("FASTBROKER_BEFORE", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", "a build of this tree")
+    before = own.Broker("ws", before=True)
+    assert (before.name, before.missing()) == ("before-ws", "")
+    launch = before.launch(tmp_path, 1234)
+    assert launch.command[0] == str(python)
+    assert launch.environment["PYTHONPATH"] == str(tmp_path)
+    assert "a build of this tree" in own.Broker().launch(tmp_path, 1234).environment["PYTHONPATH"]
