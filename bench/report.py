@@ -20,9 +20,9 @@ from bench.scenarios import ALL, Row, with_goals
 from fastbroker.bench import metrics
 from fastbroker.bench.result import Machine, UnknownFormat
 
-GOALS, COMPARISON, TRANSPORTS = "Goals", "Comparison", "TCP, Unix sockets, WebSocket, TLS"
+GOALS, COMPARISON, TRANSPORTS, STORMS = "Goals", "Comparison", "TCP, Unix sockets, WebSocket, TLS", "Storms"
 # By set.
-HEADINGS = {"goals": GOALS, "transports": TRANSPORTS}
+HEADINGS = {"goals": GOALS, "transports": TRANSPORTS, "storms": STORMS}
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 LEGEND = (
     "Each cell: the median of the runs, and below it the lowest and the highest. **Bold**: the best broker of the line."
@@ -118,7 +118,7 @@ def _compared(record: Record, images: Path, number: int) -> Iterator[str]:
     yield f"## {number}. {_kind(record)}"
     if with_goals(record):
         yield comparison.goals(record)
-    if _kind(record) != GOALS:
+    if _kind(record) not in (GOALS, STORMS):
         throughput, latency = f"throughput-{number}.png", f"latency-{number}.png"
         if draw_throughput(record, images / throughput, THROUGHPUT):
             yield markdown.image("Messages per second of each broker", f"{images.name}/{throughput}")
@@ -203,7 +203,7 @@ def _load(record: Record, scenario: str) -> str:
 def front(records: Sequence[Record], out: Path, readme: Path) -> str:
     """What the README shows: of all records the one with most servers, and below it what is around STOMP."""
     around = [record for record in records if _kind(record) == TRANSPORTS]
-    brokers = [record for record in records if record not in around] or records
+    brokers = [record for record in records if _kind(record) not in (TRANSPORTS, STORMS)] or records
     record = max(brokers, key=lambda each: len(comparison.measured_servers(each)))
     images = out.parent / "images"
     draw_throughput(record, images / "front.png", FRONT)

@@ -487,7 +487,10 @@ def test_transports_have_a_table_of_their_own_in_the_readme(
     readme.write_text("<!-- bench:begin -->\n<!-- bench:end -->\n")
     names = ("fastbroker", "fastbroker-ws", "fastbroker-tls", "rabbitmq-ws")
     around = a_record(*(a_run("flood-1-1", name, 3e6) for name in names), plan=TRANSPORTS)
-    text = write_report(tmp_path / "docs" / "benchmarks.md", compared, around, readme=readme)
+    everybody = [f"{name}-{at}" for name in names for at in range(9)]
+    storms = a_record(*(a_run("connect-storm", name) for name in everybody), plan=a_plan("storms", "connect-storm"))
+    text = write_report(tmp_path / "docs" / "benchmarks.md", compared, around, storms, readme=readme)
+    assert "## 3. Storms" in text
     assert "## 2. TCP, Unix sockets, WebSocket, TLS" in text
     assert "fastbroker-ws ≥ 0.6 × fastbroker | 1.00 × | met" in text
     brokers, _, others = readme.read_text().partition("Over other transports")
