@@ -20,8 +20,7 @@ from bench.turns import SLOW_START, impossible, measure, turns
 from fastbroker.bench.cores import last_core
 from fastbroker.bench.machine import in_words, machine
 from fastbroker.bench.result import Method, UnknownFormat
-
-PIPED_WIDTH = 180  # a table in a file need not be folded to the 80 columns assumed there
+from fastbroker.bench.show import console_for_tables
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -131,9 +130,7 @@ def kept(file: Path) -> Iterator[None]:
 
 def show(record: Record) -> None:
     """Prints the table, and what is to be known of it."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(width=PIPED_WIDTH, highlight=False)
+    console = console_for_tables()
     console.print(render(record, ""))
     for goal in goals(record):
         console.print(goal)

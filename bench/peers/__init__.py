@@ -11,7 +11,7 @@ from bench.peers.apollo import Apollo
 from bench.peers.artemis import Artemis
 from bench.peers.coilmq import CoilMQ
 from bench.peers.gostomp import GoStomp
-from bench.peers.launch import GENERATOR_CORE, SERVER_CORE, PeerFailed, on_core
+from bench.peers.launch import SERVER_CORE, PeerFailed, on_core
 from bench.peers.nats import NatsServer
 from bench.peers.own import Broker, Relay
 from bench.peers.peer import ROOT, Peer, Server
@@ -25,7 +25,6 @@ __all__ = [
     "BROKER",
     "COILMQ",
     "EVERY",
-    "GENERATOR_CORE",
     "GOSTOMP",
     "NATS",
     "OWN",

@@ -19,7 +19,6 @@ from typing import Any
 import psutil
 
 SERVER_CORE = 0
-GENERATOR_CORE = 1
 STOP_TIMEOUT = 15.0
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 

@@ -104,11 +104,15 @@ def _done(scenario: Scenario, progress: Progress) -> float:
     return behind / max(load.warm_up + load.seconds, 1e-9)
 
 
+def console_for_tables() -> Console:
+    """The standard output, as wide as it is, or wide enough."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(width=PIPED_WIDTH, highlight=False)
+
+
 def show_report(report: Report) -> None:
     """Print the tables, what went wrong, and the facts."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(width=PIPED_WIDTH, highlight=False)
+    console = console_for_tables()
     console.print(", ".join(dict.fromkeys(result.server.name for result in report.results)), style="bold", markup=False)
     for table in tables(report.results):
         console.print(_fitting(console, table))
