@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
@@ -76,14 +76,26 @@ def measured(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     common = (*url(broker.port), *SHORT, "--server-pid", str(broker.process.pid))
     plain = [name for name in SCENARIOS if name not in (FLOOD, *SHARED, *SCALED)]
     shares = [plain[at::SIDE_BY_SIDE] for at in range(SIDE_BY_SIDE)]
-    results: list[Result] = []
-    for together in ([[FLOOD, *SHARED]], [*shares, *([name, *scaled] for name, scaled in SCALED.items())]):
-        files = [folder / f"{arguments[0]}.json" for arguments in together]
-        running = [start(*common, *one, "--json", str(file)) for one, file in zip(together, files, strict=True)]
-        for process, file in zip(running, files, strict=True):
-            finish(process)
-            results += read(file).results
+    scaled = [[name, *options] for name, options in SCALED.items()]
+    results = measured_by(folder, common, [[FLOOD, *SHARED]]) + measured_by(folder, common, [*shares, *scaled])
+    # A window in which a busy machine has given somebody no time is opened once more, for longer.
+    again = [[result.scenario, *SCALED.get(result.scenario, ())] for result in results if lacking(result)]
+    results += measured_by(folder, (*common, "--duration", "1"), again)
     return {result.scenario: result for result in results}
+
+
+def lacking(result: Result) -> list[str]:
+    """What a scenario is about and was not measured."""
+    return [metric for metric in SCENARIOS[result.scenario].measures if METRICS[metric].value(result) is None]
+
+
+def measured_by(folder: Path, common: Sequence[str], runs: list[list[str]]) -> list[Result]:
+    """The results of several processes that run side by side."""
+    files = [folder / f"{arguments[0]}.json" for arguments in runs]
+    running = [start(*common, *one, "--json", str(file)) for one, file in zip(runs, files, strict=True)]
+    return [
+        result for process, file in zip(running, files, strict=True) if finish(process) for result in read(file).results
+    ]
 
 
 def test_every_scenario_was_run(measured: dict[str, Result]) -> None:
@@ -94,8 +106,7 @@ def test_every_scenario_was_run(measured: dict[str, Result]) -> None:
 def test_a_scenario_measures_what_it_is_about(measured: dict[str, Result], name: str) -> None:
     result = measured[name]
     assert result.failures == []
-    missing = [metric for metric in SCENARIOS[name].measures if METRICS[metric].value(result) is None]
-    assert not missing
+    assert not lacking(result)
     totals = result.totals
     assert (totals.lost, totals.duplicated, totals.disordered, totals.corrupt) == (0, 0, 0, 0)
     assert totals.received == totals.due
