@@ -23,7 +23,7 @@ from fastbroker.config import Config, hub_settings
 from fastbroker.core.hub import Hub
 from fastbroker.datadir import DataDir
 from fastbroker.errors import StartError
-from fastbroker.log import Log
+from fastbroker.log import Log, logging_to
 from fastbroker.transports import tls
 from fastbroker.transports.arrivals import Arrivals, Arriving, Factory
 from fastbroker.transports.listeners import BACKLOG, Listener, adopt, open_listeners
@@ -53,11 +53,11 @@ def run(config: Config) -> int:
 
 async def _serve(config: Config) -> int:
     loop = asyncio.get_running_loop()
-    log = Log(config.log, sys.stderr, loop.call_later)
     systemd = Notifier(os.environ)
-    loop.set_exception_handler(lambda _, context: log_exception(log, context))
-    sys.unraisablehook = partial(log_unraisable, log)
     with ExitStack() as held:
+        log = held.enter_context(logging_to(sys.stderr, config.log, loop.call_later))
+        loop.set_exception_handler(lambda _, context: log_exception(log, context))
+        sys.unraisablehook = partial(log_unraisable, log)
         data_dir = held.enter_context(DataDir(config.data_dir)) if config.data_dir else None
         listeners = _open(config, log, held)
         contexts = _load(config, log) if any(each.address.how.secure for each in listeners) else None

@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 from wire import DEADLINE, Broker, eventually
 
-from fastbroker import config
 from fastbroker.log import Log
+from fastbroker.log.lines import text_line
 from fastbroker.server import connection_limit, log_exception, watch_descriptors
 
 ROOT = Path(__file__).parents[2]
@@ -211,7 +211,8 @@ def test_what_nobody_caught_is_one_line_of_the_log():
     try:
         raise RuntimeError("a\nb")
     except RuntimeError as error:
-        log_exception(Log(config.Log(), stream, lambda *_: None), {"message": "in a callback", "exception": error})
+        log = Log("info", text_line, lambda line: stream.write(line.decode()), lambda *_: None)
+        log_exception(log, {"message": "in a callback", "exception": error})
     assert stream.getvalue().count("\n") == 1
     assert re.search(r"RuntimeError.*where='test_server.py:[0-9]+ test_what_nobody", stream.getvalue())
 
@@ -221,6 +222,28 @@ def test_a_census_on_request(tmp_path):
     census = broker.census()
     assert census["connections"] == 0
     broker.stop()
+
+
+def test_a_reader_of_the_log_that_stands_still_stops_nobody(serve):
+    """Its pipe is full; the broker answers nevertheless, and says later how much of the log is missing."""
+    served = serve(*FREE, "--log-format", "json")
+    hello = b"CONNECT\naccept-version:1.2\nhost:x\nlogin:%s\n\n\0" % (b"x" * 250)
+    with socket.create_connection(served.sockets[0], timeout=DEADLINE) as witness:
+        witness.sendall(hello)
+        assert witness.recv(4096).startswith(b"CONNECTED\n")
+        for number in range(6000):  # as many lines, of 400 bytes: the pipe's 64 KiB, and what may wait
+            with socket.create_connection(served.sockets[0], timeout=DEADLINE) as client:
+                client.sendall(hello)
+                client.recv(4096)
+            if number % 100 == 0:
+                witness.sendall(b"SEND\ndestination:/topic/a\nreceipt:%d\n\n\0" % number)
+                assert witness.recv(4096) == b"RECEIPT\nreceipt-id:%d\n\n\0\n" % number
+    status, _, err = served.end()
+    lines = [json.loads(line) for line in err.splitlines()]
+    told = [line["lines"] for line in lines if line["event"] == "log lines lost"]
+    assert status == 0
+    assert sum(told) > 0
+    assert sum(told) + len(lines) - len(told) == 6001 + 3, "started, draining, stopped"
 
 
 def test_a_reader_of_the_log_that_goes_away_does_not_harm_it(serve):
