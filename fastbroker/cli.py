@@ -6,10 +6,11 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from fastbroker import __version__
+from fastbroker import __version__, streams
 from fastbroker.cli_client import send, subscribe
 from fastbroker.errors import ConfigError, StartError
 
@@ -22,6 +23,17 @@ class NotStarted(click.ClickException):
 
 class _Commands(click.Group):
     """The commands; what the benchmark imports, only the benchmark pays for."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run one, whatever its standard streams are. A reader that goes away ends it without a word."""
+        streams.mend()
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            if error is not streams.Stdout.failure:
+                raise
+            click.echo(f"Error: cannot write to the standard output: {error.strerror}", err=True)
+            sys.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), "bench"])

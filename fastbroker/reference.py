@@ -48,10 +48,15 @@ sockets: `FileDescriptorName=` is their scheme, `tls`, or `tcp?proxy_protocol`; 
 |---|---|
 | 0 | ended by a signal, after `drain_timeout` at the latest |
 | 1 | ended at once by a second signal |
-| 2 | not started: the configuration is wrong, or an address or the data directory cannot be used |
+| 2 | not started: the configuration is wrong, or an address, the data directory or the standard output cannot be used |
 
-The commands `send` and `subscribe` read no configuration file. They take `FASTBROKER_URL`, `FASTBROKER_LOGIN` and
-`FASTBROKER_PASSCODE` from the environment.
+The log never holds the broker up. When nobody reads the standard error output, or its disk is full, up to 1 MiB of
+lines wait; what comes then is lost, and a line `log lines lost` says later how many there were. A standard stream that
+is closed is `/dev/null`.
+
+The other commands end with 1 and one line when their standard output cannot be written, and without a word when its
+reader went away. The commands `send` and `subscribe` read no configuration file. They take `FASTBROKER_URL`,
+`FASTBROKER_LOGIN` and `FASTBROKER_PASSCODE` from the environment.
 
 ## Example
 

@@ -217,8 +217,11 @@ def _catch_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Queue[int]:
 
 def _announce(addresses: Iterable[str]) -> None:
     """Print where the broker listens: for people, and for programs that started it with port 0."""
-    sys.stdout.write("".join(f"listening on {address}\n" for address in addresses))
-    sys.stdout.flush()
+    try:
+        sys.stdout.write("".join(f"listening on {address}\n" for address in addresses))
+        sys.stdout.flush()
+    except OSError as error:
+        raise StartError(f"cannot write to the standard output: {error.strerror}") from None
 
 
 def _settle_memory() -> None:

@@ -101,6 +101,27 @@ def test_check_config_knows_what_serve_would_refuse(tmp_path):
     assert "refusing to listen on tcp://0.0.0.0:61613" in result.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("environ", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("command", [["--help"], ["--version"], ["check-config", os.devnull], ["bench", "--list"]])
+def test_a_full_standard_output(command, environ):
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | environ
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "fastbroker", *command],
+            cwd=ROOT, env=environ, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stderr == "Error: cannot write to the standard output: No space left on device\n"
+
+
+def test_a_reader_of_the_standard_output_that_is_gone():
+    process = start(None, "bench", "--list")
+    process.stdout.close()
+    assert process.wait(3 * DEADLINE) == 1
+    assert process.stderr.read() == b""
+
+
 @pytest.mark.parametrize("command", [["send", "/queue/a"], ["subscribe", "/queue/a"]])
 def test_nobody_listens(command):
     with socket.socket() as bound:
@@ -233,3 +254,30 @@ def test_login_and_passcode_come_from_the_environment(broker, queue, monkeypatch
     monkeypatch.setenv("FASTBROKER_LOGIN", "me")
     monkeypatch.setenv("FASTBROKER_PASSCODE", "secret:canary")
     assert run(broker, "send", queue, "x")[0] == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
+def test_a_message_that_cannot_be_printed(broker, queue, form):
+    """It is not acknowledged."""
+    assert run(broker, "send", queue, "hello")[0] == 0
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "fastbroker", "subscribe", "--url", url(broker), "--count", "1", *form, queue]
+        ended = subprocess.run(
+            command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, check=False, timeout=3 * DEADLINE
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.decode().splitlines() == [
+        f"subscribed to {queue}",
+        "Error: cannot write to the standard output: No space left on device",
+    ]
+    assert run(broker, "subscribe", "--count", "1", queue)[:2] == (0, b"hello\n")
+
+
+def test_commands_with_closed_standard_streams(broker, queue):
+    command = 'exec "$0" "$@" <&- >&- 2>&-'
+    for arguments in (["send", queue, "-"], ["subscribe", "--count", "1", queue]):
+        whole = [sys.executable, "-m", "fastbroker", *arguments, "--url", url(broker)]
+        assert (
+            subprocess.run(["sh", "-c", command, *whole], cwd=ROOT, check=False, timeout=3 * DEADLINE).returncode == 0
+        )

@@ -255,6 +255,50 @@ def test_a_reader_of_the_log_that_goes_away_does_not_harm_it(serve):
     assert served.process.wait(3 * DEADLINE) == 0
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_that_are_closed(tmp_path, closed):
+    """Or the first sockets would take their places."""
+    command = f'exec "$0" "$@" {closed}'
+    arguments = [sys.executable, "-m", "fastbroker", "serve", *FREE, "--data-dir", str(tmp_path)]
+    process = subprocess.Popen(["sh", "-c", command, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL)
+    listening = tmp_path / "listening"
+    eventually(listening.exists, "it listens", timeout=3 * DEADLINE)
+    *_, host, port = re.split("[:/]+", listening.read_text().strip())
+    with socket.create_connection((host, int(port)), timeout=DEADLINE) as client:
+        client.sendall(b"CONNECT\naccept-version:1.2\nhost:x\n\n\0")
+        assert client.recv(4096).startswith(b"CONNECTED\n")
+    process.terminate()
+    assert process.wait(3 * DEADLINE) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_where_it_listens_must_be_told():
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fastbroker", "serve", *FREE],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        _, err = process.communicate(timeout=3 * DEADLINE)
+    assert process.returncode == 2
+    assert err == "Error: cannot write to the standard output: No space left on device\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_standard_error_output_changes_no_status():
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "fastbroker", "serve", "--listen", "nonsense"]
+        assert subprocess.run(command, cwd=ROOT, stderr=full, check=False, timeout=3 * DEADLINE).returncode == 2
+        served = [sys.executable, "-m", "fastbroker", "serve", *FREE]
+        process = subprocess.Popen(served, cwd=ROOT, stdout=subprocess.PIPE, stderr=full)
+        assert process.stdout.readline().startswith(b"listening on ")
+        process.terminate()
+        process.communicate(timeout=3 * DEADLINE)
+        assert process.returncode == 0
+
+
 # ---- the data directory ----
 
 
