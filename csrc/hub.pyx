@@ -181,7 +181,7 @@ cdef class Hub:
         if self.ticks % TRIM_EVERY == 0:
             pool_trim(&self.broker.outlets)
             self.broker.namespace.sweep()
-        if self.broker.census.connections or self.broker.census.queues:
+        if self.broker.census.connections or (self.broker.census.queues and not self.draining):
             self.tick_on()
         else:
             pool_free(&self.broker.outlets)

@@ -81,7 +81,7 @@ def serve(
     """
     # Imported here, as the other commands need neither the compiled core nor its event loop.
     from fastbroker.overlay import load
-    from fastbroker.server import run
+    from fastbroker.service import run
 
     flags = {"listen": listen, "data_dir": data_dir, "log.level": log_level, "log.format": log_format}
     try:

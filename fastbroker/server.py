@@ -1,24 +1,19 @@
-"""One broker process: from its configuration to the end of its last connection."""
+"""A broker in an event loop: from its configuration to the end of its last connection."""
 
 import asyncio
 import errno
-import gc
 import os
 import resource
-import signal
 import socket
 import sys
-import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import uvloop
 
 from fastbroker import __version__
-from fastbroker.auth import access
+from fastbroker.auth import Access, access
 from fastbroker.config import Config, hub_settings
 from fastbroker.core.hub import Hub
 from fastbroker.datadir import DataDir
@@ -27,10 +22,7 @@ from fastbroker.log import Log, logging_to
 from fastbroker.transports import tls
 from fastbroker.transports.arrivals import Arrivals, Arriving, Factory
 from fastbroker.transports.listeners import BACKLOG, Listener, adopt, open_listeners
-from fastbroker.transports.systemd import Notifier, passed_sockets
 from fastbroker.web.handshake import Handshake
-
-DRAINED, CUT_SHORT = 0, 1
 
 # File descriptors that are not connections: listeners, logs, files, what the interpreter has open.
 RESERVED_DESCRIPTORS = 64
@@ -45,59 +37,163 @@ MAX_CONNECTIONS = 100_000_000
 _POLL = 0.02
 
 
-def run(config: Config) -> int:
-    """Serve until a signal says otherwise and return the exit status. Raises StartError."""
-    os.umask(0o077)
-    return uvloop.run(_serve(config))
+class Server:
+    """A broker in the loop that runs it.
 
+        async with Server(Config(listen=("tcp://127.0.0.1:0",))) as server:
+            async with connected(parse_target(server.addresses[0])) as client:
+                await client.send("/queue/a", b"hello")
+            assert server.census()["messages"] == 1
 
-async def _serve(config: Config) -> int:
-    loop = asyncio.get_running_loop()
-    systemd = Notifier(os.environ)
-    with ExitStack() as held:
-        log = held.enter_context(logging_to(sys.stderr, config.log, loop.call_later))
-        loop.set_exception_handler(lambda _, context: log_exception(log, context))
-        sys.unraisablehook = partial(log_unraisable, log)
-        data_dir = held.enter_context(DataDir(config.data_dir)) if config.data_dir else None
-        listeners = _open(config, log, held)
-        contexts = _load(config, log) if any(each.address.how.secure for each in listeners) else None
-        signals = _catch_signals(loop)
-        arriving, most = _room(config, listeners, log)
-        hub = _make_hub(loop, config, most, log)
-        arrivals = Arrivals(hub, config, contexts, arriving, log)
-        loop.add_signal_handler(signal.SIGUSR1, lambda: log("info", "census", **hub.stats()))
-        reload = partial(_reload, config, arrivals, contexts, systemd, log)
-        loop.add_signal_handler(signal.SIGHUP, _on_hangup, has_terminal(), reload, signals)
-        addresses = [str(listener.address) for listener in listeners]
-        if data_dir:
-            data_dir.announce(addresses)
-        _announce(addresses)
-        servers = [await _start(loop, each, arrivals.factory(each.address), config) for each in listeners]
-        log("info", "started", version=__version__, addresses=" ".join(addresses))
-        systemd.ready()
-        watchers = [loop.create_task(watch_descriptors(log)), loop.create_task(_beat(systemd))]
-        _settle_memory()
-        await signals.get()
-        systemd.stopping()
-        for server in servers:
+    It begins with `start` and `serve` and ends with `drain` and `close`. The loop is uvloop's (`uvloop.run(main())`),
+    as asyncio's own does not know compiled protocols, and there may be several brokers in it. What belongs to a whole
+    process, such as its signals and its limit of open files, it leaves to `service.py`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        log: Log | None = None,
+        may: Access | None = None,
+        sockets: Sequence[tuple[str, socket.socket]] = (),
+    ) -> None:
+        """Touch nothing yet.
+
+        `log` is told what happens; without it, lines go to the standard error output as `config.log` says. `may`
+        decides who comes in and what they may do there. `sockets` listen already, in the place of `config.listen`,
+        each with the name that says what is spoken there.
+        """
+        self._config = config
+        self._given_log = log
+        self._may = may or access()
+        self._sockets = sockets
+        self._held = ExitStack()
+        self._listeners: list[Listener] = []
+        self._contexts: tls.Contexts | None = None
+        self._accepting: list[asyncio.AbstractServer] = []
+        self._at_once = False
+        self._data_dir: DataDir | None = None
+        self._log: Log
+        self._hub: Hub
+        self._arrivals: Arrivals
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it listens, once it is started: with the ports that were free."""
+        return tuple(str(listener.address) for listener in self._listeners)
+
+    async def __aenter__(self) -> Self:
+        """Start and serve."""
+        await self.start()
+        try:
+            await self.serve()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Drain and close."""
+        try:
+            await self.drain()
+        finally:
+            self.close()
+
+    async def start(self) -> None:
+        """Bind every address; clients can connect now, and wait. Raises StartError, and then nothing is left behind."""
+        loop = asyncio.get_running_loop()
+        if not isinstance(loop, uvloop.Loop):
+            raise StartError("the event loop must be uvloop's: uvloop.run(...) in the place of asyncio.run(...)")
+        try:
+            self._start(loop)
+        except BaseException:
+            self.close()
+            raise
+
+    async def serve(self) -> None:
+        """Say in the data directory where it listens, and accept connections."""
+        loop = asyncio.get_running_loop()
+        if self._data_dir:
+            self._data_dir.announce(self.addresses)
+        for each in self._listeners:
+            server = await _accept(loop, each, self._arrivals.factory(each.address), self._config)
+            self._accepting.append(server)
+            self._held.callback(server.close)
+        self._held.callback(loop.create_task(watch_descriptors(self._log)).cancel)
+        self._log("info", "started", version=__version__, addresses=" ".join(self.addresses))
+
+    def reload(self) -> None:
+        """Read the certificates again: all of them, or if anything is wrong, none."""
+        try:
+            if self._contexts:
+                self._contexts = _load(self._config, self._log)
+                self._arrivals.use(self._contexts)
+        except StartError as error:
+            self._log("error", "certificates not reloaded, the old ones are still used", error=str(error))
+        else:
+            self._log("info", "certificates reloaded" if self._contexts else "nothing to reload")
+
+    async def drain(self, timeout: float | None = None) -> int:
+        """Accept nobody any more and let clients take what is still to be sent, for `drain_timeout` at most.
+
+        Returns how many connections had to be cut off at the end of that time, or at once because of `hurry`.
+        """
+        for server in self._accepting:
             server.close()
-        status = await _drain(hub, config.drain_timeout, signals, log)
-        for watcher in watchers:
-            watcher.cancel()
-        return status
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (self._config.drain_timeout if timeout is None else timeout)
+        self._log("info", "draining", connections=self._hub.connection_count)
+        self._hub.drain()
+        while self._hub.connection_count and not self._at_once and loop.time() < deadline:
+            await asyncio.sleep(_POLL)
+        if aborted := self._hub.connection_count:
+            self._hub.abort()
+            # The loop tells each of them that it has ended, and they say so in the log.
+            await asyncio.sleep(_POLL)
+        self._log("info", "stopped", aborted_connections=aborted)
+        return aborted
+
+    def hurry(self) -> None:
+        """Let `drain` end at once."""
+        self._at_once = True
+
+    def close(self) -> None:
+        """Give back what it holds: sockets, files, the data directory. Connections end with `drain`, not here."""
+        self._held.close()
+
+    def census(self) -> dict[str, int]:
+        """Count what is alive and what passed; `fastbroker.core.hub.Hub.stats` says what is counted."""
+        return self._hub.stats()
+
+    def log_census(self) -> None:
+        """Log the census as one line."""
+        self._log("info", "census", **self.census())
+
+    # ---- inside ----
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        config = self._config
+        self._log = self._given_log or self._held.enter_context(logging_to(sys.stderr, config.log, loop.call_later))
+        self._data_dir = self._held.enter_context(DataDir(config.data_dir)) if config.data_dir else None
+        self._listeners = self._open()
+        if any(each.address.how.secure for each in self._listeners):
+            self._contexts = _load(config, self._log)
+        arriving, most = _room(config, self._listeners, self._log)
+        self._hub = _make_hub(loop, config, self._may, most, self._log)
+        self._arrivals = Arrivals(self._hub, config, self._contexts, arriving, self._log)
+
+    def _open(self) -> list[Listener]:
+        if self._sockets and self._config.listen != Config().listen:
+            self._log("warning", "listen is not used: systemd has handed over sockets", sockets=len(self._sockets))
+        listeners = adopt(self._config, self._sockets) if self._sockets else open_listeners(self._config)
+        for listener in listeners:
+            self._held.callback(listener.remove)
+            self._held.callback(listener.socket.close)
+        return listeners
 
 
-def _open(config: Config, log: Log, held: ExitStack) -> list[Listener]:
-    passed = passed_sockets(os.environ)
-    if passed and config.listen != Config().listen:
-        log("warning", "listen is not used: systemd has handed over sockets", sockets=len(passed))
-    listeners = adopt(config, passed) if passed else open_listeners(config)
-    for listener in listeners:
-        held.callback(listener.remove)
-    return listeners
-
-
-async def _start(
+async def _accept(
     loop: asyncio.AbstractEventLoop, listener: Listener, factory: Factory, config: Config
 ) -> asyncio.AbstractServer:
     if listener.socket.family == socket.AF_UNIX:
@@ -107,9 +203,29 @@ async def _start(
     return await loop.create_server(factory, sock=listener.socket, backlog=config.tcp.backlog)
 
 
+def _make_hub(loop: asyncio.AbstractEventLoop, config: Config, may: Access, most_connections: int, log: Log) -> Hub:
+    return Hub(
+        loop,
+        settings={**hub_settings(config), "max_connections": most_connections},
+        topic_policies=[(topic.pattern, topic.slow_consumer) for topic in config.topics],
+        authenticate=may.authenticate,
+        authorize=may.authorize,
+        log=log,
+        server=f"fastbroker/{__version__}",
+        handshake=Handshake(config.websocket, server=f"fastbroker/{__version__}"),
+    )
+
+
+def _load(config: Config, log: Log) -> tls.Contexts:
+    contexts = tls.load(config.tls)
+    for doubt in contexts.doubts:
+        log("warning", doubt)
+    return contexts
+
+
 def _room(config: Config, listeners: list[Listener], log: Log) -> tuple[Arriving, int]:
     """How many may be on their way in, and how many connections there may be: together as many as descriptors."""
-    descriptors = raise_descriptor_limit()
+    descriptors = descriptor_limit()
     arriving = 0
     if any(each.address.how.secure or each.address.proxied for each in listeners):
         arriving = min(config.limits.max_unauthenticated, max(descriptors - RESERVED_DESCRIPTORS, 4) // 4)
@@ -124,41 +240,16 @@ def _room(config: Config, listeners: list[Listener], log: Log) -> tuple[Arriving
     return Arriving(arriving), most
 
 
-def _on_hangup(had_terminal: bool, reload: Callable[[], None], signals: asyncio.Queue[int]) -> None:
-    """SIGHUP says that the terminal is closed, and then the broker ends; or that the files are to be read again."""
-    if had_terminal and not has_terminal():
-        signals.put_nowait(signal.SIGHUP)
-    else:
-        reload()
+def descriptor_limit() -> int:
+    """How many files the process may have open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(soft, OPEN_MAX) if soft == resource.RLIM_INFINITY else soft
 
 
-def has_terminal() -> bool:
-    """Whether there is a terminal that could be closed."""
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError as error:
-        return error.errno in OUT_OF_FILES  # then it cannot be told
-    return True
-
-
-def _reload(config: Config, arrivals: Arrivals, contexts: tls.Contexts | None, systemd: Notifier, log: Log) -> None:
-    """Read the certificates again: all of them, or if anything is wrong, none."""
-    systemd.reloading()
-    try:
-        if contexts:
-            arrivals.use(_load(config, log))
-    except StartError as error:
-        log("error", "certificates not reloaded, the old ones are still used", error=str(error))
-    else:
-        log("info", "certificates reloaded" if contexts else "nothing to reload")
-    systemd.ready()
-
-
-def _load(config: Config, log: Log) -> tls.Contexts:
-    contexts = tls.load(config.tls)
-    for doubt in contexts.doubts:
-        log("warning", doubt)
-    return contexts
+def connection_limit(configured: int, descriptors: int) -> int:
+    """How many connections to take: as configured, where 0 is no wish, but never so many that descriptors run out."""
+    possible = min(max(descriptors - RESERVED_DESCRIPTORS, 1), MAX_CONNECTIONS)
+    return min(configured, possible) if configured else possible
 
 
 async def watch_descriptors(log: Log, pause: float = 1.0) -> None:
@@ -171,94 +262,3 @@ async def watch_descriptors(log: Log, pause: float = 1.0) -> None:
             if error.errno in OUT_OF_FILES:
                 reason = f"out of file descriptors: {error.strerror}"
                 log("error", "new connections are closed as they come", reason=reason)
-
-
-async def _beat(systemd: Notifier) -> None:
-    while systemd.watchdog:
-        systemd.alive()
-        await asyncio.sleep(systemd.watchdog)
-
-
-def _make_hub(loop: asyncio.AbstractEventLoop, config: Config, most_connections: int, log: Log) -> Hub:
-    may = access()
-    return Hub(
-        loop,
-        settings={**hub_settings(config), "max_connections": most_connections},
-        topic_policies=[(topic.pattern, topic.slow_consumer) for topic in config.topics],
-        authenticate=may.authenticate,
-        authorize=may.authorize,
-        log=log,
-        server=f"fastbroker/{__version__}",
-        handshake=Handshake(config.websocket, server=f"fastbroker/{__version__}"),
-    )
-
-
-def raise_descriptor_limit() -> int:
-    """Raise the limit of open files as far as it goes, and return it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = max(soft, OPEN_MAX) if hard == resource.RLIM_INFINITY else hard
-    if soft != resource.RLIM_INFINITY:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return wanted
-
-
-def connection_limit(configured: int, descriptors: int) -> int:
-    """How many connections to take: as configured, where 0 is no wish, but never so many that descriptors run out."""
-    possible = min(max(descriptors - RESERVED_DESCRIPTORS, 1), MAX_CONNECTIONS)
-    return min(configured, possible) if configured else possible
-
-
-def _catch_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Queue[int]:
-    signals: asyncio.Queue[int] = asyncio.Queue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, signals.put_nowait, number)
-    return signals
-
-
-def _announce(addresses: Iterable[str]) -> None:
-    """Print where the broker listens: for people, and for programs that started it with port 0."""
-    try:
-        sys.stdout.write("".join(f"listening on {address}\n" for address in addresses))
-        sys.stdout.flush()
-    except OSError as error:
-        raise StartError(f"cannot write to the standard output: {error.strerror}") from None
-
-
-def _settle_memory() -> None:
-    """Keep the garbage collector off what lives as long as the process, and let it run seldom.
-
-    A full collection over the objects of 100,000 connections stops the loop for 0.1 s.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
-
-
-async def _drain(hub: Hub, timeout: float, signals: asyncio.Queue[int], log: Log) -> int:
-    """Let clients take what is still to be sent; end at the deadline, or at once when another signal comes."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout
-    log("info", "draining", connections=hub.connection_count)
-    hub.drain()
-    while hub.connection_count and signals.empty() and loop.time() < deadline:
-        await asyncio.sleep(_POLL)
-    if aborted := hub.connection_count:
-        hub.abort()
-        # The loop tells each of them that it has ended, and they say so in the log.
-        await asyncio.sleep(_POLL)
-    log("info", "stopped", aborted_connections=aborted)
-    return CUT_SHORT if aborted and not signals.empty() else DRAINED
-
-
-def log_exception(log: Log, context: dict[str, Any]) -> None:
-    """Log what nobody caught in the loop, as one line."""
-    error = context.get("exception")
-    frames = traceback.extract_tb(error.__traceback__) if error else []
-    where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
-    log("error", "unhandled exception", message=context["message"], error=repr(error), where=where)
-
-
-def log_unraisable(log: Log, failure: Any) -> None:
-    """Log what Python could raise to nobody, such as a TLS client that asks for a name that is none, as one line."""
-    where = f"{failure.err_msg or 'Exception ignored in'} {failure.object!r}"
-    log("warning", "exception ignored", reason=f"not raised: {failure.exc_value!r}", where=where)

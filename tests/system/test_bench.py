@@ -256,7 +256,7 @@ def test_help() -> None:
 
 
 def test_serving_does_not_pay_for_the_benchmark() -> None:
-    code = "import sys, fastbroker.cli, fastbroker.server; print(*sys.modules)"
+    code = "import sys, fastbroker.cli, fastbroker.service; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert not {"fastbroker.bench", "psutil", "hdrh", "matplotlib"} & set(loaded.split())
 

@@ -21,7 +21,8 @@ from wire import DEADLINE, Broker, eventually
 
 from fastbroker.log import Log
 from fastbroker.log.lines import text_line
-from fastbroker.server import connection_limit, log_exception, watch_descriptors
+from fastbroker.server import connection_limit, watch_descriptors
+from fastbroker.service import log_exception
 
 ROOT = Path(__file__).parents[2]
 LISTENING = re.compile(r"listening on (tcp://(.+):([0-9]+))\n")

@@ -1,0 +1,227 @@
+"""Brokers in a loop of one's own: several at once, and nothing of them is left."""
+
+import asyncio
+import gc
+import io
+import os
+import signal
+import socket
+import sys
+import threading
+import weakref
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+import uvloop
+from certificates import tls_table
+from wire import DEADLINE
+
+from fastbroker.client import StompError, connected
+from fastbroker.config import Auth, Config, Tls, WebSocket
+from fastbroker.errors import StartError
+from fastbroker.log import Log, line_of
+from fastbroker.server import Server
+from fastbroker.transports.address import parse_target
+
+LISTEN = ("tcp://127.0.0.1:0",)
+
+
+class Lines(io.StringIO):
+    """A log that can be read."""
+
+    def __init__(self):
+        super().__init__()
+        self.log = Log("info", line_of("text", colors=False), lambda line: self.write(line.decode()), self._later)
+
+    @staticmethod
+    def _later(*arguments):
+        return asyncio.get_running_loop().call_later(*arguments)
+
+
+def dial(server, at=0):
+    return connected(parse_target(server.addresses[at]))
+
+
+def open_files():
+    """How many there are, where the system tells."""
+    return len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
+
+
+async def exchange(server, text):
+    """Send a message and receive it."""
+    async with dial(server) as sender, dial(server) as receiver:
+        await receiver.subscribe("/topic/same", "auto")
+        await sender.send("/topic/same", text, receipt=True)
+        async for message in receiver.messages():
+            assert message.body == text
+            break
+        await receiver.disconnect()
+        await sender.disconnect()
+
+
+def test_two_in_one_loop_know_nothing_of_each_other():
+    async def work():
+        lines = Lines()
+        async with (
+            Server(Config(listen=LISTEN), log=lines.log) as one,
+            Server(Config(listen=LISTEN), log=lines.log) as two,
+        ):
+            assert one.addresses != two.addresses
+            await asyncio.gather(*(exchange(each, b"%d" % at) for at, each in enumerate([one, two])))
+            async with dial(one) as client:
+                await client.send("/queue/a", b"x", receipt=True)
+                assert (one.census()["messages"], two.census()["messages"]) == (1, 0)
+                assert (one.census()["sessions"], two.census()["sessions"]) == (1, 0)
+        assert lines.getvalue().count("stopped aborted_connections=0") == 2
+
+    uvloop.run(asyncio.wait_for(work(), DEADLINE))
+
+
+def test_nothing_is_left_of_one_that_was_closed(tmp_path):
+    """No file, no task, no timer, and the broker itself is garbage."""
+
+    async def once():
+        listen = ("tcp://127.0.0.1:0", "ws://127.0.0.1:0", "tls://127.0.0.1:0", f"unix://{tmp_path}/s.sock")
+        config = Config(listen=listen, tls=Tls(**tls_table()), data_dir=str(tmp_path / "data"))
+        async with Server(config, log=Lines().log) as server:
+            await exchange(server, b"hello")
+            async with dial(server) as client:
+                await client.send("/queue/stays", b"x", receipt=True)
+            assert (tmp_path / "data" / "listening").read_text().split() == list(server.addresses)
+            return weakref.ref(server), weakref.ref(server._log)
+
+    async def work():
+        await once()
+        before = open_files()
+        for _ in range(3):
+            server, log = await once()
+        async with asyncio.timeout(DEADLINE):
+            while server() or log():  # the hub has the log
+                await asyncio.sleep(0.02)
+                gc.collect()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert open_files() == before
+
+    uvloop.run(work())
+    assert not (tmp_path / "s.sock").exists()
+    assert not (tmp_path / "data" / "listening").exists()
+
+
+def test_without_a_log_of_ones_own_lines_go_to_the_standard_error_output(capfd):
+    threads = threading.active_count()
+
+    async def work():
+        async with Server(Config(listen=LISTEN)) as server:
+            await exchange(server, b"hello")
+
+    uvloop.run(work())
+    lines = capfd.readouterr().err.splitlines()
+    events = [line.split("] ")[1].split()[0] for line in lines]
+    assert sorted(events) == ["disconnected", "disconnected", "draining", "started", "stopped"]
+    assert threading.active_count() == threads
+
+
+def test_the_process_is_left_alone():
+    async def work():
+        state = [gc.get_threshold(), gc.get_freeze_count(), sys.unraisablehook, signal.getsignal(signal.SIGTERM)]
+        umask = os.umask(0o022)
+        os.umask(umask)
+        async with Server(Config(listen=LISTEN), log=Lines().log) as server:
+            await exchange(server, b"hello")
+            assert os.umask(umask) == umask
+            assert asyncio.get_running_loop().get_exception_handler() is None
+        assert state == [
+            gc.get_threshold(), gc.get_freeze_count(), sys.unraisablehook, signal.getsignal(signal.SIGTERM),
+        ]  # fmt: skip
+
+    uvloop.run(work())
+
+
+def test_the_loop_is_uvloops():
+    with pytest.raises(StartError, match="uvloop"):
+        asyncio.run(Server(Config(listen=LISTEN)).start())
+
+
+def test_clients_wait_from_start_to_serve():
+    async def work():
+        server = Server(Config(listen=LISTEN), log=Lines().log)
+        await server.start()
+        client = asyncio.ensure_future(exchange(server, b"hello"))
+        await asyncio.sleep(0.05)
+        assert server.census()["connections"] == 0
+        assert not client.done()
+        await server.serve()
+        await asyncio.wait_for(client, DEADLINE)
+        assert await server.drain() == 0
+        server.close()
+
+    uvloop.run(work())
+
+
+def test_draining_tells_how_many_it_has_cut_off():
+    async def work():
+        lines = Lines()
+        async with Server(Config(listen=LISTEN), log=lines.log) as server:
+            deaf = socket.create_connection(server.addresses[0].removeprefix("tcp://").split(":"))
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.sendall(b"CONNECT\n\n\0SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0")
+            async with dial(server) as sender:
+                for _ in range(4):
+                    await sender.send("/queue/a", b"x" * 3_000_000, receipt=True)
+            drained = asyncio.ensure_future(server.drain(timeout=3600))
+            await asyncio.sleep(0.1)
+            assert not drained.done()
+            server.hurry()
+            assert await asyncio.wait_for(drained, DEADLINE) == 1
+            deaf.close()
+        assert "aborted_connections=1" in lines.getvalue()
+
+    uvloop.run(work())
+
+
+def test_what_cannot_be_started_leaves_nothing_behind(tmp_path):
+    async def work():
+        async with Server(Config(listen=LISTEN, data_dir=str(tmp_path)), log=Lines().log) as server:
+            taken = Config(listen=(f"unix://{tmp_path}/s.sock", server.addresses[0]))
+            for config in (taken, Config(listen=LISTEN, data_dir=str(tmp_path)), Config(listen=("tcp://0.0.0.0:0",))):
+                with pytest.raises(StartError):
+                    await Server(config, log=Lines().log).start()
+            assert not (tmp_path / "s.sock").exists()
+        async with Server(taken, log=Lines().log):
+            assert (tmp_path / "s.sock").exists()
+
+    uvloop.run(work())
+
+
+def test_it_can_be_told_who_may_come_in(tmp_path):
+    from fastbroker.auth import Access
+    from fastbroker.core.login import LoginRefused
+
+    def authenticate(login):
+        if login.passcode != "right":
+            raise LoginRefused("no")
+        return login.login
+
+    async def work():
+        may = Access(authenticate, lambda who, verb, destination: verb == "subscribe")
+        async with Server(Config(listen=LISTEN), log=Lines().log, may=may) as server, AsyncExitStack() as stack:
+            address = parse_target(server.addresses[0])
+            with pytest.raises(StompError):
+                await stack.enter_async_context(connected(address, "me", "wrong"))
+            client = await stack.enter_async_context(connected(address, "me", "right"))
+            with pytest.raises(StompError, match="access"):
+                await client.send("/queue/a", b"", receipt=True)
+
+    uvloop.run(work())
+
+
+def test_certificates_are_read_again():
+    async def work():
+        lines = Lines()
+        config = Config(listen=("wss://127.0.0.1:0",), tls=Tls(**tls_table()), auth=Auth(), websocket=WebSocket())
+        async with Server(config, log=lines.log) as server:
+            server.reload()
+        assert "certificates reloaded" in lines.getvalue()
+
+    uvloop.run(work())
