@@ -1,4 +1,4 @@
-"""The broker: what all sessions of a loop share, and its settings in the units of the core."""
+"""The broker: what all sessions of a loop share."""
 import secrets
 
 from fastbroker.core.fanout cimport POLICY_DISCONNECT, POLICY_DROP_NEWEST, POLICY_DROP_OLDEST, fanout_new
@@ -10,11 +10,10 @@ from fastbroker.core.wire cimport (
 
 POLICIES = {"disconnect": POLICY_DISCONNECT, "drop-oldest": POLICY_DROP_OLDEST, "drop-newest": POLICY_DROP_NEWEST}
 EPOCH_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
-SECONDS = ("login_timeout", "idle_timeout", "outbound_timeout", "slow_consumer_grace", "transaction_timeout",
-           "queue_idle_timeout", "nack_delay", "linger", "frame_timeout")
 LIMIT_NAMES = (
-    *SECONDS, "heart_beat_send", "heart_beat_receive", "heart_beat_margin", "memory", "max_parked",
-    "max_transaction_bytes", "prefetch_bytes", "dead_letter_limit", "max_connections", "max_unauthenticated",
+    "login_timeout", "idle_timeout", "outbound_timeout", "slow_consumer_grace", "transaction_timeout", "queue_idle_timeout",
+    "nack_delay", "linger", "frame_timeout", "heart_beat_send", "heart_beat_receive", "heart_beat_margin", "memory",
+    "max_parked", "max_transaction_bytes", "prefetch_bytes", "dead_letter_limit", "max_unauthenticated",
     "max_subscriptions", "max_transactions", "max_transaction_frames", "max_deliveries", "prefetch", "max_prefetch",
     "max_levels",
 )
@@ -68,15 +67,15 @@ cdef class Broker:
 
 
 cdef int take_limits(Broker self, dict settings) except -1:
-    self.limits = {name: int(settings[name] * 1000) if name in SECONDS else settings[name] for name in LIMIT_NAMES}
+    self.limits = {name: settings[name] for name in LIMIT_NAMES}
     ceiling_init(&self.ceiling, &self.census, self.limits.memory)
     self.parser_limits.max_frame = settings["max_frame"]
     self.parser_limits.max_frame_before_login = settings["max_frame_before_login"]
-    self.parser_limits.max_line = settings["max_header_line"]
-    self.parser_limits.max_head = settings["max_header_block"]
+    self.parser_limits.max_header_line = settings["max_header_line"]
+    self.parser_limits.max_header_block = settings["max_header_block"]
     self.parser_limits.max_headers = settings["max_headers"]
     self.parser_limits.strict = settings["strict"]
-    self.parser_limits.lenient_length = settings["lenient_content_length"]
+    self.parser_limits.lenient_content_length = settings["lenient_content_length"]
     self.outlets.soft = settings["outbound_soft"]
     self.outlets.low = self.outlets.soft // 2
     self.outlets.hard = settings["outbound_hard"]

@@ -185,13 +185,13 @@ cdef class Parser:
         cdef const char *end
         cdef int kind, status
         while True:
-            if p < limit and p[0] == c'\n' and <size_t>(p - frame.base) <= self.limits.max_head:
+            if p < limit and p[0] == c'\n' and <size_t>(p - frame.base) <= self.limits.max_header_block:
                 return self._end_head(p, p + 1, False, frame)
             kind = scan_line(p, limit, &line)
             end = line.end
-            if <size_t>(end - p) > self.limits.max_line:
+            if <size_t>(end - p) > self.limits.max_header_line:
                 return PARSE_LINE_TOO_LONG
-            if <size_t>(end - frame.base) > self.limits.max_head:
+            if <size_t>(end - frame.base) > self.limits.max_header_block:
                 return PARSE_HEAD_TOO_LARGE
             if kind == LINE_MORE:
                 return PARSE_FRAME_TOO_LARGE if <size_t>(limit - frame.base) > self._max_frame() else PARSE_MORE
@@ -309,7 +309,7 @@ cdef class Parser:
         return PARSE_FRAME
 
     cdef int _no_body(self, Frame *frame) noexcept:
-        if frame.counted and frame.body_length and not self.limits.lenient_length:
+        if frame.counted and frame.body_length and not self.limits.lenient_content_length:
             return PARSE_LENGTH_LIES
         frame.counted = False
         frame.body_start -= 1
@@ -318,7 +318,7 @@ cdef class Parser:
         return PARSE_FRAME if frame.size <= self._max_frame() else PARSE_FRAME_TOO_LARGE
 
     cdef int _count_lies(self, const char *body, const char *limit, Frame *frame) noexcept:
-        if not self.limits.lenient_length:
+        if not self.limits.lenient_content_length:
             return PARSE_LENGTH_LIES
         frame.counted = False
         frame.stripped = True
@@ -356,11 +356,11 @@ cdef class FrameReader:
                   size_t max_frame=4 << 20, size_t max_header_line=8192, size_t max_header_block=65536,
                   uint32_t max_headers=100):
         self.limits.max_frame = self.limits.max_frame_before_login = max_frame
-        self.limits.max_line = max_header_line
-        self.limits.max_head = max_header_block
+        self.limits.max_header_line = max_header_line
+        self.limits.max_header_block = max_header_block
         self.limits.max_headers = max_headers
         self.limits.strict = strict
-        self.limits.lenient_length = lenient_content_length
+        self.limits.lenient_content_length = lenient_content_length
         frame_init(&self.frame, max_headers)
         self.parser = Parser()
         self.parser.limits = &self.limits

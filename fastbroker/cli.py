@@ -1,4 +1,4 @@
-"""The command `fastbroker`: the broker, a check of its configuration; `cli_client.py` and `bench/` have the others."""
+"""The command `fastbroker`: the broker, a check of its configuration; `client/` and `bench/` have the others."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from fastbroker import __version__, streams
-from fastbroker.cli_client import send, subscribe
+from fastbroker.client.commands import send, subscribe
 from fastbroker.errors import ConfigError, StartError
 
 
@@ -80,7 +80,7 @@ def serve(
     Flags are stronger than environment variables (FASTBROKER__LIMITS__MAX_FRAME=...), which are stronger than FILE.
     """
     # Imported here, as the other commands need neither the compiled core nor its event loop.
-    from fastbroker.overlay import load
+    from fastbroker.config.overlay import load
     from fastbroker.service import run
 
     flags = {"listen": listen, "data_dir": data_dir, "log.level": log_level, "log.format": log_format}
@@ -99,8 +99,8 @@ def check_config(file: str) -> None:
     Environment variables count, as they do for `serve`. If anything is wrong, all of it is listed and the exit status
     is 1. Certificates and `websocket.pages` are looked into, but nothing is bound.
     """
-    from fastbroker.overlay import load
-    from fastbroker.toml import as_toml
+    from fastbroker.config.overlay import load
+    from fastbroker.config.toml import as_toml
     from fastbroker.transports import address, tls
     from fastbroker.transports.listeners import check
     from fastbroker.web.pages import Pages

@@ -81,7 +81,7 @@ cdef class Parsing:
 
     def __cinit__(self, bytes stream not None, int version=12):
         self.limits.max_frame = self.limits.max_frame_before_login = 1 << 30
-        self.limits.max_line = self.limits.max_head = 1 << 16
+        self.limits.max_header_line = self.limits.max_header_block = 1 << 16
         self.limits.max_headers = 100
         frame_init(&self.frame, 100)
         self.parser = Parser()

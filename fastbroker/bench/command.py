@@ -19,7 +19,7 @@ from fastbroker.bench.scenarios import Scenario
 from fastbroker.bench.series import Series, in_order
 from fastbroker.bench.serving import Serving, Unreachable, name_of, own_server, where
 from fastbroker.bench.show import Live, show_report, show_scenarios
-from fastbroker.cli_client import INTERRUPTED
+from fastbroker.client.commands import INTERRUPTED
 from fastbroker.transports.address import Address
 
 GOOD, FAILED, NOT_MEASURED, NOT_VALID = 0, 1, 2, 3

@@ -53,7 +53,8 @@ class Hub:
     ) -> None:
         """Make a hub for ``loop``.
 
-        ``settings`` are the limits, times and switches, flat, under the names that docs/configuration.md gives them.
+        ``settings`` are the limits, times and switches, flat, under the names that docs/configuration.md gives them;
+        times are in milliseconds.
         ``topic_policies`` are pairs of a topic pattern and ``disconnect``, ``drop-oldest`` or ``drop-newest``: what
         happens to a subscriber that is too slow; the first pattern that matches wins.
         ``authenticate`` is asked at each CONNECT and returns, at once or as an awaitable, an identity of any kind; it

@@ -24,11 +24,11 @@ cdef enum:
 cdef struct ParserLimits:
     size_t max_frame
     size_t max_frame_before_login
-    size_t max_line
-    size_t max_head
+    size_t max_header_line
+    size_t max_header_block
     uint32_t max_headers
     bint strict
-    bint lenient_length
+    bint lenient_content_length
 
 
 @cython.final

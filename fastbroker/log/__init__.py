@@ -80,11 +80,11 @@ def line_of(style: str, *, colors: bool) -> Line:
 def logging_to(stream: TextIO, settings: config.Log, later: Later) -> Iterator[Log]:
     """A log that a thread writes to a stream; at the end what is still to be written gets a short time."""
     line = line_of(settings.format, colors=stream.isatty())
-    writer = Writer(stream.fileno(), partial(_lost, line))
+    sink = Writer(stream.fileno(), partial(_lost, line))
     try:
-        yield Log(settings.level, line, writer.write, later)
+        yield Log(settings.level, line, sink.write, later)
     finally:
-        writer.close()
+        sink.close()
 
 
 def _lost(line: Line, number: int) -> bytes:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastbroker import client
-from fastbroker.client import Frame, StompError, connected, encode, read_frame
+from fastbroker.client import Frame, StompError, connected, session
+from fastbroker.client.frames import encode
+from fastbroker.client.stream import read_frame
 from fastbroker.transports.address import Address
 
 CONNECTED = b"CONNECTED\nversion:1.2\nsession:1\nheart-beat:0,0\n\n\0\n"
@@ -145,10 +146,10 @@ async def test_without_login_none_is_sent():
 @in_loop
 async def test_send_and_receipts():
     answers = (CONNECTED, b"", b"RECEIPT\nreceipt-id:2\n\n\0\n", b"RECEIPT\nreceipt-id:3\n\n\0\n")
-    async with broker(*answers) as (address, came), connected(address) as session:
-        await session.send("/queue/a", b"one", [("x", "y")])
-        await session.send("/queue/a", b"two", receipt=True)
-        await session.disconnect()
+    async with broker(*answers) as (address, came), connected(address) as client:
+        await client.send("/queue/a", b"one", [("x", "y")])
+        await client.send("/queue/a", b"two", receipt=True)
+        await client.disconnect()
         assert came[1] == Frame("SEND", [("destination", "/queue/a"), ("content-length", "3"), ("x", "y")], b"one")
         assert came[2].header("receipt") == "2"
         assert came[3] == Frame("DISCONNECT", [("receipt", "3")])
@@ -161,12 +162,12 @@ async def test_messages_that_come_before_a_receipt_are_kept_in_order():
         b"RECEIPT\nreceipt-id:2\n\n\0\n"
         b"MESSAGE\nsubscription:1\nmessage-id:2\nack:a2\n\n2\0\n"
     )
-    async with broker(CONNECTED, subscribed, b"", b"") as (address, came), connected(address) as session:
-        await session.subscribe("/queue/a", "client", [("prefetch-count", "2")])
+    async with broker(CONNECTED, subscribed, b"", b"") as (address, came), connected(address) as client:
+        await client.subscribe("/queue/a", "client", [("prefetch-count", "2")])
         bodies = []
-        async for message in session.messages():
+        async for message in client.messages():
             bodies.append(message.body)
-            await session.ack(message)
+            await client.ack(message)
             if len(bodies) == 2:
                 break
         assert bodies == [b"1", b"2"]
@@ -180,9 +181,9 @@ async def test_messages_that_come_before_a_receipt_are_kept_in_order():
 @in_loop
 async def test_an_error_of_the_broker():
     error = b"ERROR\nmessage:unknown destination\ncontent-length:17\n\nUse /queue/NAME.\n\0\n"
-    async with broker(CONNECTED, error) as (address, _), connected(address) as session:
+    async with broker(CONNECTED, error) as (address, _), connected(address) as client:
         with pytest.raises(StompError) as caught:
-            await session.send("/nowhere", b"", receipt=True)
+            await client.send("/nowhere", b"", receipt=True)
         assert str(caught.value) == "the broker says: unknown destination\nUse /queue/NAME."
 
 
@@ -207,14 +208,14 @@ async def test_a_login_that_fails(answer, complaint):
 
 @in_loop
 async def test_a_broker_that_does_not_answer(monkeypatch):
-    monkeypatch.setattr(client, "TIMEOUT", 0.05)
+    monkeypatch.setattr(session, "TIMEOUT", 0.05)
     async with broker(b"") as (address, _):
         with pytest.raises(StompError, match=r"did not answer CONNECT within 0.05 seconds"):
             async with connected(address):
                 pass
-    async with broker(CONNECTED, b"") as (address, _), connected(address) as session:
+    async with broker(CONNECTED, b"") as (address, _), connected(address) as client:
         with pytest.raises(StompError, match=r"did not answer DISCONNECT within 0.05 seconds"):
-            await session.disconnect()
+            await client.disconnect()
 
 
 @in_loop
@@ -231,7 +232,7 @@ async def test_nobody_listens():
 
 @in_loop
 async def test_heart_beats_are_sent_and_missed(monkeypatch):
-    monkeypatch.setattr(client, "HEART_BEAT", 0.04)
+    monkeypatch.setattr(session, "HEART_BEAT", 0.04)
     beats = []
 
     async def serve(reader, writer):
@@ -243,16 +244,16 @@ async def test_heart_beats_are_sent_and_missed(monkeypatch):
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         address = Address("tcp", "127.0.0.1", server.sockets[0].getsockname()[1])
-        async with connected(address) as session:
+        async with connected(address) as client:
             with pytest.raises(StompError, match=r"the broker sent nothing for 0\.1 s, not even a heart-beat"):
-                await anext(session.messages())
+                await anext(client.messages())
         assert len(beats) >= 2
         assert set(b"".join(beats)) == {ord("\n")}
 
 
 @in_loop
 async def test_any_byte_is_a_sign_of_life(monkeypatch):
-    monkeypatch.setattr(client, "HEART_BEAT", 0.04)
+    monkeypatch.setattr(session, "HEART_BEAT", 0.04)
 
     async def serve(reader, writer):
         await read_frame(reader)
@@ -264,5 +265,5 @@ async def test_any_byte_is_a_sign_of_life(monkeypatch):
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     address = Address("tcp", "127.0.0.1", server.sockets[0].getsockname()[1])
-    async with server, connected(address) as session:
-        assert (await anext(session.messages())).body == b"\n\n"
+    async with server, connected(address) as client:
+        assert (await anext(client.messages())).body == b"\n\n"

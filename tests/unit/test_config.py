@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from fastbroker.config import Config, Topic, conflicts, hub_settings
+from fastbroker.config.overlay import FLAGS, KEYS, VARIABLES, load
+from fastbroker.config.reference import reference
+from fastbroker.config.toml import as_toml
 from fastbroker.errors import ConfigError
-from fastbroker.overlay import FLAGS, KEYS, VARIABLES, load
-from fastbroker.reference import reference
-from fastbroker.toml import as_toml
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -70,6 +70,9 @@ def test_the_settings_of_the_core_are_flat():
     assert settings["max_frame"] == 4 * 2**20
     assert settings["heart_beat_margin"] == 2.0
     assert settings["dead_letter"] == "dead-letter"
+    assert settings["login_timeout"] == 10_000
+    assert settings["nack_delay"] == 50
+    assert settings["heart_beat_send"] == 1000, "which counts milliseconds in the configuration, too"
     assert settings["lenient_content_length"] is False
     assert settings["strict"] is False
     leaves = [key for key in KEYS if key.split(".")[0] in ("limits", "queues", "heart_beat", "compat")]

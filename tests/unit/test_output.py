@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fastbroker.client import Frame
-from fastbroker.output import print_json, print_text, safe
+from fastbroker.client.output import print_json, print_text, safe
 
 
 def test_json(capfdbinary):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastbroker.units import MILLISECONDS, SECONDS, SIZES, quantity, written
+from fastbroker.config.units import MILLISECONDS, SECONDS, SIZES, quantity, written
 
 
 @pytest.mark.parametrize(

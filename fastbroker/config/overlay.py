@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from fastbroker.config import Config, conflicts
+from fastbroker.config.conflicts import conflicts
+from fastbroker.config.keys import Key, all_keys, keys_of
+from fastbroker.config.schema import Config
 from fastbroker.errors import ConfigError
-from fastbroker.keys import Key, all_keys, keys_of
 
 PREFIX = "FASTBROKER__"
 FLAGS = {"listen": "--listen", "data_dir": "--data-dir", "log.level": "--log-level", "log.format": "--log-format"}

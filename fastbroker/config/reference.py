@@ -1,4 +1,4 @@
-"""`python -m fastbroker.reference > docs/configuration.md` writes the reference of all keys from `config.py`."""
+"""`python -m fastbroker.config.reference > docs/configuration.md` writes the reference of all keys from `schema.py`."""
 
 import sys
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from inspect import cleandoc
 import orjson
 from msgspec import Struct
 
-from fastbroker.config import Config
-from fastbroker.keys import Key, keys_of
-from fastbroker.overlay import FLAGS
+from fastbroker.config.keys import Key, keys_of
+from fastbroker.config.overlay import FLAGS
+from fastbroker.config.schema import Config
 
 INTRODUCTION = """\
 # Configuration
 
-<!-- Made by `python -m fastbroker.reference > docs/configuration.md`; change fastbroker/config.py instead. -->
+<!-- Made by `python -m fastbroker.config.reference > docs/configuration.md`; change fastbroker/config/ instead. -->
 
 fastbroker runs without any configuration: `fastbroker serve` listens on 127.0.0.1, port 61613, for clients of the same
 machine. What you set comes from four places, the stronger ones first:

@@ -8,7 +8,7 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
-from fastbroker.client import Frame
+from fastbroker.client.frames import Frame
 
 
 def print_json(message: Frame) -> None:

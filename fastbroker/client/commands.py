@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from fastbroker.client import Client, Frame, StompError, Trust, connected
-from fastbroker.output import print_json, print_text
+from fastbroker.client.output import print_json, print_text
 from fastbroker.transports.address import DEFAULT_PORT, Address, parse_target
 
 INTERRUPTED = 130

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 import orjson
 from msgspec import Struct
 
-from fastbroker.config import Config
-from fastbroker.keys import keys_of
+from fastbroker.config.keys import keys_of
+from fastbroker.config.schema import Config
 
 
 def as_toml(config: Config, origins: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import NODEFAULT, Meta, Struct, structs
 
-from fastbroker.units import MILLISECONDS, SECONDS, SIZES, Units, quantity, written
+from fastbroker.config.units import MILLISECONDS, SECONDS, SIZES, Units, quantity, written
 
 _UNITS: dict[str, Units] = {"bytes": SIZES, "seconds": SECONDS, "milliseconds": MILLISECONDS}
 

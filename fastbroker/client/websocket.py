@@ -1,31 +1,18 @@
-"""STOMP over WebSocket for `send` and `subscribe`: the WebSocket as the stream that the client reads and writes."""
+"""STOMP over WebSocket: the WebSocket as the stream that the client reads and writes."""
 
 import asyncio
 import ssl
-from typing import Protocol
 
 from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from fastbroker.client import NotSpoken
+from fastbroker.client.dial import Writer
+from fastbroker.client.errors import NotSpoken
 from fastbroker.transports.address import Address
 
 DEFAULT_PATH = "/ws"
 LONGEST = 128 * 2**20
 _HIGH_WATER = 64 * 1024
 _POLL = 0.005
-
-
-class Writer(Protocol):
-    """What the client needs of an asyncio.StreamWriter."""
-
-    def write(self, data: bytes, /) -> None:
-        """Send this, in its time."""
-
-    async def drain(self) -> None:
-        """Wait while too much is to be sent."""
-
-    def close(self) -> None:
-        """End the connection."""
 
 
 class _Feeder(WSListener):
