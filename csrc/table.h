@@ -7,11 +7,13 @@
  *                                            v      v
  *                          bytes inside the owner of the value: never copied, never freed
  *
- * The owner of a value keeps the bytes of its key alive and unchanged until table_remove, or until table_put replaced it.
+ * The owner of a value keeps the bytes of its key alive and unchanged until table_remove, or until table_put replaced
+ * it.
  *
- * A key's home is the top bits of its hash. Slots from a home onwards are kept in the order of their homes ("Robin Hood"):
- * nobody sits further from home than one who stands before them. So a look-up of something absent ends early even at 7/8 full,
- * removal is a shift of the run behind it, without tombstones, and growing walks both arrays from front to back.
+ * A key's home is the top bits of its hash. Slots from a home onwards are kept in the order of their homes ("Robin
+ * Hood"): nobody sits further from home than one who stands before them. So a look-up of something absent ends early
+ * even at 7/8 full, removal is a shift of the run behind it, without tombstones, and growing walks both arrays from
+ * front to back.
  *
  * Clients choose the keys, so the hash takes a secret seed. Give each table a seed of its own: filling one table
  * in the order in which another with the same seed is walked would crowd its front.

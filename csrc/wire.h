@@ -80,8 +80,10 @@ static inline int scan_line(const char *start, const char *limit, Line *line) {
     line->colon = NULL;
     for (p = start; p < limit; p += 16) {
         __m128i block = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i ends = _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('\n')), _mm_cmpeq_epi8(block, _mm_setzero_si128()));
-        __m128i rare = _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('\\')), _mm_cmpeq_epi8(block, _mm_set1_epi8('\r')));
+        __m128i ends =
+            _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('\n')), _mm_cmpeq_epi8(block, _mm_setzero_si128()));
+        __m128i rare =
+            _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('\\')), _mm_cmpeq_epi8(block, _mm_set1_epi8('\r')));
         unsigned stop = mask_of(ends);
         unsigned within = stop ? (stop & (0u - stop)) - 1 : 0xffff; /* the bits below the first end of line */
         unsigned colon = mask_of(_mm_cmpeq_epi8(block, _mm_set1_epi8(':'))) & within;
@@ -173,9 +175,15 @@ static inline int known_of(const char *text, size_t length) {
     case 6:
         return IS("credit") ? KNOWN_CREDIT : KNOWN_NONE;
     case 7:
-        return IS("receipt") ? KNOWN_RECEIPT : IS("requeue") ? KNOWN_REQUEUE : IS("browser") ? KNOWN_BROWSER : KNOWN_NONE;
+        return IS("receipt")   ? KNOWN_RECEIPT
+               : IS("requeue") ? KNOWN_REQUEUE
+               : IS("browser") ? KNOWN_BROWSER
+                               : KNOWN_NONE;
     case 8:
-        return IS("passcode") ? KNOWN_PASSCODE : IS("reply-to") ? KNOWN_REPLY_TO : IS("selector") ? KNOWN_SELECTOR : KNOWN_NONE;
+        return IS("passcode")   ? KNOWN_PASSCODE
+               : IS("reply-to") ? KNOWN_REPLY_TO
+               : IS("selector") ? KNOWN_SELECTOR
+                                : KNOWN_NONE;
     case 10:
         return IS("message-id") ? KNOWN_MESSAGE_ID : IS("heart-beat") ? KNOWN_HEART_BEAT
              : IS("request-id") ? KNOWN_REQUEST_ID : KNOWN_NONE;

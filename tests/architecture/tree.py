@@ -12,13 +12,13 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 
 FLOORS = (
-    ("wire", "ring", "census", "text", "blocks", "outbuf", "wheel", "table", "peer", "wsframe", "flow", "wrapping"),
-    ("frame", "parser", "trie", "reasons"),
-    ("message", "ledger", "subscription", "queue", "route", "transaction", "batch"),
-    ("broker", "login", "session"),
-    ("tls", "hub", "turntaker", "framing", "input", "deadlines", "connection", "sockjs", "websocket", "upgrade"),
+    "wire ring census text blocks outbuf flow wrapping wheel table peer wsframe",
+    "frame parser trie reasons limits",
+    "message subscription ledger settling queue topic fanout route transaction access receipts",
+    "destination namespace broker login parking temporaries subscriptions transactions session",
+    "turntaker hub framing input deadlines connection upgrade websocket sockjs tls",
 )
-FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
+FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
 
 SOURCES = sorted((ROOT / "csrc").glob("*.pyx"))
 HEADERS = sorted((ROOT / "csrc").glob("*.h"))

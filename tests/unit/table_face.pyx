@@ -1,6 +1,6 @@
-"""A face to Python of csrc/table.h, for its test: it keeps every key at an address of its own, and no longer than it must."""
+"""A face to Python of csrc/table.h, for its test: each key is at an address of its own, no longer than it must be."""
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 
 from fastbroker.core.table cimport (
     Table, TableSlot, hash_bytes, hash_seed, table_free, table_get, table_init, table_memory, table_next, table_put,
