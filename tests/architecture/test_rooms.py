@@ -157,6 +157,26 @@ def test_there_is_no_circle_on_any_floor() -> None:
     judge("circles", {" ".join(each): "these use each other" for each in circles(uses())})
 
 
+def thin_uses() -> dict[str, set[str]]:
+    """For each Python module: which others it needs before it can be imported."""
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in THIN}
+    return {name: (_imported_by(path) & names.keys()) - {name} for name, path in names.items()}
+
+
+def _imported_by(path: Path) -> set[str]:
+    imports = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
+    return {
+        module for node in imports for module in (node.module, *(f"{node.module}.{each.name}" for each in node.names))
+    }
+
+
+def test_there_is_no_circle_among_python_modules() -> None:
+    """A package counts as what its `__init__` brings together, so its own modules do not go through it."""
+    graph = thin_uses()
+    assert "fastbroker.config.schema" in graph["fastbroker.config.conflicts"]
+    assert not circles(graph)
+
+
 def test_every_room_has_its_file() -> None:
     there = {path.stem for path in COMPILED}
     judge("rooms without a file", {room: "tree.py gives it a floor" for room in FLOOR if room not in there})

@@ -247,6 +247,17 @@ def test_a_reader_of_the_log_that_stands_still_stops_nobody(serve):
     assert sum(told) + len(lines) - len(told) == 6001 + 3, "started, draining, stopped"
 
 
+def test_a_reader_of_the_log_that_stands_still_does_not_keep_it_from_ending(serve):
+    served = serve(*FREE, "--log-level", "debug")
+    hello = b"CONNECT\naccept-version:1.2\nhost:x\nlogin:%s\n\n\0" % (b"x" * 250)
+    for _ in range(500):  # 200 KB for a pipe of 64 KiB
+        with socket.create_connection(served.sockets[0], timeout=DEADLINE) as client:
+            client.sendall(hello)
+            client.recv(4096)
+    served.process.terminate()
+    assert served.process.wait(3 * DEADLINE) == 0
+
+
 def test_a_reader_of_the_log_that_goes_away_does_not_harm_it(serve):
     served = serve(*FREE)
     served.process.stderr.close()
