@@ -4,8 +4,10 @@ import asyncio
 import gc
 import io
 import os
+import re
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import weakref
@@ -15,7 +17,7 @@ from pathlib import Path
 import pytest
 import uvloop
 from certificates import tls_table
-from wire import DEADLINE
+from wire import DEADLINE, ROOT
 
 from fastbroker.client import StompError, connected
 from fastbroker.config import Auth, Config, Tls, WebSocket
@@ -120,6 +122,14 @@ def test_without_a_log_of_ones_own_lines_go_to_the_standard_error_output(capfd):
     events = [line.split("] ")[1].split()[0] for line in lines]
     assert sorted(events) == ["disconnected", "disconnected", "draining", "started", "stopped"]
     assert threading.active_count() == threads
+
+
+def test_the_example_of_the_readme():
+    (example,) = re.findall(r"```python\n([^`]*Server\([^`]*)```", (ROOT / "README.md").read_text())
+    ran = subprocess.run(
+        [sys.executable, "-c", example], capture_output=True, text=True, check=True, timeout=3 * DEADLINE
+    )
+    assert re.match(r"\('tcp://127\.0\.0\.1:[0-9]+',\)\n{'connections': 0,", ran.stdout)
 
 
 def test_the_process_is_left_alone():
