@@ -56,8 +56,16 @@ def coloured_line(level: str, event: str, fields: Mapping[str, Any]) -> bytes:
 
 def clean(value: Any) -> Any:
     """Make a value fit for a line. Numbers stay numbers."""
-    if value is None or isinstance(value, (int, float)):
+    if isinstance(value, str):
+        # As nearly all are. No secret is without one of these two.
+        if len(value) <= LONGEST and ":" not in value and "=" not in value and value.isprintable():
+            return value
+    elif value is None or isinstance(value, (int, float)):
         return value
+    return _mended(value)
+
+
+def _mended(value: Any) -> str:
     text = value[: LONGEST + 1].decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]}…"
@@ -75,19 +83,16 @@ def _shown(name: str, value: Any) -> str:
     return value if isinstance(value, str) and not _NEEDS_QUOTES.search(value) else repr(value)
 
 
-def _now() -> str:
-    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
-    return f"{_date(seconds)}.{rest // 1000:06}Z"
-
-
 # The second that was written last, as most lines have the same one as the line before.
 _second = (-1, "")
 
 
-def _date(seconds: int) -> str:
+def _now() -> str:
     global _second
-    number, text = _second
-    if number != seconds:
-        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-        _second = (seconds, text)
-    return text
+    now = time.time_ns() // 1000
+    second, text = _second
+    if second != now // 1_000_000:
+        second = now // 1_000_000
+        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        _second = (second, text)
+    return f"{text}.{now % 1_000_000:06}Z"

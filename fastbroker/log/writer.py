@@ -24,7 +24,7 @@ LAST = 1.0
 
 
 class Writer:
-    """Writes lines in a thread of its own, from the first line until `close`."""
+    """Writes lines in a thread of its own, until `close`."""
 
     def __init__(self, descriptor: int, note: Callable[[int], bytes]) -> None:
         """Write to `descriptor`, which stays open; `note` makes the line that says how many lines were lost."""
@@ -64,7 +64,7 @@ class Writer:
             with self._changed:
                 lines, self._waiting = self._waiting, bytearray()
                 lost, self._lost = self._lost, 0
-            self._put(bytes(lines), lost)
+            self._put(lines, lost)
             self._closed.wait(PAUSE)
 
     def _wait(self) -> bool:
@@ -78,7 +78,7 @@ class Writer:
             self._idle = False
             return True
 
-    def _put(self, lines: bytes, lost: int) -> None:
+    def _put(self, lines: bytearray, lost: int) -> None:
         front = b"\n" if self._torn else b""
         if self._failed:
             front += self._note(self._failed)
@@ -98,12 +98,12 @@ class Writer:
         written = 0
         try:
             while written < len(everything):
-                written += self._write_some(everything[written : written + MOST])
+                written += self._write_some(memoryview(everything)[written:])
         except OSError:
             pass
         return written
 
-    def _write_some(self, some: bytes) -> int:
+    def _write_some(self, some: memoryview) -> int:
         try:
             return os.write(self._descriptor, some)
         except BlockingIOError:
