@@ -204,22 +204,28 @@ def test_subscriber_that_reads_a_burst_now_and_then_has_no_grace_again_and_again
     teaser, good, publisher = talk(to=broker, receive_buffer=NARROW), talk(to=broker), talk(to=broker)
     teaser.subscribe(topic)
     good.subscribe(topic)
-    done = threading.Event()
+    done, bursts = threading.Event(), count()
 
     def tease():
         with contextlib.suppress(OSError):
             while not done.wait(0.5):
-                for _ in range(60):
-                    if not teaser.socket.recv(4096):
-                        return
+                next(bursts)
+                left = 1_200_000  # as much as makes the kernel take some more
+                while left > 0 and (read := teaser.socket.recv(left)):
+                    left -= len(read)
 
+    amount = 4 * MANY
     with (
         in_background(tease),
-        in_background(lambda: flood(publisher, topic)),
-        in_background(lambda: [read_number(good) for _ in range(MANY)]),
+        in_background(lambda: flood(publisher, topic, amount)),
+        in_background(lambda: [read_number(good) for _ in range(amount)]),
     ):
-        broker.wait_disconnected(teaser, "slow consumer")
-        done.set()
+        try:
+            broker.wait_disconnected(teaser, "slow consumer")
+        finally:
+            done.set()
+            teaser.reset()
+    assert next(bursts) < 16, "what it earns by reading lasts for a few"
 
 
 def test_topic_messages_with_acks_wait_for_credit(talk, publish, topic):
