@@ -24,7 +24,6 @@ from fastbroker.core.wire cimport (
 
 cdef enum:
     CONTROLS_A_SECOND = 100 # PING, PONG and CLOSE that a peer may send
-    MOST_PONGS = 2048       # bytes of PONGs that wait; then only the last PING is answered (RFC 6455, section 5.5.3)
     LONGEST_REASON = 123    # bytes of text in a CLOSE
 
 PROTOCOL_ERROR, UNSUPPORTED, INVALID_TEXT, POLICY, INTERNAL = 1002, 1003, 1007, 1008, 1011
@@ -89,9 +88,8 @@ cdef class WebSocket(Framing):
         return watch(self)
 
     cdef int interject(self) except -1:
-        """A PING that came when there were too many is answered, now that the others' answers are out of the way."""
-        if (self.last_ping is not None and not self.closed and outbuf_pending(&self.connection.out) == 0
-                and not self.connection.out.blocked):
+        """A PING that came when too much was to be sent is answered, now that there is less."""
+        if self.last_ping is not None and not self.closed and not is_too_full(self):
             put_pong(self, self.last_ping)
         return 0
 
@@ -144,22 +142,23 @@ cdef int on_control(WebSocket self) except -1:
 
 
 cdef int on_ping(WebSocket self, bytes payload) except -1:
-    """Its PONG stands in line with what is to be sent."""
-    if outbuf_pending(&self.connection.out) == 0:
-        self.pongs = 0
+    """Its PONG stands in line with what is to be sent. If that is too much, only the last PING will be answered
+    (RFC 6455, section 5.5.3)."""
     if self.connection.session.state == STATE_CLOSING:
         return 0    # CLOSE is the next thing to be said, or was said already
-    if self.pongs > MOST_PONGS:
+    if is_too_full(self):
         self.last_ping = payload
         return 0
     return put_pong(self, payload)
 
 
+cdef bint is_too_full(WebSocket self) noexcept:
+    return outbuf_pending(&self.connection.out) > self.connection.out.outlets.soft
+
+
 cdef int put_pong(WebSocket self, bytes payload) except -1:
-    cdef bytes pong = whole_frame(WS_PONG, payload)
     self.last_ping = None
-    self.pongs += len(pong)
-    return self.connection.say(pong)
+    return self.connection.say(whole_frame(WS_PONG, payload))
 
 
 cdef int on_close(WebSocket self, bytes payload) except -1:

@@ -37,8 +37,7 @@ cdef class WebSocket(Framing):
     cdef Hub hub
     cdef WsInput frames
     cdef SockJs sockjs          # None for all who do not speak it
-    cdef size_t pongs           # bytes of PONGs in the output since it was last empty
-    cdef bytes last_ping        # that is still to be answered, since there were too many; or None
+    cdef bytes last_ping        # that is still to be answered, since too much was to be sent; or None
     cdef uint64_t controls_since
     cdef uint32_t controls      # control frames since then
     cdef int close_code         # the peer's, or what says what it did wrong; 0: the session's reason has one
