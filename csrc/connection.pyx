@@ -18,6 +18,7 @@ from libc.errno cimport EAGAIN, EINTR, errno
 from fastbroker.core.deadlines cimport deadlines_new
 from fastbroker.core.hub cimport INPUT_FRONT, INPUT_SPACE, Hub
 from fastbroker.core.input cimport input_new, release_waiters
+from fastbroker.core.login cimport peer_of
 from fastbroker.core.parser cimport Parser
 from fastbroker.core.session cimport (
     HOLD_LOGIN, HOLD_MEMORY, HOLD_OUTPUT, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session, session_new,
@@ -70,15 +71,10 @@ cdef void timer_fired(void *owner) noexcept:
     (<TurnTaker>owner).time_out()
 
 
-cdef str peer_of(transport):
-    peer = transport.get_extra_info("peername")
-    if isinstance(peer, tuple):
-        return f"[{peer[0]}]:{peer[1]}" if ":" in peer[0] else f"{peer[0]}:{peer[1]}"
-    return peer or "unknown"    # it was reset before it was looked at
-
-
 cdef class Connection(TurnTaker):
     """The asyncio.BufferedProtocol of a client. Nothing here is for other Python code."""
+
+    data_received = None    # looked for at each new connection; to miss it costs an exception
 
     def __dealloc__(self):
         if self.hub is not None:
@@ -90,7 +86,7 @@ cdef class Connection(TurnTaker):
         cdef Hub hub = self.hub
         self.transport = self.input.transport = transport
         self.fd = transport.get_extra_info("socket").fileno()
-        self.plain = transport.get_extra_info("sslcontext") is None
+        self.plain = not self.session.secure
         transport.set_write_buffer_limits(0)
         if self.plain:
             self.out.fd = self.fd

@@ -227,12 +227,11 @@ cdef int put_receipt(OutBuf *out, Slice receipt, int version) except -1:
     return 0
 
 
-cdef int put_connected(OutBuf *out, list headers) except -1:
+cdef int put_connected(OutBuf *out, bytes headers) except -1:
     """CONNECTED is not escaped (STOMP 1.2, "Value Encoding"); a CR or LF cannot get in, its values are the broker's."""
     framed_begin(out)
     framed_put(out, b"CONNECTED\n", 10)
-    for name, value in headers:
-        put_header(out, name, value, 10)
+    framed_put(out, headers, len(headers))
     framed_put(out, b"\n\0\n", 1 + out.frame_end)
     framed_end(out, WS_TEXT)
     outbuf_touch(out)

@@ -1,20 +1,32 @@
-"""CONNECT: what a client asks for and what it is told (STOMP 1.2, "Connecting", "Heart-beating")."""
+"""CONNECT: who a client is, what it asks for and what it is told (STOMP 1.2, "Connecting", "Heart-beating")."""
 import secrets
+import socket
+import struct
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
 
 from fastbroker.core.broker cimport Broker
+from fastbroker.core.frame cimport Frame, Header, encoded, frame_text, frame_value, number_of
 from fastbroker.core.limits cimport Limits
-from fastbroker.core.frame cimport Frame, Header, frame_text, frame_value, number_of
 from fastbroker.core.wire cimport KNOWN_CONTENT_LENGTH, KNOWN_REQUEST_ID
 
 from fastbroker.core.frame import Refused
 
 cdef enum:
     LONGEST_INTERVAL = 0x7fffffff   # milliseconds
+    RANDOM_BLOCK = 3072             # bytes that the system is asked for at a time
+    SESSION_ID = 12                 # of them in the id of a session
 
 VERSIONS = {b"1.0": 10, b"1.1": 11, b"1.2": 12}
 SHORT_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+CREDENTIALS = struct.Struct("3i")   # what the system says of the other end of a Unix socket: pid, uid, gid
+
+# A connection that was reset before it is accepted has no name any more, but what was sent on it can still be read.
+GONE = "unknown"
+
+cdef bytes block = b""          # of the system's random bytes: one system call for many sessions
+cdef Py_ssize_t used = 0
 
 
 class Login:
@@ -52,6 +64,23 @@ class Identity:
 
 class LoginRefused(Exception):
     """Raised by an authenticator: the text goes to the client, so it must give nothing away."""
+
+
+cpdef str peer_of(transport):
+    """Who is at the other end of a transport, as far as its socket says it."""
+    cdef object name = transport.get_extra_info("peername")
+    if isinstance(name, tuple):
+        return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+    end = transport.get_extra_info("socket")
+    return unix_peer(end) if getattr(end, "family", None) == socket.AF_UNIX else GONE
+
+
+cdef str unix_peer(end):
+    """Which process is at the other end of a Unix socket, where the system tells."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return "unix"
+    return "unix:pid={},uid={},gid={}".format(
+        *CREDENTIALS.unpack(end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)))
 
 
 cdef int negotiated_version(bytes accepted) except -1:
@@ -101,21 +130,37 @@ cdef int agree_on_heart_beats(bytes offer, const Limits *limits, uint32_t *send_
     return 0
 
 
-cdef list connected_headers(const Frame *frame, int version, Broker broker, bytes short_id):
-    """The headers of CONNECTED. With a short id, for a client that names no version, they have a fixed length."""
+cdef bytes session_id():
+    """24 hexadecimal digits that nobody can guess."""
+    global block, used
+    cdef const char *hexadecimal = b"0123456789abcdef"
+    cdef const unsigned char *random
+    cdef bytes id = PyBytes_FromStringAndSize(NULL, 2 * SESSION_ID)
+    cdef char *digits = PyBytes_AS_STRING(id)
+    cdef int i
+    if used + SESSION_ID > len(block):
+        block = secrets.token_bytes(RANDOM_BLOCK)
+        used = 0
+    random = <const unsigned char *>PyBytes_AS_STRING(block) + used
+    for i in range(SESSION_ID):
+        digits[2 * i] = hexadecimal[random[i] >> 4]
+        digits[2 * i + 1] = hexadecimal[random[i] & 15]
+    used += SESSION_ID
+    return id
+
+
+cdef bytes connected_headers(const Frame *frame, int version, Broker broker, bytes short_id):
+    """The header lines of CONNECTED. With a short id, for a client that names no version, they have a fixed length."""
     cdef bytes request = frame_text(frame, KNOWN_REQUEST_ID)
-    cdef bytes beats = b"0,0"
-    cdef list headers
-    if version >= 11:
-        beats = b"%d,%d" % (broker.limits.heart_beat_send, broker.limits.heart_beat_receive)
+    cdef bytes lines
     if short_id is not None:
-        headers = [(b"session", short_id), (b"version", b"1.0"), (b"heart-beat", b"0,0")]
+        lines = b"session:%b\nversion:1.0\nheart-beat:0,0\n" % short_id
+    elif version == 10:
+        lines = b"version:1.0\nsession:%b\nserver:%b\nheart-beat:0,0\n" % (session_id(), broker.server)
     else:
-        headers = [(b"version", b"1.%d" % (version - 10)), (b"session", secrets.token_hex(12).encode()),
-                   (b"server", broker.server), (b"heart-beat", beats)]
-    if request is not None:
-        headers.append((b"response-id", request))
-    return headers
+        lines = b"version:1.%d\nsession:%b\nserver:%b\nheart-beat:%d,%d\n" % (
+            version - 10, session_id(), broker.server, broker.limits.heart_beat_send, broker.limits.heart_beat_receive)
+    return lines if request is None else b"%bresponse-id:%b\n" % (lines, encoded(request, 10))
 
 
 cdef bint ends_without_lf(const Frame *frame) noexcept:

@@ -89,6 +89,6 @@ cdef inline int content_of(const Frame *frame, Text *scratch, const char *reply_
 cdef bytes head_in_form(const char *head, size_t length, int version)
 cdef int put_header(OutBuf *out, bytes name, bytes value, int version) except -1
 cdef int put_raw_header(OutBuf *out, const char *name, size_t name_length, Slice value, int version) except -1
-cdef int put_connected(OutBuf *out, list headers) except -1
+cdef int put_connected(OutBuf *out, bytes headers) except -1
 cdef int put_receipt(OutBuf *out, Slice receipt, int version) except -1
 cdef int put_error(OutBuf *out, bytes message, bytes body, bytes receipt, bint versions, int version) except -1

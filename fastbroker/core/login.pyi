@@ -53,3 +53,9 @@ VERSIONS: dict[bytes, int]
 
 SHORT_ALPHABET: str
 """What session ids of clients that name no version are made of."""
+
+GONE: str
+"""The peer of a connection that was reset before it was accepted."""
+
+def peer_of(transport: Any, /) -> str:
+    """Who is at the other end of a transport: as `Login.peer` has it, as far as the socket says it."""

@@ -45,7 +45,7 @@ cdef class Session:
     cdef readonly str login
     cdef object identity        # what the authenticator made of the login
     cdef object login_answer    # its awaitable, while HOLD_LOGIN
-    cdef list welcome           # headers of the CONNECTED to come
+    cdef bytes welcome          # header lines of the CONNECTED to come
     cdef bytes short_id
     cdef Account account        # what is held for it
     cdef Origin origin          # what it publishes comes from here
