@@ -3,20 +3,39 @@
     socket -- transport -- TlsTransport -- Connection or WebSocket
                   encrypted           plain
 
-Towards the socket it is an asyncio.BufferedProtocol, towards the client's protocol an asyncio.Transport. All connections of
-an address share one read buffer; between two reads OpenSSL holds the keys of a connection, and at most a record.
+Towards the socket it is an asyncio.BufferedProtocol, towards the client's protocol an asyncio.Transport. All connections
+share one read buffer; between two reads OpenSSL holds the keys of a connection, and at most a record.
 
-Handshakes cost up to a millisecond each. A client's first bytes wait for their turn, and in one turn of the loop few have
-theirs, so that those who are connected are served in between. A client that sends nothing costs a socket and this object.
+The life of one, and of what its peer says:
+
+    HELLO      the client has yet to say hello                                   SPEAKING   more may come
+      |  its first record is whole                                                  |  close_notify, or the socket's end
+    WAITING    it waits for its turn, and that time does not count               SAID_ALL   what it said is decrypted
+      |  its turn                                                                   |
+    SHAKING    the handshake is under way                                        TOLD       and the protocol knows
+      |  it is complete; the client gets its protocol
+    OPEN       bytes go both ways
+      |  write_eof, close                 LOST   from all of them: refused, aborted, or the socket is gone
+    SHUT       we have said all
+
+A handshake costs about half a millisecond. In one turn of the loop there is some time for them and no more, so that those
+who are connected are served in between: first come those that are under way, then new ones, host by host. Who must say
+something next, and for how long that is waited for, is the business of those who are `arriving` (transports/arriving.py).
 
 Both directions end on their own, as on TCP: after the peer's close_notify it is still written to. Once we have said all,
 what comes in is no longer looked at. Why it is not the event loop's TLS stands in docs/transports.md.
 """
 from cpython.buffer cimport PyBUF_WRITE
 from cpython.memoryview cimport PyMemoryView_FromMemory
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
-from collections import deque
+from fastbroker.core.hub cimport Hub
+from fastbroker.core.login cimport peer_of
+from fastbroker.core.wire cimport PEER_THERE, peer_state
+
+from collections import OrderedDict, deque
 from ssl import MemoryBIO, SSLError, SSLWantReadError, SSLZeroReturnError
 
 cdef enum:
@@ -25,67 +44,144 @@ cdef enum:
     RECORD_HEAD = 5             # of a record: what it is, version, length in two bytes
     LONGEST_RECORD = 5 + 16384 + 256
     LONGEST_HELLO = 32768       # what a client may say before we do
-    TURNS = 8                   # handshakes that begin in one turn of the loop
+    USUAL_HELLO = 4096          # more than that is not kept when much else is
     MOST_OF_ITS_OWN = 65536     # of what TLS itself says to a peer that is told nothing else: 2,000 times new keys
 
+cdef enum:
+    TURN = 4000000              # nanoseconds for handshakes in one turn of the loop
+    AGAIN = 50                  # milliseconds until it is seen again whether there is a place for another handshake
 
 cdef bytes HANDSHAKE = b"\x16"      # what a client's first record is
 
 
-cdef class TlsAcceptor:
+cdef uint64_t nanoseconds() noexcept:
+    cdef timespec time
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return <uint64_t>time.tv_sec * 1000000000 + time.tv_nsec
+
+
+cdef class Handshakes:
 
     def __cinit__(self):
         self.space = <char *>malloc(READ_SPACE)
         if self.space == NULL:
             raise MemoryError()
 
-    def __init__(self, loop, context, *, arriving, arrived, failed, double timeout, int most_handshakes):
-        self.loop = loop
-        self.context = context
+    def __init__(self, Hub hub, arriving, *, double timeout, int most):
+        self.hub = hub
+        self.loop = hub.loop
         self.arriving = arriving
-        self.arrived = arrived
-        self.failed = failed
-        self.timeout = timeout
-        self.most = most_handshakes
-        self.queue = deque()
+        self.hello = arriving.awaited(timeout, timeout / 2)
+        self.answer = arriving.awaited(timeout, timeout / 5)
+        self.most = most
+        self.answers = deque()
+        self.hosts = OrderedDict()
         self.view = PyMemoryView_FromMemory(self.space, READ_SPACE, PyBUF_WRITE)
 
     def __dealloc__(self):
         free(self.space)
 
-    def connection(self, str peer=""):
-        cdef TlsTransport new = TlsTransport()
-        new.acceptor = self
-        new.peer = peer
-        new.left = b""
-        return new
+    cdef int serve(self, TlsTransport one) except -1:
+        """Now, if this turn has time and nobody is in front; else when it is its turn, and nothing is read from it."""
+        one.queued = True
+        if one.life == SHAKING:
+            self.answers.append(one)
+        else:
+            self.hosts.setdefault(one.ticket.host, deque()).append(one)
+        self._work()
+        if one.queued:
+            one.transport.pause_reading()
+        return 0
 
-    cdef int _wait(self, TlsTransport waiting) except -1:
-        self.queue.append(waiting)
-        return self._schedule()
-
-    cdef int _done(self) except -1:
+    cdef int place_is_free(self) except -1:
+        """A handshake is over, one way or the other."""
         self.busy -= 1
+        self.spent += 1     # so that there is another turn for those who wait
         return self._schedule()
+
+    cdef int _work(self) except -1:
+        cdef uint64_t before = nanoseconds(), now
+        cdef TlsTransport one
+        try:
+            while self.spent < TURN:
+                one = self._next()
+                if one is None:
+                    break
+                one.step()
+                now = nanoseconds()
+                self.spent += now - before
+                before = now
+        finally:
+            self._schedule()
+        return 0
+
+    cdef TlsTransport _next(self):
+        cdef TlsTransport one
+        while self.answers:
+            one = self.answers.popleft()
+            one.queued = False
+            if one.life == SHAKING:
+                return one
+        return self._newcomer()
+
+    cdef TlsTransport _newcomer(self):
+        """Of the host whose turn it is, if there is a place, and the host keeps up with its answers."""
+        cdef Py_ssize_t hosts = len(self.hosts)
+        cdef TlsTransport one = None
+        while hosts and one is None:
+            if self.busy >= self.most and not self.arriving.make_room(self.answer, next(iter(self.hosts))):
+                return self._try_again()
+            host, waiting = self.hosts.popitem(last=False)
+            if self.arriving.is_enough(self.answer, host):
+                hosts -= 1
+            else:
+                one = waiting.popleft()
+                one.queued = False
+                one = one if one.life == WAITING else None
+            if waiting:
+                self.hosts[host] = waiting
+            else:
+                hosts -= 1
+        return self._try_again() if one is None and self.hosts else one
+
+    cdef TlsTransport _try_again(self):
+        """Not now, but soon: some who are waited for may be too slow by then."""
+        if not self.retrying:
+            self.retrying = True
+            self.loop.call_later(AGAIN / 1000.0, self._retry)
+        return None
+
+    def _retry(self):
+        self.retrying = False
+        self._work()
 
     cdef int _schedule(self) except -1:
-        if not self.due and self.queue and self.busy < self.most:
+        if not self.due and (self.spent or self.answers):
             self.due = True
             self.loop.call_soon(self._turn)
         return 0
 
     def _turn(self):
-        cdef int turns = TURNS
-        cdef TlsTransport waiting
         self.due = False
-        try:
-            while turns and self.queue and self.busy < self.most:
-                waiting = self.queue.popleft()
-                if not waiting.lost:
-                    turns -= 1
-                    waiting.begin()
-        finally:
-            self._schedule()
+        self.spent = 0
+        self._work()
+
+
+cdef class TlsAcceptor:
+
+    def __init__(self, Handshakes handshakes, context, *, arrived, failed):
+        self.handshakes = handshakes
+        self.context = context
+        self.arrived = arrived
+        self.failed = failed
+
+    def connection(self, str peer=""):
+        cdef TlsTransport new = TlsTransport()
+        new.acceptor = self
+        new.handshakes = self.handshakes
+        new.peer = peer
+        new.left = new.held = b""
+        return new
 
 
 cdef str reason_of(error):
@@ -96,41 +192,39 @@ cdef str reason_of(error):
 
 cdef class TlsTransport:
 
+    data_received = None    # looked for at each new connection; to miss it costs an exception
+
     # ---- what the transport of the socket calls ----
 
     def connection_made(self, transport):
         self.transport = transport
-        self.counted = self.acceptor.arriving.enter()
-        if not self.counted:
-            self._refuse("server busy")
-        else:
-            self.deadline = self.acceptor.loop.call_later(self.acceptor.timeout, self._too_slow)
+        if not self.peer:
+            self.peer = peer_of(transport)
+        self.ticket = self.handshakes.arriving.enter(self, self.peer, self.handshakes.hello)
 
     def get_buffer(self, size_hint):
-        return self.acceptor.view
+        return self.handshakes.view
 
     def buffer_updated(self, Py_ssize_t length):
-        received = self.acceptor.view[:length]
-        if self.lost:
-            return
-        if self.shaken:
-            self._take(received)
+        received = self.handshakes.view[:length]
+        if self.life == OPEN:
+            take(self, received)
             if length == READ_SPACE:
-                self._let_others()
-        elif self.ssl is not None:
-            self.left = bytes(received)
-            self._shake()
-        else:
-            self.left += bytes(received)
-            self._look()
+                let_others(self)
+        elif self.life < OPEN:
+            keep(self, self.left + bytes(received))
+            if self.life == HELLO:
+                look(self)
+            elif self.life == SHAKING:
+                self.handshakes.serve(self)
 
     def eof_received(self):
         if self.protocol is None:
-            self._refuse(self._how_it_ended())
+            refuse(self, how_it_ended(self))
             return False
-        if not self.peer_ended:
-            self._peer_has_ended()
-        return not self.ended
+        if self.theirs != TOLD:
+            peer_has_ended(self)
+        return self.life == OPEN
 
     def pause_writing(self):
         if self.protocol is not None:
@@ -142,101 +236,31 @@ cdef class TlsTransport:
 
     def connection_lost(self, exception):
         protocol, self.protocol = self.protocol, None
-        if protocol is None and not self.lost:
-            self._refuse(self._how_it_ended())
-        self.lost = self.ended = True
-        self._leave_handshake()
+        if protocol is None:
+            refuse(self, how_it_ended(self))
+        self.life = LOST
         self.ssl = self.incoming = self.outgoing = None
-        self.left = b""
+        keep(self, b"")
         if protocol is not None:
             protocol.connection_lost(self.failure or exception)
 
     # ---- the handshake ----
 
-    cdef int _look(self) except -1:
-        """Its turn may come when the first record is whole: who is slow takes nobody's place."""
-        cdef Py_ssize_t length = len(self.left), record = RECORD_HEAD
-        if length >= RECORD_HEAD:
-            record += int.from_bytes(self.left[RECORD_HEAD - 2:RECORD_HEAD], "big")
-        if self.left[:1] != HANDSHAKE or record > LONGEST_RECORD or length > LONGEST_HELLO:
-            return self._refuse("what was sent is no TLS")
-        if length >= record and length > RECORD_HEAD:
-            self.waiting = True
-            self.transport.pause_reading()
-            return self.acceptor._wait(self)
-        return 0
-
-    cdef int begin(self) except -1:
-        """It is this client's turn. The time that it waited does not count."""
+    cdef int step(self) except -1:
+        """As far as what the client has said reaches. What fails here is nobody else's business."""
         try:
-            return self._begin()
-        except BaseException:
+            if self.transport.is_reading():
+                return proceed(self)
+            self.transport.resume_reading()
+            return refuse(self, "closed by client") if is_gone(self) else proceed(self)
+        except Exception as failure:
+            self.handshakes.hub.broker.log("error", "internal error", peer=self.peer, error=repr(failure))
             self.abort()
-            raise
-
-    cdef int _begin(self) except -1:
-        self.waiting = False
-        self.busy = True
-        self.acceptor.busy += 1
-        self.deadline.cancel()
-        self.deadline = self.acceptor.loop.call_later(self.acceptor.timeout, self._too_slow)
-        self.incoming, self.outgoing = MemoryBIO(), MemoryBIO()
-        self.ssl = self.acceptor.context.wrap_bio(self.incoming, self.outgoing, server_side=True)
-        self.transport.resume_reading()
-        return self._shake()
-
-    cdef int _shake(self) except -1:
-        """As far as what has come reaches."""
-        while self.left and not self.shaken:
-            self.incoming.write(self.left[:PORTION])
-            self.left = self.left[PORTION:]
-            try:
-                self.ssl.do_handshake()
-                self.shaken = True
-            except SSLWantReadError:
-                pass
-            except (OSError, ValueError) as error:
-                self._send()    # the alert that says why
-                return self._refuse(reason_of(error))
-        self._send()            # at the end of it also tickets for the next
-        return self._arrive() if self.shaken else 0
-
-    cdef int _arrive(self) except -1:
-        self._leave_handshake()
-        try:
-            protocol = self.acceptor.arrived(self)
-        except Exception as error:
-            return self._refuse(str(error))
-        self.protocol = protocol
-        protocol.connection_made(self)
-        return self._take(b"")  # what came with the end of the handshake
-
-    cdef int _leave_handshake(self) except -1:
-        if self.deadline is not None:
-            self.deadline.cancel()
-            self.deadline = None
-        if self.counted:
-            self.counted = False
-            self.acceptor.arriving.leave()
-        if self.busy:
-            self.busy = False
-            self.acceptor._done()
         return 0
 
-    cdef str _how_it_ended(self):
-        return "closed by client" if self.left or self.ssl is not None else "nothing was sent"
-
-    def _too_slow(self):
-        if not self.waiting:
-            self._refuse("timed out")
-
-    cdef int _refuse(self, str reason) except -1:
-        if not self.lost:
-            self.lost = True
-            self._leave_handshake()
-            self.acceptor.failed(self, reason)
-            self.acceptor.loop.call_soon(self._hang_up)
-        return 0
+    def turn_away(self, str reason):
+        """It is not waited for any longer."""
+        refuse(self, reason)
 
     def _hang_up(self):
         """The alert goes out if it can: close() waits for a peer that takes nothing."""
@@ -245,128 +269,23 @@ cdef class TlsTransport:
         else:
             self.transport.close()
 
-    # ---- input ----
-
-    cdef int _take(self, received) except -1:
-        """Hands on what is in these bytes and in those before them, until the protocol wants no more for now."""
-        cdef Py_ssize_t at = 0, filled = 1
-        if self.left:
-            received, self.left = self.left + bytes(received), b""
-        while filled and not (self.paused or self._is_over()):
-            filled = self._decrypt(received, &at)
-            if filled:
-                self.protocol.buffer_updated(filled)
-        if self._is_over():
-            return 0
-        if self.read_all:
-            if not self.paused and not self.peer_ended:
-                self._peer_has_ended()
-        elif self.failure is None and at < len(received):
-            self.left = bytes(received[at:])
-        return self._answer()
-
-    cdef bint _is_over(self) noexcept:
-        return self.lost or self.ended or self.protocol is None
-
-    cdef Py_ssize_t _decrypt(self, received, Py_ssize_t *at) except -1:
-        """As much as fits into what the protocol has room for; what is behind the peer's end is dropped."""
-        cdef Py_ssize_t length = len(received), filled, next
-        space = self.protocol.get_buffer(-1)
-        filled = self._read(space, 0)
-        while at[0] < length and filled < len(space) and not self.read_all and self.failure is None:
-            next = min(at[0] + PORTION, length)
-            self.incoming.write(received[at[0]:next])
-            at[0] = next
-            filled = self._read(space, filled)
-        return filled
-
-    cdef Py_ssize_t _read(self, space, Py_ssize_t filled) except -1:
-        cdef Py_ssize_t room = len(space), length
-        try:
-            while filled < room and (self.incoming.pending or self.ssl.pending()):
-                length = self.ssl.read(room - filled, space[filled:] if filled else space)
-                filled += length
-                if length == 0:
-                    self.read_all = True
-                    break
-        except SSLWantReadError:
-            pass
-        except SSLZeroReturnError:
-            self.read_all = True
-        except (OSError, ValueError) as failure:
-            self.failure = ConnectionError(reason_of(failure))
-        return filled
-
-    cdef int _peer_has_ended(self) except -1:
-        self.peer_ended = True
-        if not self.protocol.eof_received():
-            self.close()
-        return 0
-
-    cdef int _let_others(self) except -1:
-        """It has filled the buffer: it goes on in the next turn."""
-        if not self.paused and not self.lost:
-            self.transport.pause_reading()
-            self.acceptor.loop.call_soon(self._go_on)
-        return 0
-
     def _go_on(self):
+        """In a turn of its own, after a pause: what is left, and then what comes."""
         try:
             if not self.paused:
-                self._take(b"")
-            if not self.paused and not self.lost:
+                take(self, b"")
+            if not self.paused and self.life < LOST:
                 self.transport.resume_reading()
         except BaseException:
             self.abort()
             raise
 
-    # ---- output ----
-
-    cdef int _write(self, data) except -1:
-        try:
-            if data:
-                self.ssl.write(data)
-        except (OSError, ValueError) as failure:
-            self.failure = ConnectionError(reason_of(failure))
-        self._send()
-        if self.failure is not None:
-            self.abort()
-        return 0
-
-    cdef int _send(self) except -1:
-        if self.outgoing.pending:
-            self.transport.write(self.outgoing.read())
-        return 0
-
-    cdef int _answer(self) except -1:
-        """What TLS itself has to say: new keys, alerts. After a failure that is the last."""
-        if self.outgoing.pending or self.failure is not None:
-            self.of_its_own += self.outgoing.pending
-            self._write(b"")
-            if self.of_its_own > MOST_OF_ITS_OWN:
-                self.failure = ConnectionError("new keys again and again")
-                self.abort()
-        return 0
-
-    cdef int _end(self) except -1:
-        if not self.ended:
-            self.ended = True
-            try:
-                self.ssl.unwrap()
-            except (OSError, ValueError):
-                pass    # the peer has not ended yet, or is past being told
-            self._send()
-        return 0
-
     # ---- what the protocol calls ----
 
     def write(self, data):
-        if not self.ended:
+        if self.life == OPEN:
             self.of_its_own = 0
-            self._write(data)
-
-    def writelines(self, data):
-        self.write(b"".join(data))
+            put(self, data)
 
     def set_write_buffer_limits(self, high=None, low=None):
         self.transport.set_write_buffer_limits(0)   # nothing is kept here: what counts is what the kernel takes
@@ -375,8 +294,6 @@ cdef class TlsTransport:
         return self.transport.get_write_buffer_size()
 
     def get_extra_info(self, name, default=None):
-        if name == "sslcontext":
-            return self.acceptor.context
         if name == "ssl_object":
             return self.ssl
         if name == "peercert":
@@ -392,22 +309,247 @@ cdef class TlsTransport:
 
     def resume_reading(self):
         self.paused = False
-        self.acceptor.loop.call_soon(self._go_on)
+        self.handshakes.loop.call_soon(self._go_on)
 
     def is_closing(self):
-        return self.lost or self.transport.is_closing()
+        return self.life == LOST or self.transport.is_closing()
 
     def can_write_eof(self):
         return True
 
     def write_eof(self):
-        self._end()
+        end(self)
         self.transport.write_eof()
 
     def close(self):
-        self._end()
+        end(self)
         self.transport.close()
 
     def abort(self):
-        self.ended = True
+        if OPEN <= self.life < LOST:
+            self.life = SHUT
         self.transport.abort()
+
+
+# ---- before there is a protocol ----
+
+cdef int keep(TlsTransport self, bytes rest) except -1:
+    """Bytes that wait to be looked at; the census counts them as input."""
+    self.handshakes.hub.broker.census.input += len(rest) - len(self.left)
+    self.left = rest
+    return 0
+
+
+cdef bint is_crowded(TlsTransport self) noexcept:
+    """Whether so much input is kept that only small amounts may be added."""
+    return self.handshakes.hub.broker.census.input > self.handshakes.hub.broker.limits.memory // 2
+
+
+cdef int look(TlsTransport self) except -1:
+    """Its turn may come when the first record is whole: who is slow takes nobody's place."""
+    cdef Py_ssize_t length = len(self.left), record = RECORD_HEAD
+    if length >= RECORD_HEAD:
+        record += int.from_bytes(self.left[RECORD_HEAD - 2:RECORD_HEAD], "big")
+    if self.left[:1] != HANDSHAKE or record > LONGEST_RECORD or length > LONGEST_HELLO:
+        return refuse(self, "what was sent is no TLS")
+    if length > USUAL_HELLO and is_crowded(self):
+        return refuse(self, "server busy")
+    if length >= record and length > RECORD_HEAD:
+        self.life = WAITING
+        self.ticket.has_spoken()
+        return self.handshakes.serve(self)
+    return 0
+
+
+cdef bint is_gone(TlsTransport self) except -1:
+    """Whether the client went away while it was not read from."""
+    return peer_state(self.transport.get_extra_info("socket").fileno()) != PEER_THERE
+
+
+cdef int proceed(TlsTransport self) except -1:
+    if self.life == WAITING:
+        begin(self)
+    return shake(self)
+
+
+cdef int begin(TlsTransport self) except -1:
+    self.life = SHAKING
+    self.handshakes.busy += 1
+    self.incoming, self.outgoing = MemoryBIO(), MemoryBIO()
+    self.ssl = self.acceptor.context.wrap_bio(self.incoming, self.outgoing, server_side=True)
+    self.ticket.must_speak(self.handshakes.answer)
+    return 0
+
+
+cdef int shake(TlsTransport self) except -1:
+    cdef bint complete = False
+    while self.left and not complete:
+        self.incoming.write(self.left[:PORTION])
+        keep(self, self.left[PORTION:])
+        try:
+            self.ssl.do_handshake()
+            complete = True
+        except SSLWantReadError:
+            pass
+        except (OSError, ValueError) as error:
+            hand_over(self)      # the alert that says why
+            return refuse(self, reason_of(error))
+    if complete and self.ssl.version() == "TLSv1.3":
+        self.held = self.outgoing.read()    # the ticket for the next time, which nobody waits for
+    hand_over(self)
+    return arrive(self) if complete else 0
+
+
+cdef int arrive(TlsTransport self) except -1:
+    self.ticket.has_spoken()
+    leave_handshake(self)
+    self.life = OPEN
+    try:
+        protocol = self.acceptor.arrived(self)
+    except Exception as error:
+        return refuse(self, str(error))
+    self.protocol = protocol
+    protocol.connection_made(self)
+    return take(self, b"")      # what came with the end of the handshake
+
+
+cdef int leave_handshake(TlsTransport self) except -1:
+    ticket, self.ticket = self.ticket, None
+    if ticket is not None:
+        ticket.leave()
+    if self.life == SHAKING:
+        self.handshakes.place_is_free()
+    return 0
+
+
+cdef str how_it_ended(TlsTransport self):
+    return "closed by client" if self.left or self.ssl is not None else "nothing was sent"
+
+
+cdef int refuse(TlsTransport self, str reason) except -1:
+    if self.life != LOST:
+        leave_handshake(self)
+        self.life = LOST
+        keep(self, b"")
+        self.acceptor.failed(self, reason)
+        self.handshakes.loop.call_soon(self._hang_up)
+    return 0
+
+
+# ---- input ----
+
+cdef int take(TlsTransport self, received) except -1:
+    """Hands on what is in these bytes and in those before them, until the protocol wants no more for now."""
+    cdef Py_ssize_t at = 0, filled = 1
+    if self.left:
+        received = self.left + bytes(received)
+        keep(self, b"")
+    while filled and not self.paused and self.life == OPEN and self.protocol is not None:
+        filled = decrypt(self, received, &at)
+        if filled:
+            self.protocol.buffer_updated(filled)
+    if self.life != OPEN or self.protocol is None:
+        return 0
+    if self.theirs == SAID_ALL and not self.paused:
+        peer_has_ended(self)
+    elif self.theirs == SPEAKING and self.failure is None and at < len(received):
+        keep(self, bytes(received[at:]))
+        if len(self.left) > LONGEST_HELLO and is_crowded(self):
+            self.failure = ConnectionError("server busy")
+    return answer(self)
+
+
+cdef Py_ssize_t decrypt(TlsTransport self, received, Py_ssize_t *at) except -1:
+    """As much as fits into what the protocol has room for; what is behind the peer's end is dropped."""
+    cdef Py_ssize_t length = len(received), filled, next
+    space = self.protocol.get_buffer(-1)
+    filled = read(self, space, 0)
+    while at[0] < length and filled < len(space) and self.theirs == SPEAKING and self.failure is None:
+        next = min(at[0] + PORTION, length)
+        self.incoming.write(received[at[0]:next])
+        at[0] = next
+        filled = read(self, space, filled)
+    return filled
+
+
+cdef Py_ssize_t read(TlsTransport self, space, Py_ssize_t filled) except -1:
+    cdef Py_ssize_t room = len(space), length
+    try:
+        while filled < room and (self.incoming.pending or self.ssl.pending()):
+            length = self.ssl.read(room - filled, space[filled:] if filled else space)
+            filled += length
+            if length == 0:
+                said_all(self)
+                break
+    except SSLWantReadError:
+        pass
+    except SSLZeroReturnError:
+        said_all(self)
+    except (OSError, ValueError) as failure:
+        self.failure = ConnectionError(reason_of(failure))
+    return filled
+
+
+cdef void said_all(TlsTransport self) noexcept:
+    if self.theirs == SPEAKING:
+        self.theirs = SAID_ALL
+
+
+cdef int peer_has_ended(TlsTransport self) except -1:
+    self.theirs = TOLD
+    if not self.protocol.eof_received():
+        self.close()
+    return 0
+
+
+cdef int let_others(TlsTransport self) except -1:
+    """It has filled the buffer: it goes on in the next turn."""
+    if not self.paused and self.life < LOST:
+        self.transport.pause_reading()
+        self.handshakes.loop.call_soon(self._go_on)
+    return 0
+
+
+# ---- output ----
+
+cdef int put(TlsTransport self, data) except -1:
+    try:
+        if data:
+            self.ssl.write(data)
+    except (OSError, ValueError) as failure:
+        self.failure = ConnectionError(reason_of(failure))
+    hand_over(self)
+    if self.failure is not None:
+        self.abort()
+    return 0
+
+
+cdef int hand_over(TlsTransport self) except -1:
+    if self.outgoing.pending:
+        data = self.outgoing.read()
+        if self.held:
+            data, self.held = self.held + data, b""
+        self.transport.write(data)
+    return 0
+
+
+cdef int answer(TlsTransport self) except -1:
+    """What TLS itself has to say: new keys, alerts. After a failure that is the last."""
+    if self.outgoing.pending or self.failure is not None:
+        self.of_its_own += self.outgoing.pending
+        put(self, b"")
+        if self.of_its_own > MOST_OF_ITS_OWN:
+            self.failure = ConnectionError("new keys again and again")
+            self.abort()
+    return 0
+
+
+cdef int end(TlsTransport self) except -1:
+    if self.life == OPEN:
+        self.life = SHUT
+        try:
+            self.ssl.unwrap()
+        except (OSError, ValueError):
+            pass    # the peer has not ended yet, or is past being told
+        hand_over(self)
+    return 0

@@ -20,8 +20,10 @@ from fastbroker.datadir import DataDir
 from fastbroker.errors import StartError
 from fastbroker.log import Log, logging_to
 from fastbroker.transports import tls
-from fastbroker.transports.arrivals import Arrivals, Arriving, Factory
-from fastbroker.transports.listeners import BACKLOG, Listener, adopt, open_listeners
+from fastbroker.transports.arrivals import Arrivals
+from fastbroker.transports.arriving import Arriving
+from fastbroker.transports.doors import Doors
+from fastbroker.transports.listeners import Listener, adopt, open_listeners
 from fastbroker.web.handshake import Handshake
 
 # File descriptors that are not connections: listeners, logs, files, what the interpreter has open.
@@ -71,12 +73,12 @@ class Server:
         self._held = ExitStack()
         self._listeners: list[Listener] = []
         self._contexts: tls.Contexts | None = None
-        self._accepting: list[asyncio.AbstractServer] = []
         self._at_once = False
         self._data_dir: DataDir | None = None
         self._log: Log
         self._hub: Hub
         self._arrivals: Arrivals
+        self._doors: Doors
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -116,10 +118,9 @@ class Server:
         loop = asyncio.get_running_loop()
         if self._data_dir:
             self._data_dir.announce(self.addresses)
-        for each in self._listeners:
-            server = await _accept(loop, each, self._arrivals.factory(each.address), self._config)
-            self._accepting.append(server)
-            self._held.callback(server.close)
+        self._doors = Doors(loop, self._listeners, self._arrivals, self._config.tcp.backlog)
+        await self._doors.open()
+        self._held.callback(self._doors.shut)
         self._held.callback(loop.create_task(watch_descriptors(self._log)).cancel)
         self._log("info", "started", version=__version__, addresses=" ".join(self.addresses))
 
@@ -139,8 +140,7 @@ class Server:
 
         Returns how many connections had to be cut off at the end of that time, or at once because of `hurry`.
         """
-        for server in self._accepting:
-            server.close()
+        self._doors.shut()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (self._config.drain_timeout if timeout is None else timeout)
         self._log("info", "draining", connections=self._hub.connection_count)
@@ -179,7 +179,7 @@ class Server:
         self._listeners = self._open()
         if any(each.address.how.secure for each in self._listeners):
             self._contexts = _load(config, self._log)
-        arriving, most = _room(config, self._listeners, self._log)
+        arriving, most = _room(loop, config, self._listeners, self._log)
         self._hub = _make_hub(loop, config, self._may, most, self._log)
         self._arrivals = Arrivals(self._hub, config, self._contexts, arriving, self._log)
 
@@ -191,16 +191,6 @@ class Server:
             self._held.callback(listener.remove)
             self._held.callback(listener.socket.close)
         return listeners
-
-
-async def _accept(
-    loop: asyncio.AbstractEventLoop, listener: Listener, factory: Factory, config: Config
-) -> asyncio.AbstractServer:
-    if listener.socket.family == socket.AF_UNIX:
-        # Whether the file is ours to remove only the listener knows. Older Pythons do not declare the argument.
-        keep_file: dict[str, Any] = {"cleanup_socket": False}
-        return await loop.create_unix_server(factory, sock=listener.socket, backlog=BACKLOG, **keep_file)
-    return await loop.create_server(factory, sock=listener.socket, backlog=config.tcp.backlog)
 
 
 def _make_hub(loop: asyncio.AbstractEventLoop, config: Config, may: Access, most_connections: int, log: Log) -> Hub:
@@ -223,12 +213,12 @@ def _load(config: Config, log: Log) -> tls.Contexts:
     return contexts
 
 
-def _room(config: Config, listeners: list[Listener], log: Log) -> tuple[Arriving, int]:
+def _room(loop: asyncio.AbstractEventLoop, config: Config, listeners: list[Listener], log: Log) -> tuple[Arriving, int]:
     """How many may be on their way in, and how many connections there may be: together as many as descriptors."""
     descriptors = descriptor_limit()
     arriving = 0
-    if any(each.address.how.secure or each.address.proxied for each in listeners):
-        arriving = min(config.limits.max_unauthenticated, max(descriptors - RESERVED_DESCRIPTORS, 4) // 4)
+    if any(Arrivals.are_counted(each.address) for each in listeners):
+        arriving = min(config.limits.max_unauthenticated, max(descriptors - RESERVED_DESCRIPTORS, 3) // 3)
     most = connection_limit(config.limits.max_connections, descriptors - arriving)
     if most < FEW_CONNECTIONS and most != config.limits.max_connections:
         log(
@@ -237,7 +227,7 @@ def _room(config: Config, listeners: list[Listener], log: Log) -> tuple[Arriving
             files=descriptors,
             connections=most,
         )
-    return Arriving(arriving), most
+    return Arriving(loop, arriving), most
 
 
 def descriptor_limit() -> int:

@@ -309,8 +309,8 @@ class Tls(Table, frozen=True):
     ] = "common-name"
     handshake_timeout: Annotated[float, seconds("Time for the handshake.", 0.1, 300)] = 5.0
     max_handshakes: Annotated[
-        int, count("Handshakes under way at one time in each address; more clients wait their turn.", 1, 1_000_000)
-    ] = 500
+        int, count("Handshakes under way at one time, of all addresses; more clients wait their turn.", 1, 1_000_000)
+    ] = 2000
     hosts: tuple[TlsHost, ...] = ()
 
 

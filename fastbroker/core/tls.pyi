@@ -5,13 +5,38 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Protocol, final
 
-class _Arriving(Protocol):
-    """Counts connections that have no protocol yet."""
+from fastbroker.core.hub import Hub
 
-    def enter(self) -> bool:
-        """Count one more, if there is room for it."""
+class _Ticket(Protocol):
+    """The place of one connection among those who arrive."""
+
+    host: Any
+
+    def must_speak(self, what: Any, /) -> None:
+        """It is the client's turn to say that."""
+    def has_spoken(self) -> None:
+        """The client has said it."""
     def leave(self) -> None:
-        """Count one less."""
+        """It is in, or gone."""
+
+class _Arriving(Protocol):
+    """Knows who is on his way in, and who must go when others wait."""
+
+    def awaited(self, patience: float, least: float, /) -> Any:
+        """Make something that clients have to say."""
+    def enter(self, guest: TlsTransport, peer: str, what: Any, /) -> _Ticket:
+        """Count one more."""
+    def is_enough(self, what: Any, host: Any, /) -> bool:
+        """Whether a host should answer first what it has been asked."""
+    def make_room(self, what: Any, asking: Any, /) -> bool:
+        """Turn one away whose answer is awaited."""
+
+@final
+class Handshakes:
+    """The handshakes of all TLS addresses of a hub: whose turn it is, and how many are under way at one time."""
+
+    def __init__(self, hub: Hub, arriving: _Arriving, *, timeout: float, most: int) -> None:
+        """Share the time of the hub's loop with its other clients."""
 
 @final
 class TlsAcceptor:
@@ -21,16 +46,13 @@ class TlsAcceptor:
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        handshakes: Handshakes,
         context: ssl.SSLContext,
         *,
-        arriving: _Arriving,
         arrived: Callable[[TlsTransport], asyncio.BaseProtocol],
         failed: Callable[[TlsTransport, str], None],
-        timeout: float,
-        most_handshakes: int,
     ) -> None:
-        """Make an acceptor for ``loop``.
+        """Make an acceptor.
 
         ``arrived`` is called when a handshake is complete and returns the protocol for the connection; when it raises,
         the connection is closed. ``failed`` is told why a connection came to nothing.
@@ -38,9 +60,6 @@ class TlsAcceptor:
 
     def connection(self, peer: str = "") -> asyncio.BufferedProtocol:
         """Make the protocol of a connection that was accepted."""
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop that was handed in."""
 
 @final
 class TlsTransport:
@@ -48,6 +67,8 @@ class TlsTransport:
 
     @property
     def peer(self) -> str:
-        """Whom a load balancer speaks for; empty without one."""
+        """Who is at the other end, perhaps as a load balancer says."""
+    def turn_away(self, reason: str, /) -> None:
+        """End it before it has begun."""
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """As of every transport; `ssl_object`, `sslcontext` and `peercert` among it."""
+        """As of every transport; `ssl_object` and `peercert` among it."""

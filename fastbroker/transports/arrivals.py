@@ -1,33 +1,31 @@
 """From a connection that was accepted to the protocol that its client speaks.
 
-    tcp ws                  nothing comes before the protocol
-    unix                    UnixArrival asks the system who it is
+    tcp ws unix             nothing comes before the protocol
     ...?proxy_protocol      ProxyArrival reads who it is from, and not a byte more
     tls wss                 TlsAcceptor does the handshake
 
-Each step is the protocol of the transport until the next one takes its place.
+Each step is the protocol of the transport until the next one takes its place. How long it may take, and how many may be
+there at one time, is the business of arriving.py.
 """
 
 import asyncio
-import socket
-import struct
 from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from fastbroker.config import Config
 from fastbroker.core.connection import connection
 from fastbroker.core.hub import Hub
-from fastbroker.core.tls import TlsAcceptor, TlsTransport
+from fastbroker.core.login import GONE, peer_of
+from fastbroker.core.tls import Handshakes, TlsAcceptor, TlsTransport
 from fastbroker.core.upgrade import websocket
 from fastbroker.log import Log
 from fastbroker.transports import proxy
 from fastbroker.transports.address import Address
+from fastbroker.transports.arriving import Arriving, Awaited, Ticket
 from fastbroker.transports.tls import Contexts, client_certificate
 
-# A connection that was reset before it is accepted has no name any more, but what was sent on it can still be read.
-GONE = "unknown"
 # So it is with load balancers that look whether the broker is there.
 NOTHING = "nothing was sent"
 
@@ -36,62 +34,9 @@ Factory = Callable[[], asyncio.BaseProtocol]
 Next = Callable[[str], asyncio.BaseProtocol]
 
 
-class Arriving:
-    """Counts the connections that have no protocol yet, and are not among those that the hub counts."""
-
-    def __init__(self, most: int) -> None:
-        """Let in so many at one time."""
-        self._most = most
-        self._count = 0
-
-    def enter(self) -> bool:
-        """Count one more, if there is room for it."""
-        there_is_room = self._count < self._most
-        self._count += there_is_room
-        return there_is_room
-
-    def leave(self) -> None:
-        """Count one less."""
-        self._count -= 1
-
-
-def peer_of(transport: Any) -> str:
-    """Who is at the other end, as far as the socket says it."""
-    name = transport.get_extra_info("peername")
-    if isinstance(name, tuple):
-        return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
-    connection = transport.get_extra_info("socket")
-    return unix_peer(connection) if getattr(connection, "family", None) == socket.AF_UNIX else GONE
-
-
-def unix_peer(connection: Any) -> str:
-    """Which process is at the other end of a Unix socket, where the system tells."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return "unix"
-    size = struct.calcsize("3i")
-    pid, uid, gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-    return f"unix:pid={pid},uid={uid},gid={gid}"
-
-
 def _hand_over(transport: asyncio.Transport, protocol: asyncio.BaseProtocol) -> None:
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
-
-
-class UnixArrival(asyncio.BufferedProtocol):
-    """The first protocol of a Unix socket: it only asks who is there."""
-
-    def __init__(self, then: Next) -> None:
-        """Make way for `then`."""
-        self._then = then
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask, and make way."""
-        _hand_over(cast(asyncio.Transport, transport), self._then(peer_of(transport)))
-
-    def get_buffer(self, sizehint: int) -> bytearray:
-        """Nothing is ever read here."""
-        raise NotImplementedError
 
 
 class ProxyDoor(NamedTuple):
@@ -100,10 +45,10 @@ class ProxyDoor(NamedTuple):
     loop: asyncio.AbstractEventLoop
     then: Next
     arriving: Arriving
+    header: Awaited
     failed: Callable[[str, str], None]
     local: bool
     trusted: tuple[IPv4Network | IPv6Network, ...]
-    timeout: float
 
     def trusts(self, peername: object) -> bool:
         """Whether this peer may speak for others. Who may open a Unix socket always may."""
@@ -122,7 +67,7 @@ class ProxyArrival(asyncio.BufferedProtocol):
         self._door = door
         self._header = b""
         self._buffer = bytearray()
-        self._deadline: asyncio.TimerHandle | None = None
+        self._ticket: Ticket | None = None
         self._transport: asyncio.Transport
         self._peer = ""
 
@@ -131,29 +76,27 @@ class ProxyArrival(asyncio.BufferedProtocol):
         self._transport = cast(asyncio.Transport, transport)
         self._peer = peer_of(transport)
         if self._peer == GONE:
-            self._turn_away(f"PROXY header: reset, {NOTHING}")
+            self._hang_up(f"PROXY header: reset, {NOTHING}")
         elif not self._door.trusts(transport.get_extra_info("peername")):
-            self._turn_away("PROXY header: not from proxy_protocol.trusted")
-        elif not self._door.arriving.enter():
-            self._turn_away("server busy")
+            self._hang_up("PROXY header: not from proxy_protocol.trusted")
         else:
-            self._deadline = self._door.loop.call_later(self._door.timeout, self._refuse, "timed out")
+            self._ticket = self._door.arriving.enter(self, self._peer, self._door.header)
 
     def get_buffer(self, sizehint: int) -> bytearray:
         """Room for no more than the header has for certain."""
-        self._buffer = bytearray(proxy.missing(self._header) if self._deadline else 1)
+        self._buffer = bytearray(proxy.missing(self._header) if self._ticket else 1)
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """See whether that was all of it."""
-        if not self._deadline:
+        if not self._ticket:
             return  # it was turned away
         self._header += self._buffer[:nbytes]
         try:
             if proxy.missing(self._header) == 0:
                 self._proceed(proxy.source(self._header) or self._peer)
         except proxy.Malformed as error:
-            self._refuse(f"malformed: {error}")
+            self.turn_away(f"malformed: {error}")
 
     def _proceed(self, peer: str) -> None:
         self._leave()
@@ -161,27 +104,27 @@ class ProxyArrival(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         """The peer went away: most of the time a load balancer that looks whether the broker is there."""
-        self._refuse("incomplete" if self._header else NOTHING)
+        self.turn_away("incomplete" if self._header else NOTHING)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer is gone."""
         self._leave()
 
-    def _turn_away(self, reason: str) -> None:
+    def turn_away(self, reason: str) -> None:
+        """It is not waited for any longer."""
+        if self._ticket:
+            self._leave()
+            self._hang_up(f"PROXY header: {reason}")
+
+    def _hang_up(self, reason: str) -> None:
         self._door.failed(self._peer, reason)
         self._door.loop.call_soon(self._transport.abort)
 
-    def _refuse(self, reason: str) -> None:
-        if self._deadline:
-            self._leave()
-            self._turn_away(f"PROXY header: {reason}")
-
     def _leave(self) -> None:
-        if self._deadline:
-            self._deadline.cancel()
-            self._deadline = None
-            self._door.arriving.leave()
+        ticket, self._ticket = self._ticket, None
+        if ticket:
+            ticket.leave()
 
 
 class Arrivals:
@@ -192,7 +135,11 @@ class Arrivals:
         self._hub = hub
         self._config = config
         self._contexts = contexts
-        self._arriving = arriving
+        self.arriving = arriving
+        tls = config.tls
+        self._handshakes = Handshakes(hub, arriving, timeout=tls.handshake_timeout, most=tls.max_handshakes)
+        header = config.proxy_protocol.header_timeout
+        self._header = arriving.awaited(header, header / 2)
         self._log = log
         self._acceptors: list[tuple[bool, TlsAcceptor]] = []
 
@@ -204,20 +151,20 @@ class Arrivals:
 
     def factory(self, address: Address) -> Factory:
         """What makes the first protocol of each connection to this address."""
-        if not (address.proxied or address.is_local or address.how.secure):
+        if not self.are_counted(address):
             return partial(websocket if address.how.websocket else connection, self._hub, listener=str(address))
         then = self._tls(address) if address.how.secure else partial(self._plain, address)
-        if address.proxied:
-            return partial(ProxyArrival, self._door(address, then))
-        return partial(UnixArrival, then) if address.is_local else partial(then, "")
+        return partial(ProxyArrival, self._door(address, then)) if address.proxied else partial(then, "")
+
+    @staticmethod
+    def are_counted(address: Address) -> bool:
+        """Whether those who come in there are among the arriving first."""
+        return address.proxied or address.how.secure
 
     def _door(self, address: Address, then: Next) -> ProxyDoor:
-        settings = self._config.proxy_protocol
-        trusted = tuple(map(ip_network, settings.trusted))
+        trusted = tuple(map(ip_network, self._config.proxy_protocol.trusted))
         failed = partial(self._failed, address)
-        return ProxyDoor(
-            self._hub.loop, then, self._arriving, failed, address.is_local, trusted, settings.header_timeout
-        )
+        return ProxyDoor(self._hub.loop, then, self.arriving, self._header, failed, address.is_local, trusted)
 
     def _plain(self, address: Address, peer: str) -> asyncio.BaseProtocol:
         make = websocket if address.how.websocket else connection
@@ -226,13 +173,10 @@ class Arrivals:
     def _tls(self, address: Address) -> Next:
         assert self._contexts is not None
         acceptor = TlsAcceptor(
-            self._hub.loop,
+            self._handshakes,
             self._contexts.websocket if address.how.websocket else self._contexts.stomp,
-            arriving=self._arriving,
             arrived=partial(self._after_handshake, address),
             failed=partial(self._handshake_failed, address),
-            timeout=self._config.tls.handshake_timeout,
-            most_handshakes=self._config.tls.max_handshakes,
         )
         self._acceptors.append((address.how.websocket, acceptor))
         return acceptor.connection
@@ -240,13 +184,12 @@ class Arrivals:
     def _after_handshake(self, address: Address, transport: TlsTransport) -> asyncio.BaseProtocol:
         certificate = client_certificate(transport.get_extra_info("peercert"), self._config.tls)
         if certificate:
-            peer = transport.peer or peer_of(transport)
-            self._log("info", "client certificate", peer=peer, identity=certificate["identity"])
+            self._log("info", "client certificate", peer=transport.peer, identity=certificate["identity"])
         make = websocket if address.how.websocket else connection
         return make(self._hub, peer=transport.peer, listener=str(address), secure=True, certificate=certificate)
 
     def _handshake_failed(self, address: Address, transport: TlsTransport, reason: str) -> None:
-        self._failed(address, transport.peer or peer_of(transport), f"TLS handshake: {reason}")
+        self._failed(address, transport.peer, f"TLS handshake: {reason}")
 
     def _failed(self, address: Address, peer: str, reason: str) -> None:
         level = "debug" if reason.endswith(NOTHING) else "warning"
