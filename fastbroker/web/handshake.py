@@ -3,12 +3,12 @@
 The compiled half collects a request and asks `Handshake.answer` once; nothing here is called for a message.
 """
 
-import base64
 import binascii
 import hashlib
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from fastbroker.core.request import read_upgrade
 from fastbroker.web import http, sockjs
 from fastbroker.web.http import Answer, Refusal, Request
 from fastbroker.web.origins import Origins
@@ -58,12 +58,30 @@ class Handshake:
 
     def answer(self, head: bytes, secure: bool, local: str) -> Answer:
         """Answer a request, given without the blank line behind it, that came to our address `local`."""
+        return self._usual(head, secure, local) or self._any(head, secure, local)
+
+    def _usual(self, head: bytes, secure: bool, local: str) -> Answer | None:
+        """The answer to a client that opens a WebSocket as clients do, and may: most of them are in a storm."""
+        found = read_upgrade(head)
+        if found is None:
+            return None
+        path, host, key, origin, offered = found
+        wraps = path not in self._endpoints and sockjs.is_session(path, self._sockjs)
+        is_ours = wraps or path in self._endpoints
+        accept = _accept(key)
+        if not (is_ours and accept and http.is_host(host)):
+            return None
+        if not self._origins.lets_in(origin, host, secure=secure, local=local):
+            return None
+        return _upgraded(accept, _subprotocol(offered.split(",") if offered else []), wraps)
+
+    def _any(self, head: bytes, secure: bool, local: str) -> Answer:
         try:
             request = http.parse(head)
             if request.path in self._endpoints:
-                return self._upgrade(request, secure, local)
+                return self._upgrade(request, secure, local, wraps=False)
             if sockjs.is_session(request.path, self._sockjs):
-                return self._upgrade(request, secure, local)._replace(codec=sockjs.Codec())
+                return self._upgrade(request, secure, local, wraps=True)
             answer = self._page(request, secure, local)
         except Refusal as refusal:
             answer = http.refused(refusal)
@@ -77,7 +95,7 @@ class Handshake:
 
     # ---- the upgrade ----
 
-    def _upgrade(self, request: Request, secure: bool, local: str) -> Answer:
+    def _upgrade(self, request: Request, secure: bool, local: str, *, wraps: bool) -> Answer:
         if not _wants_websocket(request):
             raise Refusal(HTTPStatus.UPGRADE_REQUIRED, "This is a WebSocket endpoint.", {"Upgrade": "websocket"})
         if request.only("sec-websocket-version") != "13":
@@ -88,10 +106,10 @@ class Handshake:
         if not self._origins.may_connect(request, secure=secure, local=local):
             why = f"Pages of the origin {', '.join(request.all('origin'))} may not connect; "
             raise Refusal(HTTPStatus.FORBIDDEN, f"{why}websocket.allowed_origins names those that may.")
-        headers = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Accept", _accept(request))]
-        if chosen := _subprotocol(request):
-            headers.append(("Sec-WebSocket-Protocol", chosen))
-        return Answer(http.head_of(HTTPStatus.SWITCHING_PROTOCOLS, headers), True, "")
+        accept = _accept(request.only("sec-websocket-key"))
+        if not accept:
+            raise Refusal(HTTPStatus.BAD_REQUEST, "The key, Sec-WebSocket-Key, is not 16 bytes in base64.")
+        return _upgraded(accept, _subprotocol(request.words("sec-websocket-protocol")), wraps)
 
     # ---- pages ----
 
@@ -114,18 +132,27 @@ def _wants_websocket(request: Request) -> bool:
     return upgrade and any(word.lower() == "upgrade" for word in request.words("connection"))
 
 
-def _accept(request: Request) -> str:
-    key = request.only("sec-websocket-key")
+def _accept(key: str) -> str:
+    """What proves that the key was read (RFC 6455, section 4.2.2); nothing if it is none."""
     try:
-        nonce = base64.b64decode(key, validate=True)
-    except (binascii.Error, ValueError):
+        nonce = binascii.a2b_base64(key, strict_mode=True)
+    except ValueError:
         nonce = b""
     if len(nonce) != 16:
-        raise Refusal(HTTPStatus.BAD_REQUEST, "The key, Sec-WebSocket-Key, is not 16 bytes in base64.")
-    return base64.b64encode(hashlib.sha1((key + _GUID).encode(), usedforsecurity=False).digest()).decode()
+        return ""
+    digest = hashlib.sha1((key + _GUID).encode(), usedforsecurity=False).digest()
+    return binascii.b2a_base64(digest, newline=False).decode()
 
 
-def _subprotocol(request: Request) -> str:
+def _subprotocol(offered: list[str]) -> str:
     """The best of those that the client offers; it says nothing of the STOMP version, which CONNECT settles."""
-    offered = request.words("sec-websocket-protocol")
-    return next((known for known in SUBPROTOCOLS if known in offered), "")
+    words = [each.strip() for each in offered]
+    return next((known for known in SUBPROTOCOLS if known in words), "")
+
+
+def _upgraded(accept: str, subprotocol: str, wraps: bool) -> Answer:
+    headers = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Accept", accept)]
+    if subprotocol:
+        headers.append(("Sec-WebSocket-Protocol", subprotocol))
+    head = http.head_of(HTTPStatus.SWITCHING_PROTOCOLS, headers)
+    return Answer(head, True, "", codec=sockjs.Codec() if wraps else None)

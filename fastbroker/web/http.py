@@ -1,11 +1,13 @@
 """HTTP as far as it stands in front of a WebSocket: one request, one answer, the end of the connection.
 
 Requests are read by h11, and what it forgives is refused here: lines that end without CR, lines that go on in the next.
-Whatever two readers of a request could understand in two ways is an error.
+Whatever two readers of a request could understand in two ways is an error. (Those that open a WebSocket as clients do
+are read by fastbroker.core.request, which knows no other shape.)
 """
 
 from collections.abc import Iterable, Mapping
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -13,6 +15,7 @@ from urllib.parse import urlsplit
 import h11
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_LONG = 256
 
 
 class Request(NamedTuple):
@@ -131,6 +134,11 @@ def is_host(text: str) -> bool:
 
 def origin(text: str) -> tuple[str, str, int] | None:
     """An origin, as browsers send it, in a form that can be compared. None for what is none, such as `null`."""
+    # Many clients name few origins and hosts; what is longer is not worth the memory.
+    return _remembered(text) if len(text) < _LONG else _origin(text)
+
+
+def _origin(text: str) -> tuple[str, str, int] | None:
     try:
         parts = urlsplit(text)
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
@@ -140,6 +148,9 @@ def origin(text: str) -> tuple[str, str, int] | None:
     if not parts.hostname or more or "@" in parts.netloc or not text.isascii() or not text.isprintable() or " " in text:
         return None
     return parts.scheme, parts.hostname, port
+
+
+_remembered = lru_cache(512)(_origin)
 
 
 # ---- answers ----

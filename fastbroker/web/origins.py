@@ -1,6 +1,7 @@
 """Which web pages may connect. Browsers let every page connect to every server, and say which page it is."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 
 from fastbroker.web.http import Request, origin
@@ -20,22 +21,29 @@ class Origins:
         named = request.all("origin")
         if not named or self._all:
             return True
-        found = origin(named[0]) if len(named) == 1 else None
-        return found is not None and (found in self._allowed or found == _own(request, secure, local))
+        return len(named) == 1 and self.lets_in(named[0], request.host, secure=secure, local=local)
+
+    def lets_in(self, named: str | None, host: str, *, secure: bool, local: str) -> bool:
+        """Whether a page of that origin may connect to us as `host`; None is a program, which always may."""
+        if named is None or self._all:
+            return True
+        found = origin(named)
+        return found is not None and (found in self._allowed or found == _own(host, secure, local))
 
 
-def _own(request: Request, secure: bool, local: str) -> tuple[str, str, int] | None:
+def _own(host: str, secure: bool, local: str) -> tuple[str, str, int] | None:
     """The origin of pages that come from where the client connected to, as far as that can be believed.
 
     An attacker's page at http://evil.example:15674 whose name suddenly means 127.0.0.1 reaches a broker that only this
     machine should, with evil.example as its origin and as our name. So there we go by no names but the machine's.
     """
-    found = origin(f"{'https' if secure else 'http'}://{request.host}")
+    found = origin(f"{'https' if secure else 'http'}://{host}")
     if found is None or (is_loopback(local) and not is_loopback(found[1])):
         return None
     return found
 
 
+@lru_cache(512)
 def is_loopback(host: str) -> bool:
     """Whether a host can only be this machine, whoever resolves its name (RFC 6761, section 6.3)."""
     try:
