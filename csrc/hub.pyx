@@ -30,6 +30,7 @@ from fastbroker.core.wire cimport (
 
 cdef enum:
     TICK_EVERY = 20         # milliseconds
+    STALL = 100             # since the clock was set: the loop was held up
     LONGEST_STEP = 200      # of the clock; more means that the process stood still
     TRIM_EVERY = 50         # ticks
     BULK_SLICE = 128        # connections of large fan-outs flushed in one turn
@@ -174,9 +175,12 @@ cdef class Hub:
         return 0
 
     def _tick(self):
+        """After a stall, input that has come meanwhile is read before anybody's time is over: in the next tick it is."""
         self.ticking = False
+        self.stalled = not self.stalled and monotonic() - self.real > STALL
         self._set_clock()
-        wheel_advance(&self.broker.wheel, self.broker.now)
+        if not self.stalled:
+            wheel_advance(&self.broker.wheel, self.broker.now)
         self.ticks += 1
         if self.ticks % TRIM_EVERY == 0:
             pool_trim(&self.broker.outlets)

@@ -29,6 +29,7 @@ cdef class Hub:
     cdef bint lone              # the last turn had one read
     cdef uint32_t reads         # since then
     cdef bint ticking
+    cdef bint stalled           # the last tick came late, and no timer has fired in it
     cdef readonly bint draining
 
     cdef int schedule(self) except -1
