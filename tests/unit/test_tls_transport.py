@@ -1,7 +1,7 @@
-"""TLS between a socket and a protocol that are both made up: whatever comes when, no byte waits for one that may never come.
+"""TLS between a socket and a protocol that are both made up: whatever comes when, no byte waits for another to come.
 
-The socket delivers records cut anywhere, and nothing while it is paused. The protocol has little room, and pauses when it
-likes. When all that the client has sent was read from the socket and nobody is paused, the protocol has all of it.
+The socket delivers records cut anywhere, and nothing while it is paused. The protocol has little room, and pauses when
+it likes. When all that the client has sent was read from the socket and nobody is paused, the protocol has all of it.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ def cuts() -> Iterator[int]:
 def test_no_byte_waits_for_another(
     pieces: list[int], messages: list[bytes], together: bool, room: int, pauses: list[int], at_once: bool
 ) -> None:
-    """`together`: the first words come with the end of the handshake. `at_once`: a pause is over before the next read."""
+    """`together`: first words come with the end of the handshake. `at_once`: a pause is over before the next read."""
     house = House(lambda: Protocol(room, pauses))
     wire = house.wire()
     lengths = iter(pieces * 10_000)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from fastbroker.config import WebSocket
+from fastbroker.core.upgrade import read_upgrade
 from fastbroker.web import http
+from fastbroker.web.handshake import Handshake
 from fastbroker.web.http import Refusal
 
 
@@ -97,3 +102,89 @@ def test_a_refusal_is_an_answer() -> None:
     assert answer.head.startswith(b"HTTP/1.1 403 Forbidden\r\n")
     assert answer.body.decode() == "403 Forbidden: Not żółć.\n"
     assert answer.reason == "HTTP 403: Not żółć."
+
+
+# ---- the request that opens a WebSocket, and whoever reads it ----
+
+USUAL = (
+    "GET /ws?room=1 HTTP/1.1",
+    "Host: broker.example:15674",
+    "User-Agent: x/1.0 (y; z)",
+    "Upgrade: websocket",
+    "Connection: keep-alive, Upgrade",
+    "Origin: http://broker.example:15674",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Protocol: v10.stomp, v12.stomp",
+    "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
+)
+
+
+def test_the_usual_request_is_read_at_once() -> None:
+    found = read_upgrade("\r\n".join(USUAL).encode())
+    key = "dGhlIHNhbXBsZSBub25jZQ=="
+    assert found == ("/ws", "broker.example:15674", key, "http://broker.example:15674", "v10.stomp, v12.stomp")
+
+
+UNUSUAL = {
+    "header twice": [*USUAL, "host: broker.example:15674"],
+    "key twice": [*USUAL, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="],
+    "origin twice": [*USUAL, "Origin: http://evil.example"],
+    "upgrade twice": [*USUAL, "Upgrade: h2c"],
+    "a body": [*USUAL, "Content-Length: 5"],
+    "a body of nothing": [*USUAL, "content-length: 0"],
+    "chunks": [*USUAL, "Transfer-Encoding: chunked"],
+    "folded": [*USUAL, " more"],
+    "folded with a tab": [*USUAL, "\tmore"],
+    "blank in front of a colon": [*USUAL, "X : y"],
+    "no name": [*USUAL, ": y"],
+    "no colon": [*USUAL, "nonsense"],
+    "nul": [*USUAL, "X: a\0b"],
+    "bare line feed": [*USUAL, "X: a\nY: b"],
+    "bare carriage return": [*USUAL, "X: a\rY: b"],
+    "carriage return at the end": [*USUAL[:-1], USUAL[-1] + "\r"],
+    "bytes above ASCII": [*USUAL, "X: \xe9"],
+    "too many headers": [*USUAL, *(f"X-{number}: y" for number in range(100))],
+    "old HTTP": ["GET /ws HTTP/1.0", *USUAL[1:]],
+    "another method": ["POST /ws HTTP/1.1", *USUAL[1:]],
+    "lower case": ["get /ws HTTP/1.1", *USUAL[1:]],
+    "two blanks": ["GET  /ws HTTP/1.1", *USUAL[1:]],
+    "two paths": ["GET /ws /ws HTTP/1.1", *USUAL[1:]],
+    "a proxy's target": ["GET http://x/ws HTTP/1.1", *USUAL[1:]],
+    "no upgrade": [each for each in USUAL if not each.startswith("Upgrade")],
+    "another upgrade": [*(each for each in USUAL if not each.startswith("Upgrade")), "Upgrade: websockets"],
+    "no host": [each for each in USUAL if not each.startswith("Host")],
+    "another version": [*(each for each in USUAL if "Version" not in each), "Sec-WebSocket-Version: 8"],
+    "nothing": [""],
+}
+
+
+@pytest.mark.parametrize("lines", UNUSUAL.values(), ids=UNUSUAL)
+def test_all_others_are_read_by_who_can_say_what_is_wrong(lines: list[str]) -> None:
+    assert read_upgrade("\r\n".join(lines).encode("latin-1")) is None
+
+
+WAYS = {"plain": Handshake(WebSocket(), server="x"), "open": Handshake(WebSocket(allowed_origins=("*",)), server="x")}
+WORDS = st.sampled_from(
+    [b"\r", b"\n", b"\r\n", b" ", b"\t", b",", b":", b"\0", b"\x7f", b"\xff", b"13", b"/", b"?", b"%"]
+)
+CHANGES = st.lists(
+    st.tuples(st.integers(0, 400), st.integers(0, 12), st.one_of(WORDS, st.binary(max_size=3))), max_size=4
+)
+
+
+@settings(deadline=None, max_examples=400)
+@given(order=st.permutations(range(1, len(USUAL))), left_out=st.sets(st.integers(1, 9), max_size=2), changes=CHANGES)
+@pytest.mark.parametrize("way", WAYS)
+def test_both_readers_understand_the_same(
+    way: str, order: list[int], left_out: set[int], changes: list[tuple[int, int, bytes]]
+) -> None:
+    """What is taken at once would have been taken by the other reader, too, and is answered in the same way."""
+    head = "\r\n".join([USUAL[0], *(USUAL[each] for each in order if each not in left_out)]).encode()
+    for at, length, words in changes:
+        head = head[:at] + words + head[at + length :]
+    head = head.partition(b"\r\n\r\n")[0]
+    handshake = WAYS[way]
+    at_once = handshake._usual(head, False, "192.0.2.1")
+    if at_once is not None:
+        assert at_once == handshake._any(head, False, "192.0.2.1")
