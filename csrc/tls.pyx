@@ -51,6 +51,9 @@ cdef enum:
     TURN = 4000000              # nanoseconds for handshakes in one turn of the loop
     AGAIN = 50                  # milliseconds until it is seen again whether there is a place for another handshake
 
+# Seconds that a client has for its hello and for its answer, whatever the crowd.
+HELLO_AT_LEAST, ANSWER_AT_LEAST = 2.5, 1.0
+
 cdef bytes HANDSHAKE = b"\x16"      # what a client's first record is
 
 
@@ -71,8 +74,8 @@ cdef class Handshakes:
         self.hub = hub
         self.loop = hub.loop
         self.arriving = arriving
-        self.hello = arriving.awaited(timeout, timeout / 2)
-        self.answer = arriving.awaited(timeout, timeout / 5)
+        self.hello = arriving.awaited(timeout, min(timeout / 2, HELLO_AT_LEAST))
+        self.answer = arriving.awaited(timeout, min(timeout / 5, ANSWER_AT_LEAST))
         self.most = most
         self.answers = deque()
         self.hosts = OrderedDict()
@@ -135,7 +138,7 @@ cdef class Handshakes:
             if self.arriving.is_enough(self.answer, host):
                 hosts -= 1
             else:
-                one = waiting.popleft()
+                one = waiting.pop()     # the newest: who has waited for long may have given up
                 one.queued = False
                 one = one if one.life == WAITING else None
             if waiting:
