@@ -85,6 +85,9 @@ cdef class Hub:
             (<TurnTaker>link.owner).abort("server stopped")
             link = link.next
 
+    def charge_input(self, Py_ssize_t more):
+        self.broker.census.input += more
+
     def stats(self):
         return dict(self.broker.census)
 

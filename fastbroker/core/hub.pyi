@@ -73,6 +73,8 @@ class Hub:
         """
     def abort(self) -> None:
         """Close every connection at once, whatever is still to be written."""
+    def charge_input(self, more: int, /) -> None:
+        """Count bytes that are kept before there is a connection, or with a negative number are kept no longer."""
     def stats(self) -> dict[str, int]:
         """Count what is alive, what passed, and the memory it takes.
 

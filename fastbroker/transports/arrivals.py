@@ -42,7 +42,7 @@ def _hand_over(transport: asyncio.Transport, protocol: asyncio.BaseProtocol) -> 
 class ProxyDoor(NamedTuple):
     """What the connections of one `?proxy_protocol` address share."""
 
-    loop: asyncio.AbstractEventLoop
+    hub: Hub
     then: Next
     arriving: Arriving
     header: Awaited
@@ -92,6 +92,7 @@ class ProxyArrival(asyncio.BufferedProtocol):
         if not self._ticket:
             return  # it was turned away
         self._header += self._buffer[:nbytes]
+        self._door.hub.charge_input(nbytes)
         try:
             if proxy.missing(self._header) == 0:
                 self._proceed(proxy.source(self._header) or self._peer)
@@ -119,12 +120,13 @@ class ProxyArrival(asyncio.BufferedProtocol):
 
     def _hang_up(self, reason: str) -> None:
         self._door.failed(self._peer, reason)
-        self._door.loop.call_soon(self._transport.abort)
+        self._door.hub.loop.call_soon(self._transport.abort)
 
     def _leave(self) -> None:
         ticket, self._ticket = self._ticket, None
         if ticket:
             ticket.leave()
+            self._door.hub.charge_input(-len(self._header))
 
 
 class Arrivals:
@@ -164,7 +166,7 @@ class Arrivals:
     def _door(self, address: Address, then: Next) -> ProxyDoor:
         trusted = tuple(map(ip_network, self._config.proxy_protocol.trusted))
         failed = partial(self._failed, address)
-        return ProxyDoor(self._hub.loop, then, self.arriving, self._header, failed, address.is_local, trusted)
+        return ProxyDoor(self._hub, then, self.arriving, self._header, failed, address.is_local, trusted)
 
     def _plain(self, address: Address, peer: str) -> asyncio.BaseProtocol:
         make = websocket if address.how.websocket else connection
