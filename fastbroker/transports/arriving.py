@@ -207,6 +207,7 @@ class Arriving:
         self._loop = loop
         self._most = most
         self._count = 0
+        self._is_full = False
         self._looking = False
         self._hosts: dict[str, Host] = {}
         self._kinds: list[Awaited] = []
@@ -238,6 +239,7 @@ class Arriving:
         ticket = Ticket(self, guest, host)
         ticket.must_speak(what)
         if self._count >= self._most:
+            self._is_full = True
             self._close()
         self._look_later()
         return ticket
@@ -248,7 +250,8 @@ class Arriving:
         if not host.tickets:
             del self._hosts[host.name]
         self._count -= 1
-        if self._count == self._most - self._most // SHARE - 1:
+        if self._is_full and self._count < self._most - self._most // SHARE:
+            self._is_full = False
             self._reopen()
 
     def is_enough(self, what: Awaited, host: Host) -> bool:
@@ -268,13 +271,13 @@ class Arriving:
             self._loop.call_later(LOOK_EVERY, self._look)
 
     def _look(self) -> None:
-        """See who is late; and while it is full, let some of the slowest make room for those outside."""
+        """See who is late; and while doors are closed, let some of the slowest make room for those outside."""
         self._looking = False
         for what in self._kinds:
             for ticket in what.late(self.now()):
                 ticket.guest.turn_away(_TIMED_OUT)
         awaited = sum(map(len, self._kinds))
-        if self._count >= self._most and 2 * awaited > self._count:  # the others wait for us
+        if self._is_full and 2 * awaited > self._count:  # the others wait for us
             self._make_places(self._count - self._most + self._most // SHARE + 1)
         self._look_later()
 
