@@ -1,7 +1,7 @@
 """Access: the one place where an action on a destination is allowed.
 
-It is asked with canonical destinations, and an answer is remembered for the session: a client that sends to many queues in
-turn costs one question for each. Where nobody is to be asked a session has no Access at all.
+It is asked with canonical destinations, and an answer is remembered for the session: a client that sends to many queues
+in turn costs one question for each. Where nobody is to be asked a session has no Access at all.
 """
 from libc.stdint cimport int64_t
 

@@ -6,8 +6,8 @@
  *                    `- a free one points to the next free one
  *
  * Slabs with room stand in the ring of their class; the first of them gives the next block: a pop, and a push when it
- * comes back. A slab all of whose blocks are free goes back to the system, but for SLABS_KEPT in all classes together. So
- * what was taken once can be given back whatever came in between, and what a block costs is its size, nothing else.
+ * comes back. A slab all of whose blocks are free goes back to the system, but for SLABS_KEPT in all classes together.
+ * So what was taken once can be given back whatever came in between, and what a block costs is its size, nothing else.
  * A build with assertions takes every block from malloc, so that the sanitizers see the use of one that was given back.
  */
 #ifndef FASTBROKER_BLOCKS_H
@@ -51,7 +51,8 @@ static inline size_t block_cost(size_t size) {
     return block_class(size) < BLOCK_CLASSES ? (block_class(size) + 1) * BLOCK_STEP : size + MALLOC_COST;
 }
 
-/* Large chunks are mapped one by one, so that they go back to the system when they are freed, whatever lies behind them. */
+/* Large chunks are mapped one by one, so that they go back to the system when they are freed, whatever lies behind
+ * them. */
 static inline void memory_settle(void) {
 #if defined(__GLIBC__)
     mallopt(M_MMAP_THRESHOLD, 1 << 20);

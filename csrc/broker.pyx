@@ -4,6 +4,7 @@ import secrets
 from fastbroker.core.fanout cimport POLICY_DISCONNECT, POLICY_DROP_NEWEST, POLICY_DROP_OLDEST, fanout_new
 from fastbroker.core.frame cimport frame_free, frame_init
 from fastbroker.core.namespace cimport namespace_new
+from fastbroker.core.receipts cimport Receipts
 from fastbroker.core.wire cimport (
     ceiling_init, counter_init, memory_settle, pool_free, ring_init, text_free, wheel_init,
 )
@@ -11,11 +12,11 @@ from fastbroker.core.wire cimport (
 POLICIES = {"disconnect": POLICY_DISCONNECT, "drop-oldest": POLICY_DROP_OLDEST, "drop-newest": POLICY_DROP_NEWEST}
 EPOCH_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 LIMIT_NAMES = (
-    "login_timeout", "idle_timeout", "outbound_timeout", "slow_consumer_grace", "transaction_timeout", "queue_idle_timeout",
-    "nack_delay", "linger", "frame_timeout", "heart_beat_send", "heart_beat_receive", "heart_beat_margin", "memory",
-    "max_parked", "max_transaction_bytes", "prefetch_bytes", "dead_letter_limit", "max_unauthenticated",
-    "max_subscriptions", "max_transactions", "max_transaction_frames", "max_deliveries", "prefetch", "max_prefetch",
-    "max_levels",
+    "login_timeout", "idle_timeout", "outbound_timeout", "slow_consumer_grace", "transaction_timeout",
+    "queue_idle_timeout", "nack_delay", "linger", "frame_timeout", "heart_beat_send", "heart_beat_receive",
+    "heart_beat_margin", "memory", "max_parked", "max_transaction_bytes", "prefetch_bytes", "dead_letter_limit",
+    "max_unauthenticated", "max_subscriptions", "max_transactions", "max_transaction_frames", "max_deliveries",
+    "prefetch", "max_prefetch", "max_levels",
 )
 
 
@@ -34,6 +35,7 @@ cdef class Broker:
         ring_init(&self.due)
         ring_init(&self.released)
         ring_init(&self.parking)
+        ring_init(&self.owing)
         ring_init(&self.outlets.dirty)
         ring_init(&self.outlets.bulk)
         self.outlets.census = &self.census
@@ -64,6 +66,15 @@ cdef class Broker:
         frame_free(&self.frame)
         text_free(&self.scratch)
         pool_free(&self.outlets)
+
+    cdef int report(self, uint64_t durable) except -1:
+        """The journal has made all records up to that number durable: receipts that promise it go out."""
+        cdef Link *owing = self.owing.next
+        self.durable = durable
+        while owing != &self.owing:
+            (<Receipts>owing.owner).release(durable)
+            owing = owing.next
+        return 0
 
 
 cdef int take_limits(Broker self, dict settings) except -1:

@@ -6,10 +6,11 @@
  *     0 ........................... closed ....... reached ... limit
  *     | messages, and all else       | reserve x 2 | reserve |
  *
- * The reserve is a thirty-second of the memory that there may be. A SEND waits when only three of them are left. Two of them
- * are for those who free memory: logins, subscriptions, acknowledgements, COMMITs, and output on its way to consumers; when
- * they have used that up, too, nothing is subscribed to, and nothing is copied into an output that is not empty. The last one is
- * for frames that wait. Where memory is small they may have more, up to 8 MiB or half of it: an ACK may stand behind them.
+ * The reserve is a thirty-second of the memory that there may be. A SEND waits when only three of them are left. Two of
+ * them are for those who free memory: logins, subscriptions, acknowledgements, COMMITs, and output on its way to
+ * consumers; when they have used that up, too, nothing is subscribed to, and nothing is copied into an output that is
+ * not empty. The last one is for frames that wait. Where memory is small they may have more, up to 8 MiB or half of it:
+ * an ACK may stand behind them.
  */
 #ifndef FASTBROKER_CENSUS_H
 #define FASTBROKER_CENSUS_H
@@ -46,7 +47,9 @@ static inline void ceiling_init(Ceiling *ceiling, const Census *census, int64_t 
     ceiling->limit = limit;
     ceiling->reserve = limit / 32;
     ceiling->closed = limit - 3 * ceiling->reserve;
-    ceiling->parked = ceiling->reserve > PARKED_LEAST ? ceiling->reserve : limit / 2 < PARKED_LEAST ? limit / 2 : PARKED_LEAST;
+    ceiling->parked = limit / 2 < PARKED_LEAST ? limit / 2 : PARKED_LEAST;
+    if (ceiling->parked < ceiling->reserve)
+        ceiling->parked = ceiling->reserve;
 }
 
 /* Whether frames that need memory have to wait. */
@@ -54,8 +57,8 @@ static inline int ceiling_closed(const Ceiling *ceiling) {
     return ceiling->census->memory + ceiling->census->input > ceiling->closed;
 }
 
-/* Whether frames that waited may begin to go on: not at the first byte, or it would be gone with the first frame. They are
- * input themselves, so that does not count. */
+/* Whether frames that waited may begin to go on: not at the first byte, or it would be gone with the first frame. They
+ * are input themselves, so that does not count. */
 static inline int ceiling_open(const Ceiling *ceiling) {
     return ceiling->census->memory <= ceiling->closed - 2 * ceiling->reserve;
 }
@@ -77,7 +80,8 @@ static inline int ceiling_parked_full(const Ceiling *ceiling) {
 
 /* Whether large frames that are under way have used up what there may be. */
 static inline int ceiling_input_full(const Ceiling *ceiling) {
-    return ceiling->census->input > ceiling->limit / 2 || ceiling->census->memory + ceiling->census->input > ceiling->limit;
+    const Census *census = ceiling->census;
+    return census->input > ceiling->limit / 2 || census->memory + census->input > ceiling->limit;
 }
 
 /* ---- accounts ---- */

@@ -106,7 +106,7 @@ cdef class Connection(TurnTaker):
         self.after_input()
 
     def get_buffer(self, size_hint):
-        return self.hub.input_view
+        return self.hub.small_view if self.hub.broker.is_full() else self.hub.input_view
 
     def buffer_updated(self, Py_ssize_t length):
         self.deadlines.last_read = self.hub.broker.now

@@ -154,7 +154,7 @@ cdef uint64_t abandoned_due(Deadlines of) noexcept:
     return of.said_all + of.broker.limits.outbound_timeout if of.said_all and of.session.parking is not None else NEVER
 
 cdef int abandoned(Deadlines of) except -1:
-    return of.session.fail(b"server busy", b"The memory ceiling is reached, and what was sent last found no room in time.")
+    return of.session.fail(b"server busy", b"The memory ceiling is reached, and what was sent last found no room.")
 
 
 cdef uint64_t look_due(Deadlines of) noexcept:

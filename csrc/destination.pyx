@@ -38,7 +38,8 @@ cdef Kind kind_of(bytes destination) except *:
     hint = b""
     if destination.startswith((b"topic/", b"queue/")):
         hint = b"Did you mean /%b? " % shown(destination)
-    raise Refused(b"unknown destination", b"There is no destination '%b'. %b%b" % (shown(destination), hint, DESTINATIONS))
+    text = b"There is no destination '%b'. %b%b" % (shown(destination), hint, DESTINATIONS)
+    raise Refused(b"unknown destination", text)
 
 
 cdef bytes name_in(bytes destination, Kind kind):
@@ -58,7 +59,8 @@ cdef int check_topic(bytes name, int max_levels) except -1:
     """A topic that is sent to: no pattern, not too deep."""
     cdef const char *wrong
     if is_pattern(name, len(name)):
-        raise Refused(b"pattern not allowed", b"A SEND needs one topic; '%b' is a pattern. Patterns are for SUBSCRIBE." % shown(name))
+        text = b"A SEND needs one topic; '%b' is a pattern. Patterns are for SUBSCRIBE." % shown(name)
+        raise Refused(b"pattern not allowed", text)
     wrong = pattern_error(name, len(name), max_levels)
     if wrong != NULL:
         raise Refused(b"bad destination", b"The topic name is not valid: %b." % <bytes>wrong)

@@ -7,10 +7,11 @@ once. Tails of messages that come one behind the other stand together in the ope
 to from a few dozen kilobytes that are in the cache, in one piece, and is looked at once for all of them.
 
 The batch belongs to one route and one origin. It is settled by `send` when it is full, and by `settle`, which whoever
-published calls before anything else happens: another message, a RECEIPT, the end of what was read, a change of the audience.
+published calls before anything else happens: another message, a RECEIPT, the end of what was read, a change of the
+audience.
 
-Plain receivers are written to; the others are queues, and so is what a plain one has that is too slow, that is too full,
-or that comes when the memory ceiling is reached: there the message is stored once, and counted.
+Plain receivers are written to; the others are queues, and so is what a plain one has that is too slow, that is too
+full, or that comes when the memory ceiling is reached: there the message is stored once, and counted.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -23,9 +24,9 @@ from fastbroker.core.message cimport (
 from fastbroker.core.queue cimport Queue, queue_new
 from fastbroker.core.subscription cimport Subscription
 from fastbroker.core.wire cimport (
-    DOOM_SLOW, FRAMING_NONE, FRAMING_SOCKJS, NUMBER_SPACE, ceiling_reached, counter_line, flow_press, framed_room, outbuf_commit,
-    outbuf_doom, outbuf_pending, outbuf_pressure, outbuf_push, outbuf_reserve, outbuf_touch, outbuf_touch_bulk, text_free,
-    text_reserve, ws_opcode, ws_put_head,
+    DOOM_SLOW, FRAMING_NONE, FRAMING_SOCKJS, NUMBER_SPACE, ceiling_reached, counter_line, flow_press, framed_room,
+    outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure, outbuf_push, outbuf_reserve, outbuf_touch,
+    outbuf_touch_bulk, text_free, text_reserve, ws_opcode, ws_put_head,
 )
 
 cdef enum:
@@ -95,14 +96,17 @@ cdef inline int send_at_once(Fanout self, const Audience *audience, const Conten
         if needs_other_form(content, subscription.version) or takes_detour(
                 subscription, subscription.prefix_length + length + content.head_length + content.body_length + 3):
             return send_from(self, audience, i, content, origin)
-        put_message(out, subscription.prefix, subscription.prefix_length, middle, length, subscription.version, content, NULL)
-        outbuf_touch(out)
+        put_message(out, subscription.prefix, subscription.prefix_length, middle, length, subscription.version, content,
+        NULL) outbuf_touch(out)
         if outbuf_pressure(out) > self.outlets.soft:
             weigh(self, out, audience.policy, origin)
-    return 0 if audience.plain == audience.receivers.count else send_from(self, audience, audience.plain, content, origin)
+    if audience.plain == audience.receivers.count:
+        return 0
+    return send_from(self, audience, audience.plain, content, origin)
 
 
-cdef int send_from(Fanout self, const Audience *audience, size_t first, const Content *content, Origin *origin) except -1:
+cdef int send_from(Fanout self, const Audience *audience, size_t first, const Content *content,
+                   Origin *origin) except -1:
     """To all receivers from there on, whatever they are; what several need is stored once."""
     cdef Transit transit
     cdef Content stored

@@ -5,9 +5,9 @@
  *     budget used up       overdue: nobody waits any more; the topic's policy says what becomes of the subscriber
  *
  * Pressure is what it was sent and has not taken, with what waits for it elsewhere (`backlog`). The time for which it
- * holds others is a budget: the grace, filled again within a minute. A subscriber that eases now and then, only to be slow
- * again, has no second grace. What it takes while others wait earns time as well, so that one that reads all the time, at
- * FLOW_PACE or faster, is never given up: then its publishers go at its pace, which is what they wait for.
+ * holds others is a budget: the grace, filled again within a minute. A subscriber that eases now and then, only to be
+ * slow again, has no second grace. What it takes while others wait earns time as well, so that one that reads all the
+ * time, at FLOW_PACE or faster, is never given up: then its publishers go at its pace, which is what they wait for.
  */
 #ifndef FASTBROKER_FLOW_H
 #define FASTBROKER_FLOW_H
@@ -24,7 +24,7 @@ typedef struct Flow {
     size_t backlog;      /* bytes kept for this connection in its subscriptions' own queues */
     uint64_t slow_since; /* clock, milliseconds, from which on it is to be paid for; 0: not slow */
     uint64_t eased;      /* when it was slow for the last time; 0: it never was */
-    uint64_t budget;     /* for which others may still be held from then on, in milliseconds / FLOW_PERIOD: none get lost */
+    uint64_t budget;     /* for which others may still be held from then on, in milliseconds / FLOW_PERIOD */
     uint8_t overdue;     /* has held others for longer than it may: publishers no longer wait */
     uint8_t policy;      /* of the topic that filled it: what to do when it is overdue */
     Link waiters;        /* publishers held back */

@@ -25,7 +25,8 @@ from fastbroker.core.broker cimport Broker
 from fastbroker.core.session cimport Session
 from fastbroker.core.turntaker cimport TurnTaker
 from fastbroker.core.wire cimport (
-    SCAN_SLACK, Link, ceiling_open, pool_free, pool_trim, ring_empty, ring_init, ring_splice, ring_take, wheel_advance,
+    SCAN_SLACK, Link, Outlets, ceiling_open, pool_free, pool_trim, ring_empty, ring_init, ring_splice, ring_take,
+    wheel_advance,
 )
 
 cdef enum:
@@ -34,6 +35,8 @@ cdef enum:
     LONGEST_STEP = 200      # of the clock; more means that the process stood still
     TRIM_EVERY = 50         # ticks
     BULK_SLICE = 128        # connections of large fan-outs flushed in one turn
+    FLUSH_SLICE = 16777216  # bytes given to the kernel in one turn
+    SMALL_INPUT = 16384     # read at a time while frames wait for memory
 
 
 cdef uint64_t monotonic() noexcept:
@@ -55,6 +58,7 @@ cdef class Hub:
         self.loop = loop
         self.broker = Broker(settings, topic_policies, authenticate, authorize, log, server)
         self.input_view = PyMemoryView_FromMemory(self.input + INPUT_FRONT, INPUT_SPACE, PyBUF_WRITE)
+        self.small_view = self.input_view[:SMALL_INPUT]
         self.run_turn = self._turn
         self.run_tick = self._tick
         self.real = monotonic()
@@ -103,7 +107,7 @@ cdef class Hub:
         """After a read: what it caused goes out now if the turns before had one read each, so nothing would join it."""
         self.reads += 1
         if self.reads == 1 and self.lone:
-            self._flush()
+            flush(self)
         return 0
 
     def _turn(self):
@@ -111,77 +115,32 @@ cdef class Hub:
         self.lone = self.reads == 1
         self.reads = 0
         try:
-            self._set_clock()
-            self._unpark()
-            self._go_on()
+            set_clock(self)
+            unpark(self)
+            go_on(self)
             self.broker.namespace.dispatch_due()
-            self._flush()
+            flush(self)
         finally:
             if not (ring_empty(&self.broker.released) and ring_empty(&self.broker.outlets.dirty)
                     and ring_empty(&self.broker.outlets.bulk) and ring_empty(&self.broker.due)):
                 self.schedule()
 
-    cdef int _unpark(self) except -1:
-        """Frames that waited for memory, once there is some: not at the first byte, which the first frame would use up."""
-        cdef Broker broker = self.broker
-        cdef Link waiting
-        cdef void *owner
-        if ring_empty(&broker.parking) or not ceiling_open(&broker.ceiling):
-            return 0
-        ring_init(&waiting)
-        ring_splice(&waiting, &broker.parking)
-        owner = ring_take(&waiting)
-        while owner != NULL:
-            (<TurnTaker>(<Session>owner).go_on.owner).unpark()
-            owner = ring_take(&waiting)
-        return 0
-
-    cdef int _go_on(self) except -1:
-        cdef Link released
-        cdef void *owner
-        ring_init(&released)
-        ring_splice(&released, &self.broker.released)
-        owner = ring_take(&released)
-        while owner != NULL:
-            (<TurnTaker>owner).go_on()
-            owner = ring_take(&released)
-        return 0
-
-    cdef int _flush(self) except -1:
-        cdef int slice = BULK_SLICE
-        cdef Link dirty
-        cdef void *owner
-        ring_init(&dirty)
-        ring_splice(&dirty, &self.broker.outlets.dirty)
-        owner = ring_take(&dirty)
-        while owner != NULL:
-            (<TurnTaker>owner).flush()
-            owner = ring_take(&dirty)
-        while slice > 0 and not ring_empty(&self.broker.outlets.bulk):
-            slice -= 1
-            (<TurnTaker>ring_take(&self.broker.outlets.bulk)).flush()
-        return 0
-
     # ---- the clock ----
-
-    cdef void _set_clock(self) noexcept:
-        cdef uint64_t real = monotonic()
-        self.broker.now += min(real - self.real, <uint64_t>LONGEST_STEP)
-        self.real = real
 
     cdef int tick_on(self) except -1:
         """While there is anybody, the clock goes; where nobody was for a while, it is set first."""
         if not self.ticking:
             self.ticking = True
-            self._set_clock()
+            set_clock(self)
             self.loop.call_later(TICK_EVERY / 1000.0, self.run_tick)
         return 0
 
     def _tick(self):
-        """After a stall, input that has come meanwhile is read before anybody's time is over: in the next tick it is."""
+        """After a stall, input that has come meanwhile is read before anybody's time is over: in the next tick it
+        is."""
         self.ticking = False
         self.stalled = not self.stalled and monotonic() - self.real > STALL
-        self._set_clock()
+        set_clock(self)
         if not self.stalled:
             wheel_advance(&self.broker.wheel, self.broker.now)
         self.ticks += 1
@@ -193,3 +152,57 @@ cdef class Hub:
         else:
             pool_free(&self.broker.outlets)
         self.schedule()
+
+
+cdef int unpark(Hub self) except -1:
+    """Frames that waited for memory, once there is some: not at the first byte, which the first frame would use up."""
+    cdef Broker broker = self.broker
+    cdef Link waiting
+    cdef void *owner
+    if ring_empty(&broker.parking) or not ceiling_open(&broker.ceiling):
+        return 0
+    ring_init(&waiting)
+    ring_splice(&waiting, &broker.parking)
+    owner = ring_take(&waiting)
+    while owner != NULL:
+        (<TurnTaker>(<Session>owner).go_on.owner).unpark()
+        owner = ring_take(&waiting)
+    return 0
+
+
+cdef int go_on(Hub self) except -1:
+    cdef Link released
+    cdef void *owner
+    ring_init(&released)
+    ring_splice(&released, &self.broker.released)
+    owner = ring_take(&released)
+    while owner != NULL:
+        (<TurnTaker>owner).go_on()
+        owner = ring_take(&released)
+    return 0
+
+
+cdef int flush(Hub self) except -1:
+    """Those that are dirty, and a slice of a large fan-out; what is much for the kernel to take goes on in the next
+    turn."""
+    cdef int slice = BULK_SLICE
+    cdef Outlets *outlets = &self.broker.outlets
+    cdef uint64_t until = outlets.sent + FLUSH_SLICE
+    cdef Link dirty
+    ring_init(&dirty)
+    ring_splice(&dirty, &outlets.dirty)
+    while not ring_empty(&dirty) and outlets.sent < until:
+        (<TurnTaker>ring_take(&dirty)).flush()
+    ring_splice(&dirty, &outlets.dirty)
+    ring_splice(&outlets.dirty, &dirty)     # those who wait come first
+    while slice > 0 and not ring_empty(&outlets.bulk) and outlets.sent < until:
+        slice -= 1
+        (<TurnTaker>ring_take(&self.broker.outlets.bulk)).flush()
+    return 0
+
+
+cdef void set_clock(Hub self) noexcept:
+    cdef uint64_t real = monotonic()
+    self.broker.now += min(real - self.real, <uint64_t>LONGEST_STEP)
+    self.real = real
+

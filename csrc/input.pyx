@@ -16,11 +16,11 @@ from libc.string cimport memcpy
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.frame cimport Frame
 from fastbroker.core.hub cimport INPUT_FRONT, Hub
-from fastbroker.core.parser cimport PARSE_FRAME, PARSE_MORE, Parser
+from fastbroker.core.parser cimport PARSE_FRAME, PARSE_MORE
 from fastbroker.core.session cimport HOLD_OUTPUT, HOLD_SLOW, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session
 from fastbroker.core.wire cimport (
-    DOOM_MEMORY, Census, OutBuf, ceiling_input_full, link_join, link_joined, link_leave, outbuf_doom, outbuf_pending, ring_take,
-    text_free, text_length, text_put, text_use,
+    DOOM_MEMORY, Census, OutBuf, ceiling_input_full, link_join, link_joined, link_leave, outbuf_doom, outbuf_pending,
+    ring_take, text_free, text_length, text_put, text_use,
 )
 
 from fastbroker.core.frame import Refused
@@ -85,8 +85,8 @@ cdef class Input:
         return 0
 
     cdef int take_all(self) except -1:
-        """The client is gone: what was received is still processed (STOMP 1.2, "RECEIPT"), without holding, while there is
-        memory for it."""
+        """The client is gone: what was received is still processed (STOMP 1.2, "RECEIPT"), without holding, while there
+        is memory for it."""
         cdef size_t before = 0
         while (self.session.state == STATE_CONNECTED and self.session.parking is None and text_length(&self.kept)
                and text_length(&self.kept) != before):

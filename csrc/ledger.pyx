@@ -5,8 +5,9 @@
 A slot is used again when its delivery is settled, with the next generation: looking an ack id up is one index and one
 comparison, and an id that was settled long ago, or belonged to a subscription that is gone, is never taken for another.
 
-An ACK of STOMP 1.0 names a message, and perhaps no subscription: for such a session deliveries are also known by the number
-of their message. Where subscriptions overlap, a message has several; only the first is known so, the others are looked for.
+An ACK of STOMP 1.0 names a message, and perhaps no subscription: for such a session deliveries are also known by the
+number of their message. Where subscriptions overlap, a message has several; only the first is known so, the others are
+looked for.
 """
 import secrets
 

@@ -32,7 +32,8 @@ cdef Py_ssize_t used = 0
 class Login:
     """What a client says about itself in CONNECT: `login`, `passcode` (None when absent), all `headers`.
 
-    And what is known without its word: its `peer`, the `listener` it came in by, whether that is `secure`, its `certificate`.
+    And what is known without its word: its `peer`, the `listener` it came in by, whether that is `secure`, its
+    `certificate`.
     """
 
     __slots__ = ("login", "passcode", "headers", "peer", "listener", "secure", "certificate")
@@ -90,7 +91,8 @@ cdef int negotiated_version(bytes accepted) except -1:
         for text in accepted.split(b","):
             version = max(version, VERSIONS.get(text.strip(), 0))
     if version == 0:
-        raise Refused(b"unsupported version", b"This broker speaks STOMP 1.0, 1.1 and 1.2; accept-version names none of them.")
+        raise Refused(b"unsupported version",
+                      b"This broker speaks STOMP 1.0, 1.1 and 1.2; accept-version names none of them.")
     return version
 
 
@@ -115,7 +117,8 @@ cdef bytes short_session(set used):
             return id
 
 
-cdef int agree_on_heart_beats(bytes offer, const Limits *limits, uint32_t *send_every, uint32_t *expect_every) except -1:
+cdef int agree_on_heart_beats(bytes offer, const Limits *limits, uint32_t *send_every,
+                              uint32_t *expect_every) except -1:
     """Each direction: the slower of what one side can do and the other wants, or none."""
     cdef uint64_t can, wants
     if offer is None:

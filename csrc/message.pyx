@@ -5,8 +5,8 @@ from libc.string cimport memcpy
 from fastbroker.core.frame cimport Content, head_in_form
 from fastbroker.core.wire cimport (
     DOOM_MEMORY, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, WS_HEAD_OUT, WS_TEXT, Blocks, Census, OutBuf, Shared,
-    block_cost, block_give, block_take, framed_begin, framed_end, framed_put, outbuf_commit, outbuf_doom, outbuf_pending,
-    outbuf_put, outbuf_put_shared, outbuf_reserve, shared_drop, wrapped_new, ws_opcode, ws_put_head,
+    block_cost, block_give, block_take, framed_begin, framed_end, framed_put, outbuf_commit, outbuf_doom,
+    outbuf_pending, outbuf_put, outbuf_put_shared, outbuf_reserve, shared_drop, wrapped_new, ws_opcode, ws_put_head,
 )
 
 

@@ -3,8 +3,8 @@
     destination --routes--> Route --take--> subscribers of a topic (topics: patterns in a trie)
                                             a queue                (queues: by name)
 
-Routes are looked up once and kept, up to a share of the memory. A queue is there from its first SEND or SUBSCRIBE until nobody
-has used it for `limits.queue_idle_timeout`; a route whose queue has gone finds it again, or makes it anew.
+Routes are looked up once and kept, up to a share of the memory. A queue is there from its first SEND or SUBSCRIBE until
+nobody has used it for `limits.queue_idle_timeout`; a route whose queue has gone finds it again, or makes it anew.
 """
 import secrets
 
@@ -127,7 +127,8 @@ cdef class Namespace(QueueOwner):
         if found != NULL:
             return <Queue>found
         if ceiling_reached(self.ceiling):
-            raise Refused(b"server busy", b"The memory ceiling is reached; no queue can be created now. Try again later.")
+            raise Refused(b"server busy",
+                          b"The memory ceiling is reached; no queue can be created now. Try again later.")
         return create_queue(self, name)
 
     cdef Queue existing_queue(self, bytes name):

@@ -6,8 +6,8 @@
  *
  * A buffer is taken from a pool at the first append and given back when all is sent, so an idle connection holds none.
  * An OutBuf that was appended to stands in one of two rings of its Outlets: `dirty`, flushed whole in every turn, or
- * `bulk`, where large fan-outs wait to be flushed in slices. What is here is what the wire gets: frames that are wrapped
- * once more are wrapped as they are written (wrapping.h).
+ * `bulk`, where large fan-outs wait to be flushed in slices. What is here is what the wire gets: frames that are
+ * wrapped once more are wrapped as they are written (wrapping.h).
  *
  * Limits: above `soft` pending bytes publishers wait, below `low` they go on (flow.h), above `hard` the connection is
  * doomed.
@@ -62,6 +62,7 @@ typedef struct Outlets {
     size_t pooled[POOL_CLASSES];
     size_t idle[POOL_CLASSES]; /* the least that was pooled since the last trim: nobody needed it */
     size_t soft, low, hard;
+    uint64_t sent; /* bytes that the kernel has taken */
     size_t own; /* from here on a client that does not read its answers is not read from */
     const Ceiling *ceiling;
     Census *census;
@@ -359,13 +360,15 @@ static inline ssize_t outbuf_send(OutBuf *out) {
         message.msg_iovlen = (size_t)outbuf_pieces(out, pieces);
         sent = sendmsg(out->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
-    if (sent > 0)
+    if (sent > 0) {
+        out->outlets->sent += (uint64_t)sent;
         outbuf_consume(out, (size_t)sent);
+    }
     return sent;
 }
 
-/* Sends what was just written ahead of the turn, while it is in the cache, if it is all there is and worth a system call.
- * What the kernel does not take, and what goes wrong, is left to the flush. */
+/* Sends what was just written ahead of the turn, while it is in the cache, if it is all there is and worth a system
+ * call. What the kernel does not take, and what goes wrong, is left to the flush. */
 static inline void outbuf_push(OutBuf *out, size_t written) {
     if (written >= WORTH_A_CALL && outbuf_pending(out) == written && out->fd >= 0 && !out->blocked)
         outbuf_send(out);

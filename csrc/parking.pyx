@@ -2,8 +2,8 @@
 
     record  | kind: 8 | length: 32 | bytes |
 
-Receipts of frames that need not wait stand among those that do, so that all come in the order of their frames. Records are
-taken one by one from the front and nothing is moved: leaving a frame to wait longer costs nothing.
+Receipts of frames that need not wait stand among those that do, so that all come in the order of their frames. Records
+are taken one by one from the front and nothing is moved: leaving a frame to wait longer costs nothing.
 """
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy

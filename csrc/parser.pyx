@@ -11,10 +11,11 @@ from libc.string cimport memchr, memcmp, memset
 
 from fastbroker.core.frame cimport Frame, Header, decoded, frame_free, frame_init
 from fastbroker.core.wire cimport (
-    COMMAND_ACK, COMMAND_CONNECT, COMMAND_SEND, COMMAND_STOMP, COMMAND_UNKNOWN, KNOWN_ACK, KNOWN_CONTENT_LENGTH, KNOWN_COUNT,
-    KNOWN_ID, KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, LINE_MORE, LINE_NUL,
-    PLAIN_ACK_HEAD, SCAN_SLACK, SEEN_BACKSLASH, SEEN_CR, SEEN_HIGH, SEEN_TRIMMED, Line, Text, command_of, escapes_valid, known_of,
-    parse_number, scan_line, scan_plain_ack, text_free, text_length, text_put, text_use, utf8_valid,
+    COMMAND_ACK, COMMAND_CONNECT, COMMAND_SEND, COMMAND_STOMP, COMMAND_UNKNOWN, KNOWN_ACK, KNOWN_CONTENT_LENGTH,
+    KNOWN_COUNT, KNOWN_ID, KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION,
+    LINE_MORE, LINE_NUL, PLAIN_ACK_HEAD, SEEN_BACKSLASH, SEEN_CR, SEEN_HIGH, SEEN_TRIMMED, Line, Text, command_of,
+    escapes_valid, known_of, parse_number, scan_line, scan_plain_ack, text_free, text_length, text_put, text_use,
+    utf8_valid,
 )
 
 cdef enum:
@@ -30,18 +31,23 @@ cdef uint32_t stripped_names():
 
 cdef uint32_t STRIPPED = stripped_names()
 
+MALFORMED = b"malformed frame"
 PARSE_ERRORS = {
-    PARSE_MALFORMED: (b"malformed frame", b"A header line has no colon, or nothing in front of it."),
+    PARSE_MALFORMED: (MALFORMED, b"A header line has no colon, or nothing in front of it."),
     PARSE_BAD_COMMAND: (b"unknown command", b"The frame does not begin with a STOMP command in capital letters."),
-    PARSE_BAD_ESCAPE: (b"malformed frame", b"A header holds a backslash that begins no escape of this STOMP version."),
-    PARSE_BAD_UTF8: (b"malformed frame", b"The header lines are not valid UTF-8."),
-    PARSE_BAD_LENGTH: (b"malformed frame", b"content-length is not a decimal number of octets."),
-    PARSE_LENGTH_LIES: (b"malformed frame", b"No NUL where content-length says that the body ends; it counts octets, not characters."),
-    PARSE_UNWANTED_BODY: (b"malformed frame", b"Only SEND may have a body."),
-    PARSE_FRAME_TOO_LARGE: (b"frame too large", b"The frame is larger than limits.max_frame (before login: limits.max_frame_before_login)."),
+    PARSE_BAD_ESCAPE: (MALFORMED, b"A header holds a backslash that begins no escape of this STOMP version."),
+    PARSE_BAD_UTF8: (MALFORMED, b"The header lines are not valid UTF-8."),
+    PARSE_BAD_LENGTH: (MALFORMED, b"content-length is not a decimal number of octets."),
+    PARSE_LENGTH_LIES: (
+        MALFORMED, b"No NUL where content-length says that the body ends; it counts octets, not characters."),
+    PARSE_UNWANTED_BODY: (MALFORMED, b"Only SEND may have a body."),
+    PARSE_FRAME_TOO_LARGE: (
+        b"frame too large",
+        b"The frame is larger than limits.max_frame (before login: limits.max_frame_before_login)."),
     PARSE_TOO_MANY_HEADERS: (b"too many headers", b"The frame has more header lines than limits.max_headers."),
     PARSE_LINE_TOO_LONG: (b"header line too long", b"A header line is longer than limits.max_header_line."),
-    PARSE_HEAD_TOO_LARGE: (b"headers too large", b"The header lines together are larger than limits.max_header_block."),
+    PARSE_HEAD_TOO_LARGE: (
+        b"headers too large", b"The header lines together are larger than limits.max_header_block."),
 }
 
 
@@ -84,7 +90,7 @@ cdef class Parser:
         if bytes < limit and bytes[0] == c'\n':
             frame.base += 1     # the one that most clients write behind a frame
         if frame.base < limit and frame.base[0] <= c'\r':
-            frame.base = self._skip_eols(frame.base, limit)
+            frame.base = skip_eols(self, frame.base, limit)
         frame.skipped = frame.base - bytes
         if <size_t>(limit - frame.base) < self.awaited or frame.base == limit:
             return PARSE_MORE
@@ -93,12 +99,12 @@ cdef class Parser:
             frame.repeated = True
         else:
             self.template_length = 0    # `frame` is about to describe other header lines
-            if self.version == 12 and self._plain_ack(limit, frame):
+            if self.version == 12 and plain_ack(self, limit, frame):
                 return PARSE_FRAME
-            status = self._head(limit, frame)
+            status = read_head(self, limit, frame)
             if status != PARSE_FRAME:
                 return status
-        status = self._body(limit, frame)
+        status = find_body(self, limit, frame)
         if status == PARSE_FRAME:
             self.awaited = self.searched = 0
             if self.limits.strict and frame.command != COMMAND_SEND and frame.body_length:
@@ -109,235 +115,251 @@ cdef class Parser:
                 self.template_length = frame.body_start
         return status
 
-    cdef bint _plain_ack(self, const char *limit, Frame *frame) noexcept:
-        """Whether it is an ACK as nearly all are; then `frame` describes it."""
-        cdef size_t length = scan_plain_ack(frame.base, limit)
-        if length == 0:
-            return False
-        frame.command = COMMAND_ACK
-        frame.version = 12
-        frame.seen = 0
-        frame.repeated = frame.counted = frame.stripped = frame.bodyless = False
-        memset(frame.known, 0, sizeof(uint16_t) * KNOWN_COUNT)
-        frame.known[KNOWN_ID] = frame.header_count = 1
-        frame.head_start = ACK_HEADERS
-        frame.headers[0] = Header(ACK_HEADERS, 2, PLAIN_ACK_HEAD, <uint32_t>length)
-        frame.head_end = <uint32_t>(PLAIN_ACK_HEAD + length + 1)
-        frame.body_start = frame.head_end + 1
-        frame.body_length = 0
-        frame.size = frame.body_start + 1
-        self.awaited = self.searched = 0
-        return True
 
-    cdef const char *_skip_eols(self, const char *p, const char *limit) noexcept:
-        """Any run of LF, CR LF and stray NUL between frames (items 4 and 12 of the lists in docs/protocol.md)."""
-        while p < limit:
-            if p[0] == c'\n' or (p[0] == 0 and not self.limits.strict):
-                p += 1
-            elif p[0] == c'\r' and p + 1 < limit and p[1] == c'\n' and self._crlf():
-                p += 2
-            else:
-                break
-        return p
+cdef inline bint plain_ack(Parser self, const char *limit, Frame *frame) noexcept:
+    """Whether it is an ACK as nearly all are; then `frame` describes it."""
+    cdef size_t length = scan_plain_ack(frame.base, limit)
+    if length == 0:
+        return False
+    frame.command = COMMAND_ACK
+    frame.version = 12
+    frame.seen = 0
+    frame.repeated = frame.counted = frame.stripped = frame.bodyless = False
+    memset(frame.known, 0, sizeof(uint16_t) * KNOWN_COUNT)
+    frame.known[KNOWN_ID] = frame.header_count = 1
+    frame.head_start = ACK_HEADERS
+    frame.headers[0] = Header(ACK_HEADERS, 2, PLAIN_ACK_HEAD, <uint32_t>length)
+    frame.head_end = <uint32_t>(PLAIN_ACK_HEAD + length + 1)
+    frame.body_start = frame.head_end + 1
+    frame.body_length = 0
+    frame.size = frame.body_start + 1
+    self.awaited = self.searched = 0
+    return True
 
-    cdef bint _crlf(self) noexcept:
-        return self.version == 12 or self.version == 0 or not self.limits.strict
 
-    cdef size_t _max_frame(self) noexcept:
-        return self.limits.max_frame if self.version else self.limits.max_frame_before_login
-
-    cdef int _head(self, const char *limit, Frame *frame) noexcept:
-        """The command and the header lines: offsets, known names, and what needs care later."""
-        cdef Line line
-        cdef const char *p = frame.base
-        cdef int kind = scan_line(p, limit, &line)
-        cdef size_t length = line.end - p
-        frame.repeated = False
-        if length > LONGEST_COMMAND:
-            return PARSE_BAD_COMMAND
-        if kind == LINE_MORE:
-            return self._unfinished_command(p, length) if self.version == 0 else <int>PARSE_MORE
-        if length and (line.end - 1)[0] == c'\r' and (self.version == 12 or self.version == 0):
-            length -= 1
-        frame.command = command_of(p, length)
-        if frame.command == COMMAND_UNKNOWN and self.version == 0:
-            return PARSE_BAD_COMMAND    # not STOMP at all: say so before its "headers" are judged
-        frame.version = self.version if self.version else 10
-        frame.head_start = <uint32_t>(line.end + 1 - frame.base)
-        frame.header_count = 0
-        frame.seen = 0
-        frame.counted = frame.stripped = frame.bodyless = False
-        memset(frame.known, 0, sizeof(uint16_t) * KNOWN_COUNT)
-        if kind == LINE_NUL:
-            return self._end_head(line.end, line.end + 1, True, frame)
-        return self._lines(line.end + 1, limit, frame)
-
-    cdef int _unfinished_command(self, const char *p, size_t length) noexcept:
-        """Bytes that cannot become a command are refused before more of them come."""
-        cdef size_t i
-        for i in range(length):
-            if not (c'A' <= p[i] <= c'Z') and not (p[i] == c'\r' and i + 1 == length):
-                return PARSE_BAD_COMMAND
-        return PARSE_MORE
-
-    cdef int _lines(self, const char *p, const char *limit, Frame *frame) noexcept:
-        cdef Line line
-        cdef const char *end
-        cdef int kind, status
-        while True:
-            if p < limit and p[0] == c'\n' and <size_t>(p - frame.base) <= self.limits.max_header_block:
-                return self._end_head(p, p + 1, False, frame)
-            kind = scan_line(p, limit, &line)
-            end = line.end
-            if <size_t>(end - p) > self.limits.max_header_line:
-                return PARSE_LINE_TOO_LONG
-            if <size_t>(end - frame.base) > self.limits.max_header_block:
-                return PARSE_HEAD_TOO_LARGE
-            if kind == LINE_MORE:
-                return PARSE_FRAME_TOO_LARGE if <size_t>(limit - frame.base) > self._max_frame() else PARSE_MORE
-            if line.seen & SEEN_CR and (end - 1)[0] == c'\r' and (self.version == 12 or self.version == 0):
-                end -= 1
-                frame.stripped = True   # relayed with LF alone
-                if memchr(p, c'\r', end - p) == NULL:
-                    line.seen &= ~<unsigned>SEEN_CR
-            if end == p:
-                return self._end_head(p, line.end + 1, kind == LINE_NUL, frame)
-            status = self._header(p, end, &line, frame)
-            if status != PARSE_FRAME:
-                return status
-            if kind == LINE_NUL:
-                return self._end_head(line.end, line.end + 1, True, frame)
-            p = line.end + 1
-
-    cdef int _header(self, const char *p, const char *end, const Line *line, Frame *frame) noexcept:
-        cdef Header *header
-        cdef int known
-        if line.colon == NULL or line.colon == p:
-            return PARSE_MALFORMED
-        if frame.header_count == self.limits.max_headers:
-            return PARSE_TOO_MANY_HEADERS
-        header = &frame.headers[frame.header_count]
-        header.name = <uint32_t>(p - frame.base)
-        header.name_length = <uint32_t>(line.colon - p)
-        header.value = header.name + header.name_length + 1
-        header.value_length = <uint32_t>(end - line.colon) - 1
-        frame.seen |= line.seen
-        if frame.version < 11:
-            trim(frame.base, frame, &header.name, &header.name_length)
-            trim(frame.base, frame, &header.value, &header.value_length)
-            if header.name_length == 0:
-                return PARSE_MALFORMED
-        frame.header_count += 1
-        known = known_of(frame.base + header.name, header.name_length)
-        if known:
-            self._note(known, frame)
-        return PARSE_FRAME
-
-    cdef void _note(self, int known, Frame *frame) noexcept:
-        """Only the first header of a name counts (STOMP 1.2, "Repeated Header Entries")."""
-        if not frame.known[known]:
-            frame.known[known] = <uint16_t>frame.header_count
-        elif known == KNOWN_CONTENT_LENGTH:
-            frame.stripped = True
-        if STRIPPED & (<uint32_t>1 << known):
-            frame.stripped = True
-
-    cdef int _end_head(self, const char *end, const char *body, bint bodyless, Frame *frame) noexcept:
-        """All header lines are there: check them as a whole."""
-        cdef bint literal = frame.command == COMMAND_CONNECT or frame.command == COMMAND_STOMP
-        cdef size_t length
-        frame.bodyless = bodyless
-        if bodyless:
-            frame.stripped = True   # its last line may lack the LF
-            if self.limits.strict:
-                return PARSE_MALFORMED
-        frame.head_end = <uint32_t>(end - frame.base)
-        if frame.head_end < frame.head_start:   # a NUL right behind the command
-            frame.head_end = frame.head_start
-        frame.body_start = <uint32_t>(body - frame.base)
-        length = frame.head_end - frame.head_start
-        if frame.seen & SEEN_HIGH and not utf8_valid(frame.base + frame.head_start, length):
-            return PARSE_BAD_UTF8
-        if frame.seen & SEEN_BACKSLASH and frame.version >= 11 and not literal and not self._escapes_valid(frame):
-            return PARSE_BAD_ESCAPE
-        return self._length(frame)
-
-    cdef bint _escapes_valid(self, const Frame *frame) noexcept:
-        cdef const Header *header
-        cdef uint32_t i
-        for i in range(frame.header_count):
-            header = &frame.headers[i]
-            if not (escapes_valid(frame.base + header.name, header.name_length, frame.version)
-                    and escapes_valid(frame.base + header.value, header.value_length, frame.version)):
-                return False
-        return True
-
-    cdef int _length(self, Frame *frame) noexcept:
-        """content-length: digits only; an empty one counts as absent."""
-        cdef uint64_t number = 0
-        cdef uint16_t index = frame.known[KNOWN_CONTENT_LENGTH]
-        cdef const Header *header
-        if not index:
-            return PARSE_FRAME
-        header = &frame.headers[index - 1]
-        if header.value_length == 0:
-            frame.stripped = True
-            return PARSE_FRAME
-        if not parse_number(frame.base + header.value, header.value_length, LENGTH_DIGITS, &number):
-            return PARSE_BAD_LENGTH
-        if frame.command != COMMAND_SEND and not self.limits.strict:
-            return PARSE_FRAME  # it often lies there; such a frame ends at the first NUL
-        if frame.body_start + number >= self._max_frame():
-            return PARSE_FRAME_TOO_LARGE
-        frame.counted = True
-        frame.body_length = number
-        return PARSE_FRAME
-
-    cdef int _body(self, const char *limit, Frame *frame) noexcept:
-        cdef const char *body = frame.base + frame.body_start
-        if frame.bodyless:
-            return self._no_body(frame)
-        if frame.counted:
-            if <size_t>(limit - body) <= frame.body_length:
-                self.awaited = frame.body_start + frame.body_length + 1
-                return PARSE_MORE
-            if body[frame.body_length] != 0:
-                return self._count_lies(body, limit, frame)
+cdef const char *skip_eols(Parser self, const char *p, const char *limit) noexcept:
+    """Any run of LF, CR LF and stray NUL between frames (items 4 and 12 of the lists in docs/protocol.md)."""
+    while p < limit:
+        if p[0] == c'\n' or (p[0] == 0 and not self.limits.strict):
+            p += 1
+        elif p[0] == c'\r' and p + 1 < limit and p[1] == c'\n' and takes_crlf(self):
+            p += 2
         else:
-            return self._until_nul(body, body, limit, frame)
-        frame.size = frame.body_start + frame.body_length + 1
-        return PARSE_FRAME
+            break
+    return p
 
-    cdef int _no_body(self, Frame *frame) noexcept:
-        if frame.counted and frame.body_length and not self.limits.lenient_content_length:
-            return PARSE_LENGTH_LIES
-        frame.counted = False
-        frame.body_start -= 1
-        frame.body_length = 0
-        frame.size = frame.body_start + 1
-        return PARSE_FRAME if frame.size <= self._max_frame() else PARSE_FRAME_TOO_LARGE
 
-    cdef int _count_lies(self, const char *body, const char *limit, Frame *frame) noexcept:
-        if not self.limits.lenient_content_length:
-            return PARSE_LENGTH_LIES
-        frame.counted = False
+cdef inline bint takes_crlf(Parser self) noexcept:
+    return self.version == 12 or self.version == 0 or not self.limits.strict
+
+
+cdef inline size_t max_frame(Parser self) noexcept:
+    return self.limits.max_frame if self.version else self.limits.max_frame_before_login
+
+
+cdef int read_head(Parser self, const char *limit, Frame *frame) noexcept:
+    """The command and the header lines: offsets, known names, and what needs care later."""
+    cdef Line line
+    cdef const char *p = frame.base
+    cdef int kind = scan_line(p, limit, &line)
+    cdef size_t length = line.end - p
+    frame.repeated = False
+    if length > LONGEST_COMMAND:
+        return PARSE_BAD_COMMAND
+    if kind == LINE_MORE:
+        return unfinished_command(self, p, length) if self.version == 0 else <int>PARSE_MORE
+    if length and (line.end - 1)[0] == c'\r' and (self.version == 12 or self.version == 0):
+        length -= 1
+    frame.command = command_of(p, length)
+    if frame.command == COMMAND_UNKNOWN and self.version == 0:
+        return PARSE_BAD_COMMAND    # not STOMP at all: say so before its "headers" are judged
+    frame.version = self.version if self.version else 10
+    frame.head_start = <uint32_t>(line.end + 1 - frame.base)
+    frame.header_count = 0
+    frame.seen = 0
+    frame.counted = frame.stripped = frame.bodyless = False
+    memset(frame.known, 0, sizeof(uint16_t) * KNOWN_COUNT)
+    if kind == LINE_NUL:
+        return end_head(self, line.end, line.end + 1, True, frame)
+    return read_lines(self, line.end + 1, limit, frame)
+
+
+cdef int unfinished_command(Parser self, const char *p, size_t length) noexcept:
+    """Bytes that cannot become a command are refused before more of them come."""
+    cdef size_t i
+    for i in range(length):
+        if not (c'A' <= p[i] <= c'Z') and not (p[i] == c'\r' and i + 1 == length):
+            return PARSE_BAD_COMMAND
+    return PARSE_MORE
+
+
+cdef int read_lines(Parser self, const char *p, const char *limit, Frame *frame) noexcept:
+    cdef Line line
+    cdef const char *end
+    cdef int kind, status
+    while True:
+        if p < limit and p[0] == c'\n' and <size_t>(p - frame.base) <= self.limits.max_header_block:
+            return end_head(self, p, p + 1, False, frame)
+        kind = scan_line(p, limit, &line)
+        end = line.end
+        if <size_t>(end - p) > self.limits.max_header_line:
+            return PARSE_LINE_TOO_LONG
+        if <size_t>(end - frame.base) > self.limits.max_header_block:
+            return PARSE_HEAD_TOO_LARGE
+        if kind == LINE_MORE:
+            return PARSE_FRAME_TOO_LARGE if <size_t>(limit - frame.base) > max_frame(self) else PARSE_MORE
+        if line.seen & SEEN_CR and (end - 1)[0] == c'\r' and (self.version == 12 or self.version == 0):
+            end -= 1
+            frame.stripped = True   # relayed with LF alone
+            if memchr(p, c'\r', end - p) == NULL:
+                line.seen &= ~<unsigned>SEEN_CR
+        if end == p:
+            return end_head(self, p, line.end + 1, kind == LINE_NUL, frame)
+        status = read_header(self, p, end, &line, frame)
+        if status != PARSE_FRAME:
+            return status
+        if kind == LINE_NUL:
+            return end_head(self, line.end, line.end + 1, True, frame)
+        p = line.end + 1
+
+
+cdef int read_header(Parser self, const char *p, const char *end, const Line *line, Frame *frame) noexcept:
+    cdef Header *header
+    cdef int known
+    if line.colon == NULL or line.colon == p:
+        return PARSE_MALFORMED
+    if frame.header_count == self.limits.max_headers:
+        return PARSE_TOO_MANY_HEADERS
+    header = &frame.headers[frame.header_count]
+    header.name = <uint32_t>(p - frame.base)
+    header.name_length = <uint32_t>(line.colon - p)
+    header.value = header.name + header.name_length + 1
+    header.value_length = <uint32_t>(end - line.colon) - 1
+    frame.seen |= line.seen
+    if frame.version < 11:
+        trim(frame.base, frame, &header.name, &header.name_length)
+        trim(frame.base, frame, &header.value, &header.value_length)
+        if header.name_length == 0:
+            return PARSE_MALFORMED
+    frame.header_count += 1
+    known = known_of(frame.base + header.name, header.name_length)
+    if known:
+        note_known(self, known, frame)
+    return PARSE_FRAME
+
+
+cdef void note_known(Parser self, int known, Frame *frame) noexcept:
+    """Only the first header of a name counts (STOMP 1.2, "Repeated Header Entries")."""
+    if not frame.known[known]:
+        frame.known[known] = <uint16_t>frame.header_count
+    elif known == KNOWN_CONTENT_LENGTH:
         frame.stripped = True
-        self.template_length = 0    # the next one's count may be right
-        return self._until_nul(body, body + frame.body_length, limit, frame)
+    if STRIPPED & (<uint32_t>1 << known):
+        frame.stripped = True
 
-    cdef int _until_nul(self, const char *body, const char *search, const char *limit, Frame *frame) noexcept:
-        cdef const char *nul
-        if frame.base + self.searched > search:
-            search = frame.base + self.searched
-        nul = <const char *>memchr(search, 0, limit - search)
-        if nul == NULL:
-            if <size_t>(limit - frame.base) >= self._max_frame():
-                return PARSE_FRAME_TOO_LARGE
-            self.searched = limit - frame.base
+
+cdef int end_head(Parser self, const char *end, const char *body, bint bodyless, Frame *frame) noexcept:
+    """All header lines are there: check them as a whole."""
+    cdef bint literal = frame.command == COMMAND_CONNECT or frame.command == COMMAND_STOMP
+    cdef size_t length
+    frame.bodyless = bodyless
+    if bodyless:
+        frame.stripped = True   # its last line may lack the LF
+        if self.limits.strict:
+            return PARSE_MALFORMED
+    frame.head_end = <uint32_t>(end - frame.base)
+    if frame.head_end < frame.head_start:   # a NUL right behind the command
+        frame.head_end = frame.head_start
+    frame.body_start = <uint32_t>(body - frame.base)
+    length = frame.head_end - frame.head_start
+    if frame.seen & SEEN_HIGH and not utf8_valid(frame.base + frame.head_start, length):
+        return PARSE_BAD_UTF8
+    if frame.seen & SEEN_BACKSLASH and frame.version >= 11 and not literal and not all_escapes_valid(self, frame):
+        return PARSE_BAD_ESCAPE
+    return read_length(self, frame)
+
+
+cdef bint all_escapes_valid(Parser self, const Frame *frame) noexcept:
+    cdef const Header *header
+    cdef uint32_t i
+    for i in range(frame.header_count):
+        header = &frame.headers[i]
+        if not (escapes_valid(frame.base + header.name, header.name_length, frame.version)
+                and escapes_valid(frame.base + header.value, header.value_length, frame.version)):
+            return False
+    return True
+
+
+cdef int read_length(Parser self, Frame *frame) noexcept:
+    """content-length: digits only; an empty one counts as absent."""
+    cdef uint64_t number = 0
+    cdef uint16_t index = frame.known[KNOWN_CONTENT_LENGTH]
+    cdef const Header *header
+    if not index:
+        return PARSE_FRAME
+    header = &frame.headers[index - 1]
+    if header.value_length == 0:
+        frame.stripped = True
+        return PARSE_FRAME
+    if not parse_number(frame.base + header.value, header.value_length, LENGTH_DIGITS, &number):
+        return PARSE_BAD_LENGTH
+    if frame.command != COMMAND_SEND and not self.limits.strict:
+        return PARSE_FRAME  # it often lies there; such a frame ends at the first NUL
+    if frame.body_start + number >= max_frame(self):
+        return PARSE_FRAME_TOO_LARGE
+    frame.counted = True
+    frame.body_length = number
+    return PARSE_FRAME
+
+
+cdef inline int find_body(Parser self, const char *limit, Frame *frame) noexcept:
+    cdef const char *body = frame.base + frame.body_start
+    if frame.bodyless:
+        return no_body(self, frame)
+    if frame.counted:
+        if <size_t>(limit - body) <= frame.body_length:
+            self.awaited = frame.body_start + frame.body_length + 1
             return PARSE_MORE
-        frame.body_length = nul - body
-        frame.size = nul + 1 - frame.base
-        return PARSE_FRAME if frame.size <= self._max_frame() else PARSE_FRAME_TOO_LARGE
+        if body[frame.body_length] != 0:
+            return count_lies(self, body, limit, frame)
+    else:
+        return until_nul(self, body, body, limit, frame)
+    frame.size = frame.body_start + frame.body_length + 1
+    return PARSE_FRAME
+
+
+cdef int no_body(Parser self, Frame *frame) noexcept:
+    if frame.counted and frame.body_length and not self.limits.lenient_content_length:
+        return PARSE_LENGTH_LIES
+    frame.counted = False
+    frame.body_start -= 1
+    frame.body_length = 0
+    frame.size = frame.body_start + 1
+    return PARSE_FRAME if frame.size <= max_frame(self) else PARSE_FRAME_TOO_LARGE
+
+
+cdef int count_lies(Parser self, const char *body, const char *limit, Frame *frame) noexcept:
+    if not self.limits.lenient_content_length:
+        return PARSE_LENGTH_LIES
+    frame.counted = False
+    frame.stripped = True
+    self.template_length = 0    # the next one's count may be right
+    return until_nul(self, body, body + frame.body_length, limit, frame)
+
+
+cdef int until_nul(Parser self, const char *body, const char *search, const char *limit, Frame *frame) noexcept:
+    cdef const char *nul
+    if frame.base + self.searched > search:
+        search = frame.base + self.searched
+    nul = <const char *>memchr(search, 0, limit - search)
+    if nul == NULL:
+        if <size_t>(limit - frame.base) >= max_frame(self):
+            return PARSE_FRAME_TOO_LARGE
+        self.searched = limit - frame.base
+        return PARSE_MORE
+    frame.body_length = nul - body
+    frame.size = nul + 1 - frame.base
+    return PARSE_FRAME if frame.size <= max_frame(self) else PARSE_FRAME_TOO_LARGE
 
 
 cdef class FrameReader:
@@ -411,4 +433,5 @@ cdef class FrameReader:
         name = frame.base[:frame.head_start - 1]
         if self.parser.version == 12 or self.parser.version == 0:
             name = name.removesuffix(b"\r")
-        return name.decode("ascii", "replace"), headers, frame.base[frame.body_start:frame.body_start + frame.body_length]
+        body = frame.base[frame.body_start:frame.body_start + frame.body_length]
+        return name.decode("ascii", "replace"), headers, body

@@ -3,9 +3,9 @@
     returned  a heap of messages that came back (NACK, UNSUBSCRIBE, a lost client), by their original number
     ring      messages that were never delivered, oldest first
 
-Every number in `returned` is lower than every number in `ring`, so the next message is the top of the heap, else the head
-of the ring, and one that came back stands exactly where it stood. Consumers with room stand in a ring and take turns; one
-found without room leaves it and joins again when it gets credit or its output has drained.
+Every number in `returned` is lower than every number in `ring`, so the next message is the top of the heap, else the
+head of the ring, and one that came back stands exactly where it stood. Consumers with room stand in a ring and take
+turns; one found without room leaves it and joins again when it gets credit or its output has drained.
 
 A delivery to a consumer that acknowledges is counted (`unsettled`) when it goes out and when it is settled, both here.
 """
@@ -20,8 +20,8 @@ from fastbroker.core.message cimport (
 from fastbroker.core.route cimport route_init
 from fastbroker.core.subscription cimport ACK_AUTO, Receiver, Subscription
 from fastbroker.core.wire cimport (
-    Link, ceiling_reached, link_init, link_join, link_joined, link_leave, outbuf_touch, ring_empty, ring_init, timer_arm,
-    timer_cancel, timer_init,
+    ceiling_reached, link_init, link_join, link_joined, link_leave, outbuf_touch, ring_empty, ring_init,
+    timer_arm, timer_cancel, timer_init,
 )
 
 cdef enum:
@@ -114,8 +114,8 @@ cdef class Queue(Receiver):
         return True
 
     cdef int dispatch(self) except -1:
-        """Gives messages to consumers in turn while there are both; above the memory ceiling, one to each whose output is
-        empty."""
+        """Gives messages to consumers in turn while there are both; above the memory ceiling, one to each whose output
+        is empty."""
         cdef Subscription consumer
         cdef Entry entry
         while self.waiting():

@@ -6,22 +6,28 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport put_receipt
-from fastbroker.core.wire cimport text_free, text_put, text_use
+from fastbroker.core.wire cimport link_init, link_join, link_leave, text_free, text_put, text_use
 
 
-cdef Receipts receipts_new(int64_t *counted):
+cdef Receipts receipts_new(OutBuf *out, int version, int64_t *counted, Link *owing):
+    """For one session; it stands in the ring `owing` as long as it lives."""
     cdef Receipts new = Receipts()
+    new.out = out
+    new.version = version
     new.waiting.counted = counted
+    link_init(&new.link, <void *>new)
+    link_join(owing, &new.link)
     return new
 
 
 cdef class Receipts:
 
     def __dealloc__(self):
+        link_leave(&self.link)
         text_free(&self.waiting)
 
     cdef int put(self, uint64_t number, Slice receipt) except -1:
-        """Behind all that wait; a receipt that must wait for none of its own has number 0."""
+        """Behind all that wait. A receipt that waits only for those has a number that was reported."""
         cdef uint64_t head[2]
         head[0] = number
         head[1] = receipt.length
@@ -30,7 +36,7 @@ cdef class Receipts:
             raise MemoryError()
         return 0
 
-    cdef int release(self, uint64_t durable, OutBuf *out, int version) except -1:
+    cdef int release(self, uint64_t durable) except -1:
         """Writes those whose number is reported, in order, up to the first whose number is not."""
         cdef uint64_t head[2]
         cdef Slice receipt
@@ -40,6 +46,6 @@ cdef class Receipts:
                 return 0
             receipt.bytes = self.waiting.bytes + self.waiting.start + sizeof(head)
             receipt.length = head[1]
-            put_receipt(out, receipt, version)
+            put_receipt(self.out, receipt, self.version)
             text_use(&self.waiting, sizeof(head) + receipt.length)
         return 0

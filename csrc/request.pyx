@@ -10,8 +10,8 @@
     Sec-WebSocket-Protocol: v12.stomp CR LF         at most once
     name: value CR LF                               any other, but none that announces a body
 
-Names are tokens, values are printable ASCII. Everything else - other requests, and whatever two readers could understand in
-two ways - is not read here but by h11 and web/http.py, which say what is wrong with it.
+Names are tokens, values are printable ASCII. Everything else - other requests, and whatever two readers could
+understand in two ways - is not read here but by h11 and web/http.py, which say what is wrong with it.
 """
 from libc.string cimport memchr, memcmp
 
@@ -156,7 +156,8 @@ cdef str text_of(Part found):
 
 
 def read_upgrade(bytes head not None):
-    """(path, host, key, origin or None, subprotocols or None) of a request without its blank line; None for all others."""
+    """(path, host, key, origin or None, subprotocols or None) of a request without its blank line; None for all
+    others."""
     cdef const char *at = head
     cdef const char *end = at + len(head)
     cdef Part line, path

@@ -3,11 +3,11 @@
     NEW --CONNECT accepted--> CONNECTED --DISCONNECT, ERROR, lost--> CLOSING
 
 In NEW only CONNECT and STOMP mean anything; in CLOSING nothing does: frames behind the one that failed are thrown away.
-A handler raises Refused when the frame cannot be processed, and has changed nothing then; the connection turns that into
-ERROR and closes. A RECEIPT goes out when the handler is done, so receipts come in the order of their frames.
+A handler raises Refused when the frame cannot be processed, and has changed nothing then; the connection turns that
+into ERROR and closes. A RECEIPT goes out when the handler is done, so receipts come in the order of their frames.
 
-While only the reserve of the memory is left, frames that need memory are parked, and with them every frame that must not
-overtake them. The table of commands says which are which.
+While only the reserve of the memory is left, frames that need memory are parked, and with them every frame that must
+not overtake them. The table of commands says which are which.
 """
 import inspect
 
@@ -19,7 +19,8 @@ from fastbroker.core.destination cimport (
     KIND_EXISTING_QUEUE, KIND_TEMPORARY, KIND_TOPIC, Kind, canonical, kind_of, name_in,
 )
 from fastbroker.core.frame cimport (
-    Content, Slice, content_of, decoded, frame_text, frame_value, number_of, put_connected, put_error, put_receipt, shown,
+    Content, Slice, content_of, decoded, frame_text, frame_value, number_of, put_connected, put_error, put_receipt,
+    shown,
 )
 from fastbroker.core.ledger cimport DELIVERY_OUT, NO_SLOT, ledger_new
 from fastbroker.core.login cimport (
@@ -191,6 +192,7 @@ cdef class Session:
             self.parking.clear()
             self.parking = None
         self.end_subscriptions()
+        self.receipts = None
         if self.temporaries is not None:
             self.temporaries.end()
         if self.short_id is not None:
@@ -233,13 +235,6 @@ cdef class Session:
             limit_parked(self)
         return 0
 
-    cdef int release_receipts(self) except -1:
-        """The journal has reported."""
-        self.receipts.release(self.broker.durable, self.out, self.version)
-        if self.receipts.empty():
-            self.receipts = None
-        return 0
-
 
 # ---- any frame but a plain SEND ----
 
@@ -275,11 +270,15 @@ cdef int receipt(Session self, const Frame *frame) except -1:
 
 cdef int put_or_keep(Session self, Slice name) except -1:
     """At once, unless it or one before it waits for the journal."""
-    if self.origin.durable > self.broker.durable and self.receipts is None:
-        self.receipts = receipts_new(&self.broker.census.input)
-    if self.receipts is not None:
-        return self.receipts.put(self.origin.durable, name)
-    return put_receipt(self.out, name, self.version)
+    cdef bint waits = self.origin.durable > self.broker.durable
+    if self.receipts is None and not waits:
+        return put_receipt(self.out, name, self.version)
+    if self.receipts is not None and self.receipts.empty() and not waits:
+        self.receipts = None
+        return put_receipt(self.out, name, self.version)
+    if self.receipts is None:
+        self.receipts = receipts_new(self.out, self.version, &self.broker.census.input, &self.broker.owing)
+    return self.receipts.put(self.origin.durable, name)
 
 
 cdef int close(Session self, bytes reason) except -1:
@@ -456,7 +455,8 @@ cdef int check_room(Session self) except -1:
         raise Refused(b"too many subscriptions", b"The connection has limits.max_subscriptions subscriptions.")
     if ceiling_reached(&self.broker.ceiling) or (
             self.broker.is_full() and self.account.bytes > COST + self.broker.ceiling.reserve // 16):
-        raise Refused(b"server busy", b"The memory ceiling is reached; nothing can be subscribed to now. Try again later.")
+        raise Refused(b"server busy",
+                      b"The memory ceiling is reached; nothing can be subscribed to now. Try again later.")
     return 0
 
 

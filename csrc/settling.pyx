@@ -72,7 +72,8 @@ cdef int settle_in(Transaction transaction, Subscription subscription, uint32_t 
 
 
 cdef int take_back(Subscription subscription, uint32_t slot) except -1:
-    """ABORT: the delivery is not acknowledged any more; if its subscription has gone meanwhile, it goes back to the queue."""
+    """ABORT: the delivery is not acknowledged any more; if its subscription has gone meanwhile, it goes back to the
+    queue."""
     subscription.ledger.slots[slot].state = DELIVERY_OUT
     return settle_slot(subscription, slot, RETURNED) if subscription.closed else 0
 

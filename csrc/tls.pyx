@@ -3,8 +3,8 @@
     socket -- transport -- TlsTransport -- Connection or WebSocket
                   encrypted           plain
 
-Towards the socket it is an asyncio.BufferedProtocol, towards the client's protocol an asyncio.Transport. All connections
-share one read buffer; between two reads OpenSSL holds the keys of a connection, and at most a record.
+Towards the socket it is an asyncio.BufferedProtocol, towards the client's protocol an asyncio.Transport. All
+connections share one read buffer; between two reads OpenSSL holds the keys of a connection, and at most a record.
 
 The life of one, and of what its peer says:
 
@@ -18,12 +18,13 @@ The life of one, and of what its peer says:
       |  write_eof, close                 LOST   from all of them: refused, aborted, or the socket is gone
     SHUT       we have said all
 
-A handshake costs about half a millisecond. In one turn of the loop there is some time for them and no more, so that those
-who are connected are served in between: first come those that are under way, then new ones, host by host. Who must say
-something next, and for how long that is waited for, is the business of those who are `arriving` (transports/arriving.py).
+A handshake costs about half a millisecond. In one turn of the loop there is some time for them and no more, so that
+those who are connected are served in between: first come those that are under way, then new ones, host by host. Who
+must say something next, and for how long that is waited for, is the business of those who are `arriving`
+(transports/arriving.py).
 
-Both directions end on their own, as on TCP: after the peer's close_notify it is still written to. Once we have said all,
-what comes in is no longer looked at. Why it is not the event loop's TLS stands in docs/transports.md.
+Both directions end on their own, as on TCP: after the peer's close_notify it is still written to. Once we have said
+all, what comes in is no longer looked at. Why it is not the event loop's TLS stands in docs/transports.md.
 """
 from cpython.buffer cimport PyBUF_WRITE
 from cpython.memoryview cimport PyMemoryView_FromMemory

@@ -10,7 +10,8 @@ cdef enum:
     PLACE_COST = 8          # bytes of a receiver's place in an audience
 
 
-cdef TopicRoute topic_route(bytes destination, bytes name, uint8_t policy, Trie topics, Fanout fanout, QueueOwner owner):
+cdef TopicRoute topic_route(bytes destination, bytes name, uint8_t policy, Trie topics, Fanout fanout,
+                            QueueOwner owner):
     cdef TopicRoute new = TopicRoute()
     route_init(new, destination, owner.census, &owner.route_memory)
     new.name = name

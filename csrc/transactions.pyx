@@ -1,7 +1,7 @@
 """BEGIN, COMMIT, ABORT, and the frames between them (STOMP 1.2, "BEGIN").
 
-A transaction is bounded in frames and bytes, and a client in transactions; what they hold is charged to the client. At the
-memory ceiling BEGIN and SEND wait, an ACK within one is refused: only what ends a transaction always goes on.
+A transaction is bounded in frames and bytes, and a client in transactions; what they hold is charged to the client. At
+the memory ceiling BEGIN and SEND wait, an ACK within one is refused: only what ends a transaction always goes on.
 """
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -45,7 +45,8 @@ cdef class Transactions:
         cdef Transaction transaction = named(self, frame)
         count_frame(self, transaction, 0)
         if ceiling_reached(self.namespace.ceiling):
-            raise Refused(b"server busy", b"The memory ceiling is reached; a transaction cannot grow now. Try again later.")
+            raise Refused(b"server busy",
+                          b"The memory ceiling is reached; a transaction cannot grow now. Try again later.")
         return settle_in(transaction, subscription, slot, verdict)
 
     cdef int commit(self, const Frame *frame, Origin *origin) except -1:

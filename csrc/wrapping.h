@@ -82,7 +82,8 @@ static inline size_t json_character(char *to, const char **from, const char *lim
 static inline size_t json_plain(char *to, const char *from) {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)from);
     __m128i plain = _mm_cmpgt_epi8(bytes, _mm_set1_epi8(' ' - 1)); /* signed: no byte above 0x7f either */
-    __m128i quotes = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+    __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')), slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+    __m128i quotes = _mm_or_si128(quote, slash);
     unsigned other = ~mask_of(_mm_andnot_si128(quotes, plain)) & 0xffff;
     _mm_storeu_si128((__m128i *)(void *)to, bytes);
     return other ? (size_t)__builtin_ctz(other) : 16;
@@ -92,7 +93,8 @@ static inline size_t json_plain(char *to, const char *from) {
 
 static inline size_t json_plain(char *to, const char *from) {
     size_t length = 0;
-    for (; length < 16 && from[length] >= ' ' && from[length] < 0x7f && from[length] != '"' && from[length] != '\\'; length++)
+    for (; length < 16 && from[length] >= ' ' && from[length] < 0x7f && from[length] != '"' && from[length] != '\\';
+         length++)
         to[length] = from[length];
     return length;
 }

@@ -3,7 +3,8 @@
  *     FIN:1 RSV:3 opcode:4 | MASK:1 length:7 | length:16 if that was 126, length:64 if 127 | mask:32 if MASK | payload
  *
  * Frames are taken apart where they lie. Payload of data frames is unmasked and moved down over the headers, as it
- * comes and not when its frame is complete, so nothing is kept of a frame but its header and what a control frame holds.
+ * comes and not when its frame is complete, so nothing is kept of a frame but its header and what a control frame
+ * holds.
  *
  *     bytes |hd|payload|hd|pay|hd|payload...        ->       |payload|pay|payload...
  *
@@ -23,8 +24,8 @@ enum {
     WS_MORE,    /* all was taken */
     WS_CONTROL, /* a control frame: opcode, control, control_length */
     WS_MESSAGE, /* the end of a message, if that matters */
-    WS_RESERVED_BITS, WS_UNKNOWN_OPCODE, WS_UNMASKED, WS_CONTROL_FRAGMENTED, WS_CONTROL_TOO_LONG, WS_NOTHING_TO_CONTINUE,
-    WS_NOT_CONTINUED, WS_BAD_LENGTH, WS_TOO_MANY_FRAGMENTS
+    WS_RESERVED_BITS, WS_UNKNOWN_OPCODE, WS_UNMASKED, WS_CONTROL_FRAGMENTED, WS_CONTROL_TOO_LONG,
+    WS_NOTHING_TO_CONTINUE, WS_NOT_CONTINUED, WS_BAD_LENGTH, WS_TOO_MANY_FRAGMENTS
 };
 
 typedef struct WsInput {
@@ -63,7 +64,8 @@ static inline void ws_unmask_steps(char *to, const char *from, size_t length, co
     }
 }
 
-/* Moves payload down, or leaves it where it lies. Up to SCAN_SLACK bytes behind it are read, none that follow it changed. */
+/* Moves payload down, or leaves it where it lies. Up to SCAN_SLACK bytes behind it are read, none that follow it
+ * changed. */
 static inline void ws_unmask(char *to, const char *from, size_t length, const uint8_t *mask) {
     size_t at = from - to >= 16 ? length : length & ~(size_t)15;
     ws_unmask_steps(to, from, at, mask);
@@ -83,7 +85,9 @@ static inline int ws_refuse(const WsInput *in, const uint8_t *head) {
     if (opcode >= WS_CLOSE)
         return !(head[0] & 0x80) ? WS_CONTROL_FRAGMENTED : length > WS_CONTROL_MOST ? WS_CONTROL_TOO_LONG : WS_MORE;
     if (opcode == WS_CONTINUATION)
-        return !in->fragments ? WS_NOTHING_TO_CONTINUE : in->fragments >= WS_FRAGMENTS ? WS_TOO_MANY_FRAGMENTS : WS_MORE;
+        return !in->fragments                  ? WS_NOTHING_TO_CONTINUE
+             : in->fragments >= WS_FRAGMENTS ? WS_TOO_MANY_FRAGMENTS
+                                             : WS_MORE;
     return in->fragments ? WS_NOT_CONTINUED : WS_MORE;
 }
 
@@ -155,8 +159,8 @@ static inline int ws_unfinished(const WsInput *in) {
     return in->in_payload || in->head_length > 0 || in->fragments > 0;
 }
 
-/* Takes frames from `*bytes` until a control frame is complete, something is wrong, or `limit`. Payload of data frames is
- * appended at `*payload`, which must not lie behind `*bytes`. */
+/* Takes frames from `*bytes` until a control frame is complete, something is wrong, or `limit`. Payload of data frames
+ * is appended at `*payload`, which must not lie behind `*bytes`. */
 static inline int ws_take(WsInput *in, char **bytes, const char *limit, char **payload) {
     size_t length;
     int found;
@@ -183,7 +187,8 @@ static inline int ws_take(WsInput *in, char **bytes, const char *limit, char **p
 
 /* Whether a peer may send this close code (RFC 6455, section 7.4). */
 static inline int ws_close_code_valid(unsigned code) {
-    return (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) || (code >= 3000 && code <= 4999);
+    int assigned = code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006;
+    return assigned || (code >= 3000 && code <= 4999);
 }
 
 #endif

@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any, Self
+from typing import Self
 
 import uvloop
 

@@ -1,4 +1,5 @@
-"""The load generator as Python sees it; engine.h says how it is made. It imports nothing of the broker that it may measure."""
+"""The load generator as Python sees it; engine.h says how it is made. It imports nothing of the broker that it may
+measure."""
 import os
 from base64 import b64encode
 from hashlib import sha1
@@ -228,7 +229,8 @@ cdef class Generator:
 
     def greeting(self):
         """What the server that let us in last says of itself."""
-        return (<bytes>self.engine.version).decode(errors="replace"), (<bytes>self.engine.server).decode(errors="replace")
+        version, server = <bytes>self.engine.version, <bytes>self.engine.server
+        return version.decode(errors="replace"), server.decode(errors="replace")
 
     def result(self):
         """What was measured and checked."""

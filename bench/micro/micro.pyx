@@ -23,8 +23,8 @@ from fastbroker.core.subscription cimport ACK_AUTO, ACK_CLIENT_INDIVIDUAL, Subsc
 from fastbroker.core.topic cimport TopicRoute
 from fastbroker.core.trie cimport Matches, Trie, matches_free
 from fastbroker.core.wire cimport (
-    NUMBER_SPACE, SCAN_SLACK, Account, Link, OutBuf, Text, outbuf_consume, outbuf_free, outbuf_init, outbuf_pending, put_number,
-    ring_init, ring_take, text_free,
+    NUMBER_SPACE, SCAN_SLACK, Account, Link, OutBuf, Text, outbuf_consume, outbuf_free, outbuf_init, outbuf_pending,
+    put_number, ring_init, ring_take, text_free,
 )
 
 from fastbroker.config import Config, hub_settings
@@ -204,7 +204,8 @@ cdef class Output:
 cdef Subscription subscribe(Output output, bytes id, bytes destination, int version, int ack_mode, uint32_t credit):
     cdef Broker broker = output.broker
     cdef Ledger ledger = ledger_new(&broker.census, &output.account, False)
-    cdef Subscription new = subscription_new(id, destination, broker.namespace.epoch, version, ack_mode, &output.out, ledger,
+    cdef bytes epoch = broker.namespace.epoch
+    cdef Subscription new = subscription_new(id, destination, epoch, version, ack_mode, &output.out, ledger,
                                              &output.starved, &output.account)
     new.prefetch = credit
     new.prefetch_bytes = broker.limits.prefetch_bytes
@@ -235,8 +236,8 @@ cdef class Encoding:
         cdef long i
         for i in range(rounds):
             length = put_middle(middle, i)
-            put_message(to.out, to.prefix, to.prefix_length, middle, length, to.version, &self.send.content, self.message)
-            if i % EMPTY_EVERY == 0:
+            put_message(to.out, to.prefix, to.prefix_length, middle, length, to.version, &self.send.content,
+            self.message) if i % EMPTY_EVERY == 0:
                 self.output.empty()
         self.output.empty()
 

@@ -23,6 +23,7 @@ cdef class Broker:
     cdef uint64_t durable       # the last number that the journal has reported; receipts wait for it
     cdef Link due               # queues to dispatch in this turn
     cdef Link released          # connections that were held and go on in this turn
+    cdef Link owing             # Receipts that wait for the journal
     cdef Link parking           # sessions with frames that wait for memory
     cdef Frame frame            # the frame being handled
     cdef Parser parser          # for frames that were parked
@@ -34,6 +35,8 @@ cdef class Broker:
     cdef object authenticate
     cdef object authorize
     cdef object log
+
+    cdef int report(self, uint64_t durable) except -1
 
     cdef inline bint is_full(self) noexcept:
         return ceiling_closed(&self.ceiling)

@@ -18,6 +18,7 @@ cdef class Hub:
     cdef object run_tick
     cdef char *input            # INPUT_FRONT + INPUT_SPACE + slack
     cdef object input_view      # of the INPUT_SPACE bytes
+    cdef object small_view      # of the first of them
     cdef object handshake       # who answers in HTTP before there is a WebSocket, or None
     cdef Link connections       # ring of all of them
     cdef uint64_t real          # monotonic milliseconds when the clock was last set
@@ -35,9 +36,3 @@ cdef class Hub:
     cdef int schedule(self) except -1
     cdef int answer_at_once(self) except -1
     cdef int tick_on(self) except -1
-
-    # inside
-    cdef void _set_clock(self) noexcept
-    cdef int _unpark(self) except -1
-    cdef int _go_on(self) except -1
-    cdef int _flush(self) except -1

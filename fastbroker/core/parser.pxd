@@ -44,23 +44,5 @@ cdef class Parser:
     cdef void begin(self) noexcept
     cdef int next(self, const char *bytes, size_t length, Frame *frame) noexcept
 
-    # inside
-    cdef bint _plain_ack(self, const char *limit, Frame *frame) noexcept
-    cdef const char *_skip_eols(self, const char *p, const char *limit) noexcept
-    cdef bint _crlf(self) noexcept
-    cdef size_t _max_frame(self) noexcept
-    cdef int _head(self, const char *limit, Frame *frame) noexcept
-    cdef int _unfinished_command(self, const char *p, size_t length) noexcept
-    cdef int _lines(self, const char *p, const char *limit, Frame *frame) noexcept
-    cdef int _header(self, const char *p, const char *end, const Line *line, Frame *frame) noexcept
-    cdef void _note(self, int known, Frame *frame) noexcept
-    cdef int _end_head(self, const char *end, const char *body, bint bodyless, Frame *frame) noexcept
-    cdef bint _escapes_valid(self, const Frame *frame) noexcept
-    cdef int _length(self, Frame *frame) noexcept
-    cdef int _body(self, const char *limit, Frame *frame) noexcept
-    cdef int _no_body(self, Frame *frame) noexcept
-    cdef int _count_lies(self, const char *body, const char *limit, Frame *frame) noexcept
-    cdef int _until_nul(self, const char *body, const char *search, const char *limit, Frame *frame) noexcept
-
 
 cdef tuple parse_error(int status)

@@ -3,19 +3,22 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from fastbroker.core.frame cimport Slice
-from fastbroker.core.wire cimport OutBuf, Text
+from fastbroker.core.wire cimport Link, OutBuf, Text
 
 
 @cython.final
 @cython.no_gc
 cdef class Receipts:
+    cdef OutBuf *out            # of the connection, which outlives the session that this belongs to
+    cdef int version
     cdef Text waiting
+    cdef Link link              # in the broker's ring of those who wait for the journal
 
     cdef int put(self, uint64_t number, Slice receipt) except -1
-    cdef int release(self, uint64_t durable, OutBuf *out, int version) except -1
+    cdef int release(self, uint64_t durable) except -1
 
     cdef inline bint empty(self) noexcept:
         return self.waiting.start == self.waiting.end
 
 
-cdef Receipts receipts_new(int64_t *counted)
+cdef Receipts receipts_new(OutBuf *out, int version, int64_t *counted, Link *owing)

@@ -75,7 +75,6 @@ cdef class Session:
     cdef int drained(self) except -1
     cdef uint64_t next_timeout(self) noexcept
     cdef int unpark(self) except -1
-    cdef int release_receipts(self) except -1
 
 
 cdef Session session_new(Broker broker, OutBuf *out, Parser parser, void *connection)

@@ -1,6 +1,6 @@
 """What a client has put into an open transaction."""
 cimport cython
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from fastbroker.core.frame cimport Content
 from fastbroker.core.message cimport Message

@@ -162,6 +162,7 @@ cdef extern from "csrc/outbuf.h":
         size_t soft
         size_t low
         size_t hard
+        uint64_t sent
         size_t own
         const Ceiling *ceiling
         Census *census

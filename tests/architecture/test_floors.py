@@ -21,7 +21,7 @@ from tree import (
 )
 
 WRITES = re.compile(r"\b(outbuf_send|transport\s*\.\s*(?:write|writelines|sendto))\s*\(")
-SYSTEM_CALL = re.compile(r"(?<![\w.])(?<!def )(send|sendto|sendmsg|write|writev)\s*\(")
+SYSTEM_CALL = re.compile(r"(?<![\w.])(?<!def )(?<!cdef int )(send|sendto|sendmsg|write|writev)\s*\(")
 
 
 @pytest.mark.parametrize("path", COMPILED, ids=shown)

@@ -1,12 +1,13 @@
 """A face to Python of csrc/outbuf.h and csrc/wrapping.h, for their test."""
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from fastbroker.core.wire cimport (
-    FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, WRAPPED_SWELL, Census, Outlets, OutBuf, Shared, framed_begin, framed_end,
-    framed_put, json_escape, link_joined, outbuf_consume, outbuf_free, outbuf_init, outbuf_peek, outbuf_pending, outbuf_push,
-    outbuf_put, outbuf_put_shared, pool_free, ring_empty, ring_init, shared_drop, wrapped_new, Wrapped,
+    FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, WRAPPED_SWELL, Census, Outlets, OutBuf, Shared, framed_begin,
+    framed_end, framed_put, json_escape, link_joined, outbuf_consume, outbuf_free, outbuf_init, outbuf_peek,
+    outbuf_pending, outbuf_push, outbuf_put, outbuf_put_shared, pool_free, ring_init, shared_drop,
+    wrapped_new, Wrapped,
 )
 
 FRAMINGS = {"": FRAMING_NONE, "websocket": FRAMING_WEBSOCKET, "sockjs": FRAMING_SOCKJS}

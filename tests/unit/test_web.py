@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastbroker.config import WebSocket
-from fastbroker.core.upgrade import read_upgrade
+from fastbroker.core.request import read_upgrade
 from fastbroker.web import http
 from fastbroker.web.handshake import Handshake
 from fastbroker.web.http import Refusal

@@ -1,5 +1,4 @@
 """A face to Python of csrc/wsframe.h, for its test."""
-from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
