@@ -10,8 +10,8 @@ has been waited for the longest, of the host with the most of them; but whatever
 
 A program that opens ten thousand connections at once answers slowly, but one after the other: it says ten thousand
 hellos before it looks at our first answer. So while a host speaks, its clients are not late: their time counts from
-the last that it has said. It does not for one that `OVERTAKEN` others were faster than, or where clients of other hosts
-need its place. And a host is not asked more than it keeps up with: `WINDOW` at a time.
+the last that it has said. It does not for one that as many of them have overtaken as there may be at one time, or where
+clients of other hosts need its place. And a host is not asked more than it keeps up with: `WINDOW` at a time.
 """
 
 import asyncio
@@ -22,8 +22,6 @@ from typing import Protocol
 
 # So often the time of what is awaited, however much the host says.
 MOST = 12
-# So many of its host were faster than a client that is not behind them, but slow.
-OVERTAKEN = 4096
 # So many answers of a host are awaited at a time, unless it has said nothing for so long, or hellos alone for longer.
 WINDOW, STALLED, HELLOS = 128, 0.25, 2.0
 # Between two looks at who is late.
@@ -105,7 +103,7 @@ class Ticket:
     @property
     def patient_since(self) -> float:
         """When its time began, as long as its host speaks in order."""
-        is_behind = self.host.spoken <= self.turn + OVERTAKEN
+        is_behind = self.host.spoken <= self.turn + self._arriving.most
         return max(self.since, self.host.spoken_at) if is_behind else self.since
 
 
@@ -205,7 +203,7 @@ class Arriving:
         """Let in `most`."""
         self.now = loop.time
         self._loop = loop
-        self._most = most
+        self.most = most
         self._count = 0
         self._is_full = False
         self._looking = False
@@ -217,7 +215,7 @@ class Arriving:
     @property
     def room(self) -> int:
         """For how many more there is room."""
-        return self._most - self._count
+        return self.most - self._count
 
     def doors(self, close: Callable[[], None], reopen: Callable[[], None]) -> None:
         """Say what stops and what resumes accepting."""
@@ -238,7 +236,7 @@ class Arriving:
         self._count += 1
         ticket = Ticket(self, guest, host)
         ticket.must_speak(what)
-        if self._count >= self._most:
+        if self._count >= self.most:
             self._is_full = True
             self._close()
         self._look_later()
@@ -250,7 +248,7 @@ class Arriving:
         if not host.tickets:
             del self._hosts[host.name]
         self._count -= 1
-        if self._is_full and self._count < self._most - self._most // SHARE:
+        if self._is_full and self._count < self.most - self.most // SHARE:
             self._is_full = False
             self._reopen()
 
@@ -278,9 +276,11 @@ class Arriving:
                 ticket.guest.turn_away(_TIMED_OUT)
         awaited = sum(map(len, self._kinds))
         if self._is_full and 2 * awaited > self._count:  # the others wait for us
-            self._make_places(self._count - self._most + self._most // SHARE + 1)
+            self._make_places(self._count - self.most + self.most // SHARE + 1)
         self._look_later()
 
     def _make_places(self, places: int) -> None:
-        while places and self.make_room(max(self._kinds, key=lambda what: what.most)):
+        """Who is outside is not known; but where all come from one host, it is likely to be of that."""
+        only = next(iter(self._hosts.values())) if len(self._hosts) == 1 else None
+        while places and self.make_room(max(self._kinds, key=lambda what: what.most), only):
             places -= 1
