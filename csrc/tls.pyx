@@ -37,7 +37,7 @@ from fastbroker.core.login cimport peer_of
 from fastbroker.core.wire cimport PEER_THERE, peer_state
 
 from collections import OrderedDict, deque
-from ssl import MemoryBIO, SSLError, SSLWantReadError, SSLZeroReturnError
+from ssl import MemoryBIO, SSLWantReadError, SSLZeroReturnError
 
 cdef enum:
     READ_SPACE = 262144

@@ -18,7 +18,7 @@ from fastbroker.transports.arrivals import Arrivals, Factory
 from fastbroker.transports.arriving import Arriving
 from fastbroker.transports.listeners import BACKLOG, Listener
 
-OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
+_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 # Seconds for accepting in one turn of the loop, and until another attempt when there are no descriptors.
 _SPELL, _AGAIN = 0.008, 0.1
 
@@ -102,7 +102,7 @@ class Narrow:
         except BlockingIOError:
             pass
         except OSError as error:
-            if error.errno in OUT_OF_FILES:
+            if error.errno in _OUT_OF_FILES:
                 self.close()
                 self._loop.call_later(_AGAIN, self.reopen)
 
