@@ -97,7 +97,8 @@ cdef inline int send_at_once(Fanout self, const Audience *audience, const Conten
                 subscription, subscription.prefix_length + length + content.head_length + content.body_length + 3):
             return send_from(self, audience, i, content, origin)
         put_message(out, subscription.prefix, subscription.prefix_length, middle, length, subscription.version, content,
-        NULL) outbuf_touch(out)
+                    NULL)
+        outbuf_touch(out)
         if outbuf_pressure(out) > self.outlets.soft:
             weigh(self, out, audience.policy, origin)
     if audience.plain == audience.receivers.count:

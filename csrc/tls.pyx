@@ -92,7 +92,7 @@ cdef class Handshakes:
             self.answers.append(one)
         else:
             self.hosts.setdefault(one.ticket.host, deque()).append(one)
-        self._work()
+        work(self)
         if one.queued:
             one.transport.pause_reading()
         return 0
@@ -101,74 +101,79 @@ cdef class Handshakes:
         """A handshake is over, one way or the other."""
         self.busy -= 1
         self.spent += 1     # so that there is another turn for those who wait
-        return self._schedule()
-
-    cdef int _work(self) except -1:
-        cdef uint64_t before = nanoseconds(), now
-        cdef TlsTransport one
-        try:
-            while self.spent < TURN:
-                one = self._next()
-                if one is None:
-                    break
-                one.step()
-                now = nanoseconds()
-                self.spent += now - before
-                before = now
-        finally:
-            self._schedule()
-        return 0
-
-    cdef TlsTransport _next(self):
-        cdef TlsTransport one
-        while self.answers:
-            one = self.answers.popleft()
-            one.queued = False
-            if one.life == SHAKING:
-                return one
-        return self._newcomer()
-
-    cdef TlsTransport _newcomer(self):
-        """Of the host whose turn it is, if there is a place, and the host keeps up with its answers."""
-        cdef Py_ssize_t hosts = len(self.hosts)
-        cdef TlsTransport one = None
-        while hosts and one is None:
-            if self.busy >= self.most and not self.arriving.make_room(self.answer, next(iter(self.hosts))):
-                return self._try_again()
-            host, waiting = self.hosts.popitem(last=False)
-            if self.arriving.is_enough(self.answer, host):
-                hosts -= 1
-            else:
-                one = waiting.pop()     # the newest: who has waited for long may have given up
-                one.queued = False
-                one = one if one.life == WAITING else None
-            if waiting:
-                self.hosts[host] = waiting
-            else:
-                hosts -= 1
-        return self._try_again() if one is None and self.hosts else one
-
-    cdef TlsTransport _try_again(self):
-        """Not now, but soon: some who are waited for may be too slow by then."""
-        if not self.retrying:
-            self.retrying = True
-            self.loop.call_later(AGAIN / 1000.0, self._retry)
-        return None
+        return schedule(self)
 
     def _retry(self):
         self.retrying = False
-        self._work()
-
-    cdef int _schedule(self) except -1:
-        if not self.due and (self.spent or self.answers):
-            self.due = True
-            self.loop.call_soon(self._turn)
-        return 0
+        work(self)
 
     def _turn(self):
         self.due = False
         self.spent = 0
-        self._work()
+        work(self)
+
+
+cdef int work(Handshakes self) except -1:
+    cdef uint64_t before = nanoseconds(), now
+    cdef TlsTransport one
+    try:
+        while self.spent < TURN:
+            one = next_one(self)
+            if one is None:
+                break
+            one.step()
+            now = nanoseconds()
+            self.spent += now - before
+            before = now
+    finally:
+        schedule(self)
+    return 0
+
+
+cdef TlsTransport next_one(Handshakes self):
+    cdef TlsTransport one
+    while self.answers:
+        one = self.answers.popleft()
+        one.queued = False
+        if one.life == SHAKING:
+            return one
+    return newcomer(self)
+
+
+cdef TlsTransport newcomer(Handshakes self):
+    """Of the host whose turn it is, if there is a place, and the host keeps up with its answers."""
+    cdef Py_ssize_t hosts = len(self.hosts)
+    cdef TlsTransport one = None
+    while hosts and one is None:
+        if self.busy >= self.most and not self.arriving.make_room(self.answer, next(iter(self.hosts))):
+            return try_again(self)
+        host, waiting = self.hosts.popitem(last=False)
+        if self.arriving.is_enough(self.answer, host):
+            hosts -= 1
+        else:
+            one = waiting.pop()     # the newest: who has waited for long may have given up
+            one.queued = False
+            one = one if one.life == WAITING else None
+        if waiting:
+            self.hosts[host] = waiting
+        else:
+            hosts -= 1
+    return try_again(self) if one is None and self.hosts else one
+
+
+cdef TlsTransport try_again(Handshakes self):
+    """Not now, but soon: some who are waited for may be too slow by then."""
+    if not self.retrying:
+        self.retrying = True
+        self.loop.call_later(AGAIN / 1000.0, self._retry)
+    return None
+
+
+cdef int schedule(Handshakes self) except -1:
+    if not self.due and (self.spent or self.answers):
+        self.due = True
+        self.loop.call_soon(self._turn)
+    return 0
 
 
 cdef class TlsAcceptor:

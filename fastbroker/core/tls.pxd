@@ -40,12 +40,6 @@ cdef class Handshakes:
     cdef int serve(self, TlsTransport one) except -1
     cdef int place_is_free(self) except -1
 
-    # inside
-    cdef int _work(self) except -1
-    cdef TlsTransport _next(self)
-    cdef TlsTransport _newcomer(self)
-    cdef TlsTransport _try_again(self)
-    cdef int _schedule(self) except -1
 
 
 @cython.final
