@@ -19,13 +19,13 @@ from fastbroker.core.hub import Hub
 Face = Any  # of a module that the type checker knows nothing of
 START, TICK = 1_000_000, 10
 DISCONNECT, DROP_OLDEST = 0, 1
-SECONDS = {
-    "login_timeout": 10,
-    "frame_timeout": 60,
-    "idle_timeout": 7200,
-    "outbound_timeout": 11,
-    "slow_consumer_grace": 2,
-    "linger": 3,
+MILLISECONDS = {
+    "login_timeout": 10_000,
+    "frame_timeout": 60_000,
+    "idle_timeout": 7_200_000,
+    "outbound_timeout": 11_000,
+    "slow_consumer_grace": 2_000,
+    "linger": 3_000,
 }
 
 
@@ -36,7 +36,7 @@ def face() -> Face:
 
 @pytest.fixture
 def watched(face: Face) -> Face:
-    settings = {**hub_settings(Config()), "max_connections": 10, **SECONDS, "heart_beat_margin": 2.0}
+    settings = {**hub_settings(Config()), "max_connections": 10, **MILLISECONDS, "heart_beat_margin": 2.0}
     hub = Hub(cast("Any", Loop()), settings=settings, log=lambda *said, **more: None, server="fastbroker/test")
     return face.Watched(hub, START)
 

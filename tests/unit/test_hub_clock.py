@@ -56,7 +56,7 @@ class Transport:
 
 
 def hub_of(loop: Loop, login_timeout: float) -> Hub:
-    settings = {**hub_settings(Config()), "max_connections": 10, "login_timeout": login_timeout}
+    settings = {**hub_settings(Config()), "max_connections": 10, "login_timeout": int(login_timeout * 1000)}
     return Hub(loop, settings=settings, log=lambda *_, **__: None, server="test")  # type: ignore[arg-type]
 
 
