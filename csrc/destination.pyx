@@ -10,7 +10,7 @@
 One thing has one canonical name, whatever a client calls it: rules, and later policies and shards, are asked with that.
 """
 from fastbroker.core.frame cimport shown
-from fastbroker.core.trie cimport is_pattern, pattern_error
+from fastbroker.core.pattern cimport is_pattern, pattern_error
 
 from fastbroker.core.frame import Refused
 

@@ -18,6 +18,7 @@ from fastbroker.core.destination cimport (
 from fastbroker.core.fanout cimport POLICY_DISCONNECT
 from fastbroker.core.frame cimport shown
 from fastbroker.core.message cimport Entry, message_drop
+from fastbroker.core.pattern cimport pattern_matches
 from fastbroker.core.queue cimport queue_new, queue_route
 from fastbroker.core.route cimport nowhere
 from fastbroker.core.subscription cimport ACK_AUTO
@@ -25,7 +26,6 @@ from fastbroker.core.table cimport (
     TableSlot, table_free, table_get, table_init, table_next, table_put, table_remove,
 )
 from fastbroker.core.topic cimport TopicRoute, topic_route
-from fastbroker.core.trie cimport pattern_matches
 from fastbroker.core.wire cimport account_charge, ceiling_reached, counter_increment, ring_take
 
 from fastbroker.core.frame import Refused
@@ -50,6 +50,7 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
     new.max_deliveries = limits.max_deliveries
     new.fanout = fanout
     new.epoch = epoch
+    new.topics.count_in(census)
     return new
 
 

@@ -20,10 +20,16 @@ class Trie:
         """Grows with every insert and remove."""
     @property
     def node_count(self) -> int:
-        """Nodes in use: one for a plain name, else one for each word; beginnings are shared."""
+        """Nodes in use: one for a plain name, else one for each word; beginnings are shared.
+
+        What follows the first wildcard too many counts as one word: see csrc/paths.h.
+        """
+    @property
+    def steps(self) -> int:
+        """What all matches so far have looked at, for whoever bounds their time; not what they found."""
     @property
     def memory(self) -> int:
-        """Bytes of nodes, edges, words and lists of entries; the entries belong to their owners."""
+        """Bytes of nodes, edges, words, tails and lists of entries; the entries belong to their owners."""
     def __len__(self) -> int:
         """How many entries are attached."""
 
@@ -52,7 +58,10 @@ class PatternTable:
     def discard(self, entry: PatternEntry) -> None:
         """Detach a value. Raises KeyError if the entry is not, or no longer, in this table."""
     def find(self, name: bytes) -> list[Any]:
-        """The values of all patterns that match the name, each once, in no particular order."""
+        """The values of all patterns that match the name, each once, in no particular order.
+
+        Raises ValueError for a name of more than 63 words.
+        """
     def count(self, name: bytes) -> int:
         """How many values :meth:`find` would return; it makes no list of them."""
     def __len__(self) -> int: ...
@@ -69,4 +78,4 @@ def check_pattern(pattern: bytes, max_levels: int = 32) -> str | None:
     """
 
 def matches_pattern(pattern: bytes, name: bytes) -> bool:
-    """Whether one pattern matches one name."""
+    """Whether one pattern matches one name; never if the name has more than 63 words."""
