@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
+from random import Random
 from typing import Any
 
+from bench.micro.hostile import START, walks_and_tails
 from bench.micro.streams import (
     CONNECT,
     COUNTED,
@@ -32,6 +34,7 @@ Run = Callable[[int], object]
 
 FRAMES = 1000
 NAMES = 500
+HOSTILE = 2000
 PATTERNS = [b"eu.*.*", b"eu.#", b"#.temperature", b"us.site7.*", b"*.site7.>"]
 
 
@@ -184,6 +187,8 @@ TRIE = [
     Kernel("match-open-end", "trie", _match(_open_ends, _topics), 4, NAMES),
     Kernel("match-mixed", "trie", _match(_mixed_patterns, _topics), 4, NAMES),
     Kernel("match-nothing", "trie", _match(_mixed_patterns, _nowhere), 4, NAMES),
+    Kernel("match-hostile-walk", "trie", _match(lambda: walks_and_tails(HOSTILE), lambda: [START.name]), 4),
+    Kernel("match-hostile-tails", "trie", _match(lambda: START.patterns(HOSTILE, Random(1)), lambda: [START.name]), 4),
 ]
 
 ENCODE = [

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from bench.micro.conftest import Measure
+from bench.micro.hostile import START, walks_and_tails
 from bench.micro.streams import pattern, some, topic
 from fastbroker.core.trie import PatternTable, matches_pattern
 
@@ -77,3 +79,18 @@ def test_insert_and_remove(each: Measure, million: PatternTable) -> None:
 def test_one_pattern_against_one_name(each: Measure) -> None:
     names = some(topic, BATCH, 6)
     each(lambda count: [matches_pattern(b"eu.#.status", each) for each in names], BATCH)
+
+
+@pytest.mark.parametrize(
+    "draw", [walks_and_tails, partial(START.patterns, chance=random.Random(7))], ids=["walks", "tails"]
+)
+def test_match_under_attack(
+    micro: Any, each: Measure, benchmark: Any, measuring: bool, draw: Callable[..., list[bytes]]
+) -> None:
+    """The worst that 10,000 patterns can do: one match, and how many steps that is."""
+    table = PatternTable()
+    for hostile in draw(10 * BATCH if measuring else BATCH):
+        table.add(hostile, None)
+    table.count(START.name)
+    benchmark.extra_info["steps"] = table.trie.steps
+    each(lambda count: micro.match(table.trie, [START.name], count), 1)
