@@ -2,6 +2,9 @@
 
 import pytest
 from wire import frame, is_disconnect_of
+from wire_ws import CLIENTS
+
+pytestmark = pytest.mark.over(*CLIENTS)  # each transport has a first and a last byte of its own
 
 TLS_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(range(189))
 HTTP = b"GET / HTTP/1.1\r\nHost: localhost:61613\r\nUser-Agent: curl/8.0\r\nAccept: */*\r\n\r\n"
