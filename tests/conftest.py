@@ -14,9 +14,6 @@ from wire_ws import CLIENTS
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "item(*numbers): items of the STOMP checklist that a test covers")
-    config.addinivalue_line("markers", "rule(*numbers): rules for real clients that a test covers")
-    config.addinivalue_line("markers", "over(*transports): the only transports that a protocol test runs over")
     # Whoever runs the tests in the background, or with nohup, has them ignored; and what the tests start inherits that.
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:

@@ -16,12 +16,10 @@ def small(broker_with):
     """A broker with small limits."""
     return broker_with(
         limits={
-            "login_timeout": 0.2,
             "max_subscriptions": 3,
             "max_transactions": 2,
             "max_transaction_frames": 3,
             "max_transaction_bytes": 1024,
-            "transaction_timeout": 0.3,
         }
     )
 
@@ -136,8 +134,8 @@ def test_transaction_too_large(talk, small, queue, version, frames, size):
 
 @every_version
 @pytest.mark.item(33)
-def test_transaction_open_too_long(talk, small, version):
-    client = talk(version, to=small)
+def test_transaction_open_too_long(talk, broker_with, version):
+    client = talk(version, to=broker_with(limits={"transaction_timeout": 0.3}))
     client.send(frame("BEGIN", "transaction:t"))
     client.expect_error("transaction timed out")
 
@@ -166,8 +164,8 @@ def test_large_credentials_are_accepted(dial):
 
 @pytest.mark.item(34)
 @pytest.mark.parametrize("begun", ["", "\n\n", "CONNECT\naccept-version:1.2\nhost:"])
-def test_login_must_be_quick(dial, small, begun):
-    client = dial(to=small)
+def test_login_must_be_quick(dial, broker_with, begun):
+    client = dial(to=broker_with(limits={"login_timeout": 0.2}))
     client.send(begun)
     client.expect_error("login timed out")
 

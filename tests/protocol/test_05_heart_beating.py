@@ -1,4 +1,7 @@
-"""B5: heart-beats, with an interval of 100 ms. A second client that gets heart-beats serves as the clock."""
+"""B5: heart-beats, with an interval of 100 ms. A second client that gets heart-beats serves as the clock.
+
+Where a client must be in time itself it has promised less than it does: it may be late by far more than an interval.
+"""
 
 import time
 from itertools import pairwise
@@ -8,6 +11,10 @@ from wire import NARROW, frame, from_1_1, receipt
 
 INTERVAL = 0.1
 MARGIN = 2.0
+PATIENT = 500
+"""Milliseconds between the heart-beats of a client that means to be in time: it has MARGIN times that."""
+ENOUGH = 15
+"""So many intervals are longer than such a client may be silent."""
 
 
 @pytest.fixture
@@ -94,16 +101,19 @@ def test_silent_client_is_given_up(talk, beating, version, promised):
     client = talk(version, f"heart-beat:{promised},0", to=beating)
     client.expect_error("no heart-beat")
     agreed = max(promised / 1000, INTERVAL)
-    assert time.monotonic() - start >= agreed * MARGIN * 0.9
+    assert time.monotonic() - start > agreed * (1 + MARGIN) / 2, "it had less than the interval and its margin"
 
 
 @pytest.mark.item(53)
 def test_slower_wish_counts(talk_both, beating, wait_beats):
+    start = time.monotonic()
     clients = talk_both("heart-beat:0,300", to=beating)
     wait_beats(5)
     for client in clients:
         client.send(frame("DISCONNECT", "receipt:bye"))
-        assert client.read_all() in (b"\n" + receipt("bye"), b"\n\n" + receipt("bye"))
+        beats = client.read_all().removesuffix(receipt("bye"))
+        assert beats and not beats.strip(b"\n")
+        assert len(beats) <= (time.monotonic() - start) / (2 * INTERVAL)
 
 
 @from_1_1
@@ -120,8 +130,8 @@ def test_heart_beat_is_a_line_feed_in_time(talk, beating, version):
 
 @pytest.mark.item(54)
 def test_no_heart_beat_while_there_is_data(talk_both, beating, wait_beats):
-    clients = talk_both("heart-beat:0,300", to=beating)
-    for _ in range(6):
+    clients = talk_both("heart-beat:0,1000", to=beating)
+    for _ in range(12):
         wait_beats(1)
         for client in clients:
             client.roundtrip()
@@ -129,26 +139,29 @@ def test_no_heart_beat_while_there_is_data(talk_both, beating, wait_beats):
 
 @pytest.mark.item(56)
 def test_every_byte_is_a_sign_of_life(talk_both, beating):
-    clients = talk_both("heart-beat:100,100", to=beating)
+    clients = talk_both(f"heart-beat:{PATIENT},100", to=beating)
     begin = frame("BEGIN", "transaction:t", "receipt:1")
-    for at in range(6):
+    for at in range(ENOUGH):
         for client in clients:
             client.expect("\n")
             client.send(begin[at : at + 1])
     for client in clients:
-        client.send(begin[6:])
+        client.send(begin[ENOUGH:])
+        client.skip_heart_beats()
         client.expect(receipt("1"))
 
 
 @pytest.mark.item(56)
 def test_line_feeds_are_a_sign_of_life(talk_both, beating):
-    clients = talk_both("heart-beat:100,100", to=beating)
-    for _ in range(6):
+    clients = talk_both(f"heart-beat:{PATIENT},100", to=beating)
+    for _ in range(ENOUGH):
         for client in clients:
             client.expect("\n")
             client.send("\n")
     for client in clients:
-        client.roundtrip()
+        client.send(frame("BEGIN", "transaction:t", "receipt:1"))
+        client.skip_heart_beats()
+        client.expect(receipt("1"))
 
 
 @pytest.mark.item(59)
@@ -173,11 +186,11 @@ def test_no_heart_beats_in_1_0(talk, beating, wait_beats):
 @pytest.mark.item(61)
 def test_client_that_is_held_back_is_not_given_up(talk, broker_with, topic):
     broker = broker_with(
-        heart_beat={"send": 0, "receive": 100}, limits={"outbound_soft": 65536, "slow_consumer_grace": 1.0}
+        heart_beat={"send": 0, "receive": 250}, limits={"outbound_soft": 65536, "slow_consumer_grace": 1.5}
     )
     stalled = talk(to=broker, receive_buffer=NARROW)
     stalled.subscribe(topic)
-    publisher = talk("1.2", "heart-beat:100,0", to=broker)
+    publisher = talk("1.2", "heart-beat:250,0", to=broker)
     flood = frame("SEND", f"destination:{topic}", body="x" * 16000) * 1000
     publisher.send(flood, frame("SEND", f"destination:{topic}", "receipt:done"))
     publisher.expect(receipt("done"))

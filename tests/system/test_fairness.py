@@ -1,4 +1,8 @@
-"""Fairness: nobody is starved by a flood, a fan-out, or a greedy consumer."""
+"""Fairness: nobody is starved by a flood, a fan-out, or a greedy consumer.
+
+What a client waits for is told in the time that the broker works meanwhile: what else runs on the machine adds nothing
+to that.
+"""
 
 import threading
 import time
@@ -8,24 +12,24 @@ import pytest
 from wire import frame, in_background, receipt
 
 PATIENCE = 0.1
-"""A generous bound of a ping's round trip; what it really takes is for the benchmark to say."""
+"""A generous bound of the work that goes before a ping; what it really takes is for the benchmark to say."""
 
 
 @pytest.fixture
-def ping(talk, queue):
+def ping(talk, broker, queue):
     """Times round trips of a client that sends to itself."""
-    return pinger(talk(), queue)
+    return pinger(talk(), broker, queue)
 
 
-def pinger(client, queue):
-    """Make a client that times its round trips."""
+def pinger(client, broker, queue):
+    """Make a client that tells how long the broker worked until its message was back."""
     client.subscribe(queue)
 
     def once():
-        start = time.monotonic()
+        start = broker.processor_time()
         client.send(frame("SEND", f"destination:{queue}", body="ping"))
         client.expect_message(queue, "ping")
-        return time.monotonic() - start
+        return broker.processor_time() - start
 
     return once
 
@@ -110,7 +114,7 @@ def test_ping_beside_thousands_of_subscriptions_without_id(talk, topic, ping):
 
 def test_ping_beside_acks_from_the_newest_to_the_oldest(talk, broker_with, queue):
     broker = broker_with(queues={"prefetch_bytes": 1 << 26})
-    client, ping, busy = talk("1.1", to=broker), pinger(talk(to=broker), queue), f"{queue}.busy"
+    client, ping, busy = talk("1.1", to=broker), pinger(talk(to=broker), broker, queue), f"{queue}.busy"
     client.subscribe(busy, "prefetch-count:65535", ack="client-individual")
     talk(to=broker).send(frame("SEND", f"destination:{busy}") * 20_000)
     acks = [frame("ACK", *client.settling_headers(client.expect_message(busy))) for _ in range(20_000)]

@@ -8,7 +8,7 @@ import time
 from itertools import count
 
 import pytest
-from wire import NARROW, eventually, frame, in_background, receipt, unique
+from wire import NARROW, SOON, eventually, frame, in_background, receipt, unique
 
 KiB, MiB = 1 << 10, 1 << 20
 GRACE = 0.4
@@ -86,24 +86,21 @@ def test_stalled_subscriber_is_disconnected_and_others_lose_nothing(audience, ti
     start = time.monotonic()
     with in_background(lambda: flood(publisher, topic)):
         assert [read_number(good) for _ in range(MANY)] == list(range(MANY))
-    assert GRACE * 0.9 < time.monotonic() - start < GRACE + 2
+    assert GRACE * 0.9 < time.monotonic() - start < GRACE + SOON
     tight.wait_disconnected(stalled, "slow consumer")
 
 
-def test_publishers_to_other_topics_are_not_held_back(audience, talk, tight, topic):
-    _, good, publisher = audience(topic)
-    other = talk(to=tight)
+def test_publishers_to_other_topics_are_not_held_back(talk, broker_with, topic):
+    broker = broker_with(limits={"outbound_soft": 64 * KiB, "slow_consumer_grace": 60, "outbound_timeout": 60})
+    stalled, publisher, other = talk(to=broker, receive_buffer=NARROW), talk(to=broker), talk(to=broker)
+    stalled.subscribe(topic)
     other.subscribe(f"{topic}.other")
-    slowest = 0.0
-    with (
-        in_background(lambda: flood(publisher, topic)) as flooding,
-        in_background(lambda: [read_number(good) for _ in range(MANY)]),
-    ):
-        while flooding.is_alive():
-            start = time.monotonic()
+    with in_background(lambda: flood(publisher, topic)) as flooding:
+        wait_held_back(broker)
+        for _ in range(20):
             talk_once(other, f"{topic}.other")
-            slowest = max(slowest, time.monotonic() - start)
-    assert slowest < GRACE * 0.75
+        assert flooding.is_alive(), "the flood was held back all the while"
+        stalled.close()
 
 
 def talk_once(client, topic):
@@ -176,7 +173,7 @@ def test_policy_that_drops_keeps_the_subscriber(audience, tight, policy):
     start = time.monotonic()
     with in_background(lambda: flood(publisher, topic)):
         assert [read_number(good) for _ in range(MANY)] == list(range(MANY))
-    assert time.monotonic() - start < GRACE + 2
+    assert time.monotonic() - start < GRACE + SOON
     numbers = read_what_is_left(stalled, publisher, topic)
     assert tight.census()["dropped"] - dropped == MANY - len(numbers) > 0
     if policy == "drop-oldest":
@@ -245,7 +242,7 @@ def test_topic_subscriber_that_never_acknowledges_is_slow_too(audience, talk, ti
     hoarder.subscribe(topic, "prefetch-count:1", ack="client")
     start = time.monotonic()
     flood(publisher, topic, 100)
-    assert time.monotonic() - start < GRACE + 2
+    assert time.monotonic() - start < GRACE + SOON
     tight.wait_disconnected(hoarder, "slow consumer")
 
 
@@ -317,18 +314,18 @@ def test_connection_without_progress_is_closed(talk, broker_with, topic):
     with in_background(lambda: flood(publisher, topic)):
         assert [read_number(good) for _ in range(MANY)] == list(range(MANY))
     broker.wait_disconnected(stalled, "slow consumer")
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < SOON
 
 
 def test_connection_with_slow_progress_is_kept(talk, broker_with, topic):
-    broker = broker_with(limits={"outbound_soft": 32 * MiB, "outbound_hard": 64 * MiB, "outbound_timeout": 0.5})
+    broker = broker_with(limits={"outbound_soft": 32 * MiB, "outbound_hard": 64 * MiB, "outbound_timeout": 1.5})
     slow, publisher = talk(to=broker), talk(to=broker)
     slow.subscribe(topic)
     flood(publisher, topic)
     for number in range(MANY):
         assert read_number(slow) == number
         if number % 100 == 99:
-            time.sleep(0.1)
+            time.sleep(0.2)
 
 
 def test_receipts_that_nobody_reads_are_bounded(talk, broker_with, queue):

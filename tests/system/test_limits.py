@@ -6,10 +6,10 @@ import time
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from wire import Client, eventually, every_version, frame, in_background, receipt
+from wire import SOON, Client, eventually, every_version, frame, in_background, receipt
 
 MiB = 1 << 20
-LOGIN_TIMEOUT = 0.5
+LOGIN_TIMEOUT = 1.0
 
 
 @pytest.fixture
@@ -53,6 +53,7 @@ def test_s2_a_byte_now_and_then_does_not_prolong_the_login(dial, talk, guarded, 
     while time.monotonic() < start + LOGIN_TIMEOUT * 1.5:
         client.send(octets)
         probe.roundtrip()
+        time.sleep(0.002)
     client.expect_error("login timed out")
 
 
@@ -128,7 +129,7 @@ def test_s3_headers_in_small_pieces_take_no_undue_time(talk, queue):
         client.send("\n")
     client.send("\n\0")
     client.expect(receipt("1"))
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < SOON
 
 
 # S4: lengths
@@ -229,17 +230,18 @@ def test_s5_consumer_that_never_acknowledges(talk, broker, queue, version):
 
 
 def test_s25_silent_clients_without_heart_beats_are_dismissed(talk, broker_with):
-    broker = broker_with(limits={"idle_timeout": 1}, heart_beat={"send": 100, "receive": 100})
-    start = time.monotonic()
+    broker = broker_with(limits={"idle_timeout": 1}, heart_beat={"send": 100, "receive": 500})
     silent = [talk("1.0", to=broker), talk("1.1", to=broker), talk("1.2", "heart-beat:0,0", to=broker)]
-    lively = talk("1.2", "heart-beat:100,100", to=broker)
+    lively = talk("1.2", "heart-beat:500,100", to=broker)
     chatty = talk("1.0", to=broker)
-    while time.monotonic() < start + 1.3:
+    while any(client.is_silent() for client in silent):
         lively.expect("\n")
         lively.send("\n")
         chatty.send("\n")
     for client in silent:
         client.skip_heart_beats()
         client.expect_error("idle too long")
-    lively.skip_heart_beats()
     chatty.roundtrip()
+    lively.send(frame("BEGIN", "transaction:t", "receipt:alive"))
+    lively.skip_heart_beats()
+    lively.expect(receipt("alive"))
