@@ -3,17 +3,21 @@
 #
 #   PYTHON=...   the interpreter to make the environment with (default: what .ci/pythons --one finds)
 #   VENV=...     where that environment is (default: .venv)
-#   ARGS=...     further arguments for the program behind run, test, fuzz, and all that begin with bench
+#   ARGS=...     further arguments for the program behind run, test, fuzz, soak, and all that begin with bench
+#   WORKERS=...  how many tests run at the same time (default: 6); 0 is one after the other, in one process
 
 PYTHON ?=
 VENV ?= .venv
 ARGS ?=
 FUZZ_SECONDS ?= 60
+WORKERS ?= 6
 
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check -q
-# A test that hangs is ended.
-PYTEST := -m pytest --timeout=300
+# A test that hangs is ended. Most of what tests do is wait: so there are more workers than cores. The tests of one file
+# follow each other in one worker, which starts the brokers that they share, and those that take long come first.
+PYTEST := -m pytest --timeout=300 -p no:benchmark
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 STAMPS := $(VENV)/stamps
 
 CORE := $(wildcard csrc/*.pyx csrc/*.h fastbroker/core/*.pxd bench/generator/*.[ch] bench/generator/*.pyx) setup.py
@@ -24,7 +28,7 @@ THIN := $(shell find fastbroker -name '*.py' -o -name '*.pyi')
 OWN_TESTS := tests/unit tests/protocol -k 'not unix and not wss'
 
 .DEFAULT_GOAL := help
-.PHONY: help run chat build test lint debug-test sanitize coverage fuzz wheel wheels clean \
+.PHONY: help run chat build test soak lint debug-test sanitize coverage fuzz wheel wheels clean \
 	bench bench-compare bench-curves bench-report bench-micro bench-micro-save bench-instructions
 .DELETE_ON_ERROR:
 
@@ -47,7 +51,10 @@ test: build $(STAMPS)/tools ## run the whole test suite
 	$(PY) tests/interop/install_peers.py
 	@echo "== installing the browser that the chat is tested with"
 	$(PY) tests/browser/install_browser.py
-	$(PY) $(PYTEST) $(ARGS)
+	$(PY) $(PYTEST) $(SIDE_BY_SIDE) $(ARGS)
+
+soak: build $(STAMPS)/tools ## the tests that take long, and far more of what is tried at random
+	$(PY) $(PYTEST) $(SIDE_BY_SIDE) --timeout=3600 --hypothesis-profile=soak -m 'soak or hypothesis' $(ARGS)
 
 lint: build $(STAMPS)/tools ## ruff, mypy, and whether the .pyi files tell the truth
 	$(PY) -m ruff check .
@@ -66,11 +73,11 @@ is_variant = -c "import fastbroker.core.hub as hub; assert '/build/$(1)/' in hub
 
 debug-test: build/debug/built $(STAMPS)/tools ## build with bounds checks and C asserts; run the unit and protocol tests on it
 	@$(call in_variant,debug) $(PY) $(call is_variant,debug)
-	$(call in_variant,debug) $(PY) $(PYTEST) $(OWN_TESTS) $(ARGS)
+	$(call in_variant,debug) $(PY) $(PYTEST) $(SIDE_BY_SIDE) $(OWN_TESTS) $(ARGS)
 
 sanitize: build/sanitize/built $(STAMPS)/tools ## the same with the address and undefined-behaviour sanitizers
 	@$(call in_variant,sanitize) $(sanitized) $(PY) $(call is_variant,sanitize)
-	$(call in_variant,sanitize) $(sanitized) $(PY) $(PYTEST) $(OWN_TESTS) $(ARGS)
+	$(call in_variant,sanitize) $(sanitized) $(PY) $(PYTEST) $(SIDE_BY_SIDE) $(OWN_TESTS) $(ARGS)
 
 # The sanitizer must be there before the interpreter is, and the C++ library with it, or the first exception that a library
 # in C++ throws finds no handler; the interpreter's own leaks at exit are not ours.
