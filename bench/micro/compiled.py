@@ -5,6 +5,7 @@ What it makes lies in build/faces and is made anew when the source, or anything 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -31,7 +32,10 @@ def built(source: Path) -> Path:
     target = ROOT / "build" / ("faces-sanitized" if sanitize else "faces")
     environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
     command = [sys.executable, __file__, str(source.relative_to(ROOT)), str(target), *["sanitize"] * sanitize]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    target.mkdir(parents=True, exist_ok=True)
+    with (target / "lock").open("w") as lock:  # tests that run side by side compile into one directory
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(command, cwd=ROOT, env=environment, check=True)
     return target / f"{source.stem}{get_config_var('EXT_SUFFIX')}"
 
 
