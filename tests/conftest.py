@@ -9,11 +9,17 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from wire import Broker, Client, unique
 from wire_ws import CLIENTS
 
+# What is tried at random is tried a hundred times, or what a test makes of that; far more often in `make soak`.
+settings.register_profile("suite", deadline=None)
+settings.register_profile("soak", settings.get_profile("suite"), max_examples=5000)
+settings.load_profile("suite")
 
-def pytest_configure(config: pytest.Config) -> None:
+
+def pytest_configure() -> None:
     # Whoever runs the tests in the background, or with nohup, has them ignored; and what the tests start inherits that.
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:

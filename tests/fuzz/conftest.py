@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
 
-SECONDS = float(os.environ.get("FASTBROKER_FUZZ_SECONDS", "2"))
+SECONDS = float(os.environ.get("FASTBROKER_FUZZ_SECONDS", "1"))
 SEED = os.environ.get("FASTBROKER_FUZZ_SEED", "")
 
 

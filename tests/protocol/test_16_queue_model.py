@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
@@ -14,7 +13,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from queue_model import Held, Mode, QueueModel, Settling
 from wire import DEADLINE, VERSIONS, Broker, Client, Delivery, frame, is_disconnect_of, receipt, unique
 
-EXAMPLES = int(os.environ.get("FASTBROKER_MODEL_EXAMPLES", "200"))
 MAX_DELIVERIES = 3
 DEAD_LETTERS = "model.dead-letters"
 MOST_CONNECTIONS = 4
@@ -327,6 +325,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.end_step()
 
 
+@pytest.mark.hypothesis
 @pytest.mark.item(89, 90, 91, 92, 93, 94, 95, 96, 100, 101, 102, 118)
 def test_a_queue_does_what_the_model_does(broker_with: Callable[..., Broker]) -> None:
     queues = {"nack_delay": 0.001, "max_deliveries": MAX_DELIVERIES, "dead_letter": DEAD_LETTERS}
@@ -334,9 +333,7 @@ def test_a_queue_does_what_the_model_does(broker_with: Callable[..., Broker]) ->
     run_state_machine_as_test(
         lambda: QueueMachine(broker),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=EXAMPLES,
             stateful_step_count=50,
-            deadline=None,
             report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
         ),

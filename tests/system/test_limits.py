@@ -140,7 +140,7 @@ def never_a_number(text):
     return text != "" and not (text.isascii() and text.isdigit())
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     value=st.one_of(
         st.text(st.characters(exclude_characters="\n\r\0", exclude_categories=["Cs"]), min_size=1),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from wire import VERSIONS, Broker, Client, Delivery, frame, unique
 
@@ -139,7 +139,6 @@ NAMES = TEXTS.filter(lambda name: name and not OWN.fullmatch(name))
 HEADERS = st.lists(st.tuples(NAMES, TEXTS), max_size=6)
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     headers=HEADERS,
     body=st.binary(max_size=40),
@@ -175,7 +174,6 @@ def can_echo(value: str, version: str) -> bool:
     return value != "" and can_say(("name", value), version) and (version != "1.0" or "\r" not in value)
 
 
-@settings(max_examples=100, deadline=None)
 @given(version=st.sampled_from(VERSIONS), value=TEXTS)
 @example(version="1.2", value="a\r:\\\n")
 def test_any_receipt(broker: Broker, version: str, value: str) -> None:
@@ -188,7 +186,6 @@ def test_any_receipt(broker: Broker, version: str, value: str) -> None:
         client.expect_error("unknown command", receipt=line)
 
 
-@settings(max_examples=100, deadline=None)
 @given(version=st.sampled_from(VERSIONS), value=TEXTS)
 @example(version="1.1", value="a:\\\n")
 def test_any_subscription_id(broker: Broker, version: str, value: str) -> None:

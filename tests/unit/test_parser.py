@@ -125,7 +125,7 @@ def test_only_bytes() -> None:
 FAKE = b"SEND\ndestination:/queue/b\n\nforged\0DISCONNECT\n\n\0"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(number=st.integers() | st.text(max_size=30).map(lambda text: text.replace("\n", "").replace("\0", "")))
 @pytest.mark.parametrize("lenient", [False, True])
 def test_any_count(lenient: bool, number: object) -> None:
@@ -139,7 +139,6 @@ def test_any_count(lenient: bool, number: object) -> None:
         assert all(command == "SEND" for command, _, _ in frames) or int(value) in (FAKE.find(b"\0"), len(FAKE) - 1)
 
 
-@settings(max_examples=100, deadline=None)
 @given(body=st.binary(max_size=200), places=st.lists(st.integers(0, 300), max_size=8))
 def test_a_counted_body_is_never_looked_into(body: bytes, places: list[int]) -> None:
     body = FAKE + body + FAKE
@@ -308,7 +307,7 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=5 * settings.default.max_examples)
 @given(parts=st.lists(frames(), max_size=5), options=OPTIONS, places=st.lists(st.integers(0, 500), max_size=6))
 @example(parts=[b"foo\n\n\0"], options={}, places=[])
 @example(parts=[b"SEND\r\n\n\0"], options={"version": 11}, places=[])
@@ -319,7 +318,7 @@ def test_agrees_with_the_plainest_parser(parts: list[bytes], options: dict[str, 
         assert outcome(FrameReader(**options), pieces) == outcome(ReferenceReader(**options), pieces), pieces
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(stream=st.binary(max_size=200), options=OPTIONS)
 def test_agrees_about_noise(stream: bytes, options: dict[str, Any]) -> None:
     for pieces in ([stream], bytewise(stream)):
@@ -359,7 +358,7 @@ ESCAPED = {
 }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(
     version=st.sampled_from([11, 12]),
     headers=st.lists(st.tuples(st.text(LETTERS, min_size=1), st.text(LETTERS)), max_size=10),

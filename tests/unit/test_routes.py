@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections import Counter
@@ -15,7 +14,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from test_trie import NAMES, PATTERNS, plain_match, words_of
 from wire import VERSIONS, Broker, Client, frame, receipt, unique
 
-EXAMPLES = int(os.environ.get("FASTBROKER_MODEL_EXAMPLES", "100"))
 PREFIXES = ("/topic/", "/exchange/amq.topic/")
 MOST_SUBSCRIPTIONS = 40
 
@@ -119,13 +117,12 @@ def received(client: Client) -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.hypothesis
 def test_routes_follow_all_that_comes_and_goes(broker: Broker) -> None:
     run_state_machine_as_test(
         lambda: RouteMachine(broker),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=EXAMPLES,
             stateful_step_count=50,
-            deadline=None,
             report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
         ),

@@ -94,13 +94,13 @@ class TableMachine(RuleBasedStateMachine):
         assert slots <= max(4, 16 * len(self.model))
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("seed", [1, 2])
 def test_it_is_a_dict(face: Face, seed: int) -> None:
-    steps = settings(max_examples=40, stateful_step_count=40, deadline=None)
+    steps = settings(stateful_step_count=20)
     run_state_machine_as_test(lambda: TableMachine(face, seed), settings=steps)  # type: ignore[arg-type]
 
 
-@settings(max_examples=60, deadline=None)
 @given(seed=SEEDS, chance=st.randoms(use_true_random=False), count=st.integers(0, 2000))
 def test_grows_and_shrinks(face: Face, seed: int, chance: random.Random, count: int) -> None:
     table = face.BytesTable(seed)
@@ -128,7 +128,6 @@ def distances(table: Face) -> dict[int, int]:
     return {slot: (slot - (hash >> shift)) % slots for slot, hash, _, _ in table.items()}
 
 
-@settings(max_examples=100, deadline=None)
 @given(seed=SEEDS, chance=st.randoms(use_true_random=False), count=st.integers(1, 300))
 def test_nobody_is_further_from_home_than_who_stands_before(
     face: Face, seed: int, chance: random.Random, count: int
@@ -171,7 +170,7 @@ def test_values_live_as_long_as_they_are_in_it(face: Face) -> None:
 # ---- its hash ------------------------------------------------------------------------------------
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(key=st.binary(max_size=80), seed=SEEDS)
 def test_a_hash_depends_on_every_byte_and_on_the_seed(face: Face, key: bytes, seed: int) -> None:
     hash = face.bytes_hash(key, seed)

@@ -346,7 +346,7 @@ HEAVY_WORDS = st.sampled_from(["a", "b", "a-word-longer-than-sixteen", "*", "*",
 HEAVY = joined(HEAVY_WORDS, 12).filter(lambda pattern: not check_pattern(pattern))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=5 * settings.default.max_examples)
 @given(st.lists(PATTERNS, max_size=30), st.lists(NAMES, min_size=1, max_size=5))
 def test_agrees_with_the_plainest_matcher(patterns: list[bytes], names: list[bytes]) -> None:
     table = table_of(*patterns)
@@ -356,7 +356,7 @@ def test_agrees_with_the_plainest_matcher(patterns: list[bytes], names: list[byt
         assert [p for p in patterns if matches_pattern(p, name)] == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings()
 @given(st.randoms(use_true_random=False), st.lists(HEAVY, max_size=20), st.lists(LONG_NAMES, min_size=1, max_size=5))
 def test_tails_agree_with_the_plainest_matcher(
     chance: random.Random, patterns: list[bytes], names: list[bytes]
@@ -457,7 +457,7 @@ def walked_words(words: Words) -> int:
 
 
 TestSubscriptions = Subscriptions.TestCase
-TestSubscriptions.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestSubscriptions.settings = settings(stateful_step_count=50)
 
 
 def test_many_come_and_go() -> None:

@@ -83,7 +83,7 @@ def test_a_tail_is_looked_at_once() -> None:
     assert spent[1] - 8 * matching < spent[0] + len(many) / 3
 
 
-@settings(max_examples=100, deadline=None)
+@settings()
 @given(st.lists(HEAVY | PATTERNS, max_size=40), LONG_NAMES)
 def test_nobody_finds_a_slower_pair(patterns: list[bytes], name: bytes) -> None:
     table = table_of(*patterns)
@@ -241,7 +241,7 @@ def test_the_trie_is_whole_when_interest_is_told(face: Face) -> None:
     assert [found for _, _, found in watched.told] == [1, 1, 1, 0]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(patterns=st.lists(PATTERNS | HEAVY, min_size=1, max_size=20), chance=st.randoms(use_true_random=False))
 def test_interest_is_what_has_values(face: Face, patterns: list[bytes], chance: random.Random) -> None:
     watched = face.Watched(len(patterns))
