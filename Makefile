@@ -24,8 +24,9 @@ CORE := $(wildcard csrc/*.pyx csrc/*.h fastbroker/core/*.pxd bench/generator/*.[
 THIN := $(shell find fastbroker -name '*.py' -o -name '*.pyi')
 
 # The tests that need no other programs; slow builds run them too, but not over the transports that have no compiled code of
-# their own.
+# their own, nor what has none at all.
 OWN_TESTS := tests/unit tests/protocol -k 'not unix and not wss'
+COMPILED_TESTS := $(SIDE_BY_SIDE) $(OWN_TESTS) --ignore-glob='*/test_bench_*'
 
 .DEFAULT_GOAL := help
 .PHONY: help run chat build test soak lint debug-test sanitize coverage fuzz wheel wheels clean \
@@ -73,11 +74,11 @@ is_variant = -c "import fastbroker.core.hub as hub; assert '/build/$(1)/' in hub
 
 debug-test: build/debug/built $(STAMPS)/tools ## build with bounds checks and C asserts; run the unit and protocol tests on it
 	@$(call in_variant,debug) $(PY) $(call is_variant,debug)
-	$(call in_variant,debug) $(PY) $(PYTEST) $(SIDE_BY_SIDE) $(OWN_TESTS) $(ARGS)
+	$(call in_variant,debug) $(PY) $(PYTEST) $(COMPILED_TESTS) $(ARGS)
 
 sanitize: build/sanitize/built $(STAMPS)/tools ## the same with the address and undefined-behaviour sanitizers
 	@$(call in_variant,sanitize) $(sanitized) $(PY) $(call is_variant,sanitize)
-	$(call in_variant,sanitize) $(sanitized) $(PY) $(PYTEST) $(SIDE_BY_SIDE) $(OWN_TESTS) $(ARGS)
+	$(call in_variant,sanitize) $(sanitized) $(PY) $(PYTEST) $(COMPILED_TESTS) $(ARGS)
 
 # The sanitizer must be there before the interpreter is, and the C++ library with it, or the first exception that a library
 # in C++ throws finds no handler; the interpreter's own leaks at exit are not ours.
