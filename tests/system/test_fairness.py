@@ -11,7 +11,7 @@ from contextlib import ExitStack
 import pytest
 from wire import frame, in_background, receipt
 
-PATIENCE = 0.1
+PATIENCE = 0.05
 """A generous bound of the work that goes before a ping; what it really takes is for the benchmark to say."""
 
 
@@ -109,7 +109,7 @@ def test_ping_beside_thousands_of_subscriptions_without_id(talk, topic, ping):
         client.send(frame("SUBSCRIBE", f"destination:{topic}") * 9999)
         client.roundtrip()
 
-    assert longest_ping(work, ping) < 5 * PATIENCE
+    assert longest_ping(work, ping) < PATIENCE
 
 
 def test_ping_beside_acks_from_the_newest_to_the_oldest(talk, broker_with, queue):
@@ -123,7 +123,7 @@ def test_ping_beside_acks_from_the_newest_to_the_oldest(talk, broker_with, queue
         client.send(*acks[::-1])
         client.roundtrip()
 
-    assert longest_ping(work, ping) < 5 * PATIENCE
+    assert longest_ping(work, ping) < PATIENCE
 
 
 def test_idle_broker_sleeps(talk, publish, queue, broker):
