@@ -95,13 +95,14 @@ def test_broker_that_wants_and_sends_none(talk_both, broker_with, wait_beats):
 
 @from_1_1
 @pytest.mark.item(52, 57, 58)
-@pytest.mark.parametrize("promised", [1, 100, 200])
-def test_silent_client_is_given_up(talk, beating, version, promised):
+@pytest.mark.parametrize("promised", [1, 400, 600])
+def test_silent_client_is_given_up(talk, broker_with, version, promised):
+    """Never within the interval; a broker that stood still for a moment may take a part of the margin for silence."""
+    broker = broker_with(heart_beat={"send": 0, "receive": 400, "margin": MARGIN})
     start = time.monotonic()
-    client = talk(version, f"heart-beat:{promised},0", to=beating)
+    client = talk(version, f"heart-beat:{promised},0", to=broker)
     client.expect_error("no heart-beat")
-    agreed = max(promised / 1000, INTERVAL)
-    assert time.monotonic() - start > agreed * (1 + MARGIN) / 2, "it had less than the interval and its margin"
+    assert time.monotonic() - start > max(promised, 400) / 1000
 
 
 @pytest.mark.item(53)
