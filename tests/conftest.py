@@ -9,9 +9,11 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
+from harness.broker import Broker
+from harness.client import Client
+from harness.frames import unique
+from harness.transports import CLIENTS
 from hypothesis import settings
-from wire import Broker, Client, unique
-from wire_ws import CLIENTS
 
 # What is tried at random is tried a hundred times, or what a test makes of that; far more often in `make soak`.
 settings.register_profile("suite", deadline=None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from harness.waiting import DEADLINE
 from playwright.sync_api import ConsoleMessage, Dialog, Error, Locator, Page, expect
-from wire import DEADLINE
 
 expect.set_options(timeout=DEADLINE * 1000)
 

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import chromium
 import pytest
-from certificates import tls_table
+from harness.certificates import tls_table
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TESTS / "system"))
 sys.path.insert(0, str(TESTS.parent / "examples" / "chat"))
 sys.path.append(str(chromium.DIRECTORY))
 
 import pages
-from served import Served
+from harness.broker import Broker
 
 if TYPE_CHECKING:
     from chatter import Chatter
@@ -27,22 +26,22 @@ DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 
 
 @pytest.fixture(scope="module")
-def serve_chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Served]]:
+def serve_chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Broker]]:
     """Start a broker that serves the chat, with further settings of `[websocket]` if wanted."""
     try:
         pages.put_together()
     except pages.Missing as missing:
         pytest.skip(str(missing))
-    running: list[Served] = []
+    running: list[Broker] = []
 
-    def start(**websocket: Any) -> Served:
+    def start(**websocket: Any) -> Broker:
         config = {
             "listen": ["ws://127.0.0.1:0", "wss://127.0.0.1:0", "tcp://127.0.0.1:0"],
             "drain_timeout": 0.5,
             "websocket": {"pages": str(pages.PAGES), **websocket},
             "tls": tls_table(),
         }
-        running.append(Served(tmp_path_factory.mktemp("chat"), config))
+        running.append(Broker(tmp_path_factory.mktemp("chat"), config))
         return running[-1]
 
     yield start
@@ -52,7 +51,7 @@ def serve_chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
 
 
 @pytest.fixture(scope="module")
-def chat(serve_chat: Callable[..., Served]) -> Served:
+def chat(serve_chat: Callable[..., Broker]) -> Broker:
     """The broker that most tests share."""
     return serve_chat()
 
@@ -69,7 +68,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def enter(browser: Browser, chat: Served) -> Iterator[Callable[..., Chatter]]:
+def enter(browser: Browser, chat: Broker) -> Iterator[Callable[..., Chatter]]:
     """Let somebody enter the chat, at `url` if that is not the shared one; nothing may fail in any page."""
     from chatter import Chatter
 
@@ -77,7 +76,7 @@ def enter(browser: Browser, chat: Served) -> Iterator[Callable[..., Chatter]]:
 
     def come(name: str, *, room: str = "", url: str = "", **options: Any) -> Chatter:
         context = browser.new_context(**{**DESK, **options})
-        url = url or f"http://127.0.0.1:{chat.port('ws')}/"
+        url = url or f"http://127.0.0.1:{chat.ports['ws']}/"
         everybody.append(Chatter(context.new_page(), url, name, room=room))
         return everybody[-1]
 

@@ -19,10 +19,12 @@ if why_not := chromium.missing():
     pytest.skip(why_not, allow_module_level=True)
 
 import pictures
+from harness.broker import Broker
+from harness.frames import frame
+from harness.plain import dial, greet, is_served
+from harness.waiting import DEADLINE
 from playwright.sync_api import expect
 from relay import relayed
-from served import Served, dial, greet, is_served
-from wire import DEADLINE, frame
 
 if TYPE_CHECKING:
     from chatter import Chatter
@@ -99,10 +101,10 @@ def test_the_name_is_remembered(enter: Enter) -> None:
     expect(ana.page.get_by_role("textbox", name="Your name")).to_have_value("Anabel")
 
 
-def test_a_program_joins(enter: Enter, chat: Served) -> None:
+def test_a_program_joins(enter: Enter, chat: Broker) -> None:
     ana = enter("Ana")
     text = json.dumps({"kind": "text", "from": {"id": "00000000000000aa", "name": "Robot"}, "text": "Hello!"})
-    url = f"tcp://127.0.0.1:{chat.port('tcp')}"
+    url = f"tcp://127.0.0.1:{chat.ports['tcp']}"
     command = [sys.executable, "-m", "fastbroker", "send", "--url", url, "/topic/chat.lobby", text]
     subprocess.run(command, cwd=chromium.ROOT, check=True, timeout=2 * DEADLINE)
     ana.expect_message("Hello!", of="Robot")
@@ -160,10 +162,10 @@ def test_one_loses_its_network_and_comes_back_by_itself(enter: Enter) -> None:
     assert tom.page.evaluate("document.body.dataset.same") == "page"
 
 
-def test_a_message_whose_receipt_was_lost_is_there_once(enter: Enter, chat: Served) -> None:
+def test_a_message_whose_receipt_was_lost_is_there_once(enter: Enter, chat: Broker) -> None:
     """It is sent again, as nobody can know that it had arrived; the others see it once."""
     ana = enter("Ana")
-    with relayed(chat.port("ws")) as relay:
+    with relayed(chat.ports["ws"]) as relay:
         tom = enter("Tom", url=f"http://127.0.0.1:{relay.port}/")
         relay.to_browser.clear()
         tom.say("once")
@@ -180,9 +182,9 @@ def test_a_message_whose_receipt_was_lost_is_there_once(enter: Enter, chat: Serv
         tom.expect_message("once")
 
 
-def test_a_connection_that_is_silent_is_given_up(enter: Enter, chat: Served) -> None:
+def test_a_connection_that_is_silent_is_given_up(enter: Enter, chat: Broker) -> None:
     """Nothing is closed and nothing comes, as with a phone that leaves its network: only the heart-beats tell."""
-    with relayed(chat.port("ws")) as relay:
+    with relayed(chat.ports["ws"]) as relay:
         tom = enter("Tom", url=f"http://127.0.0.1:{relay.port}/")
         relay.to_browser.clear()
         relay.is_open = False
@@ -194,9 +196,9 @@ def test_a_connection_that_is_silent_is_given_up(enter: Enter, chat: Served) -> 
         tom.expect_tick("Here again", SENT)
 
 
-def test_the_broker_is_restarted(enter: Enter, serve_chat: Callable[..., Served]) -> None:
+def test_the_broker_is_restarted(enter: Enter, serve_chat: Callable[..., Broker]) -> None:
     old = serve_chat()
-    with relayed(old.port("ws")) as relay:
+    with relayed(old.ports["ws"]) as relay:
         url = f"http://127.0.0.1:{relay.port}/"
         ana, tom = enter("Ana", url=url), enter("Tom", url=url)
         relay.is_open = False
@@ -204,7 +206,7 @@ def test_the_broker_is_restarted(enter: Enter, serve_chat: Callable[..., Served]
         for person in (ana, tom):
             person.expect_state("Offline")
         tom.say("Said without a broker")
-        relay.mend(serve_chat().port("ws"))
+        relay.mend(serve_chat().ports["ws"])
         for person in (ana, tom):
             person.expect_state("Online")
         tom.expect_tick("Said without a broker", SENT)
@@ -262,9 +264,9 @@ ODD = {
 }
 
 
-def test_garbage_is_ignored(enter: Enter, chat: Served) -> None:
+def test_garbage_is_ignored(enter: Enter, chat: Broker) -> None:
     ana = enter("Ana")
-    with dial(chat.port("tcp")) as connection:
+    with dial(chat.ports["tcp"]) as connection:
         greet(connection)
         for destination in ("/topic/chat.lobby", "/topic/chat-signs.room.lobby"):
             for body in (*GARBAGE, json.dumps(ODD)):
@@ -277,10 +279,10 @@ def test_garbage_is_ignored(enter: Enter, chat: Served) -> None:
     ana.expect_state("Online")
 
 
-def test_a_flood_does_not_pile_up(enter: Enter, chat: Served) -> None:
+def test_a_flood_does_not_pile_up(enter: Enter, chat: Broker) -> None:
     ana = enter("Ana")
     said = [{**ODD, "id": f"{number:016x}", "text": f"{number}"} for number in range(600)]
-    with dial(chat.port("tcp")) as connection:
+    with dial(chat.ports["tcp"]) as connection:
         greet(connection)
         for each in said:
             connection.sendall(frame("SEND", "destination:/topic/chat.lobby", body=json.dumps(each)))
@@ -316,19 +318,19 @@ TRY = """port => new Promise(resolve => {
 
 
 def test_pages_of_other_origins_are_refused(
-    browser: Browser, chat: Served, elsewhere: str, serve_chat: Callable[..., Served]
+    browser: Browser, chat: Broker, elsewhere: str, serve_chat: Callable[..., Broker]
 ) -> None:
     with browser.new_context() as context:
         page = context.new_page()
         page.goto(elsewhere)
         since = len(chat.log)
-        assert page.evaluate(TRY, chat.port("ws")) == "closed 1006"
+        assert page.evaluate(TRY, chat.ports["ws"]) == "closed 1006"
         chat.wait_log(lambda record: elsewhere in str(record.get("reason", "")) or "403" in str(record), since=since)
-        assert page.evaluate(TRY, serve_chat(allowed_origins=[elsewhere]).port("ws")) == "open"
+        assert page.evaluate(TRY, serve_chat(allowed_origins=[elsewhere]).ports["ws"]) == "open"
 
 
-def test_over_tls(enter: Enter, chat: Served) -> None:
-    ana = enter("Ana", url=f"https://127.0.0.1:{chat.port('wss')}/", ignore_https_errors=True)
+def test_over_tls(enter: Enter, chat: Broker) -> None:
+    ana = enter("Ana", url=f"https://127.0.0.1:{chat.ports['wss']}/", ignore_https_errors=True)
     tom = enter("Tom")
     ana.say("encrypted")
     tom.expect_message("encrypted", of="Ana")

@@ -11,8 +11,11 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from harness.broker import Broker
+from harness.client import Client
+from harness.frames import VERSIONS
+from harness.waiting import eventually, in_background
 from mutations import mutated, pieces
-from wire import VERSIONS, Broker, Client, eventually, in_background
 
 GOOD = [
     "/queue/a",

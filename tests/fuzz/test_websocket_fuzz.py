@@ -14,10 +14,12 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from harness.broker import Broker
+from harness.client import Client
+from harness.frames import unique
+from harness.websocket import UPGRADE, WebSocketClient, head, masked, request
 from mutations import mutated, pieces
 from reference_websocket import CLOSE, CONTINUATION, PING, PONG, Heard, read
-from wire import Broker, Client, unique
-from wire_ws import UPGRADE, WebSocketClient, head, masked, request
 
 from fastbroker.config import WebSocket
 from fastbroker.web.handshake import Handshake

@@ -18,9 +18,10 @@ from collections.abc import Callable
 from contextlib import closing
 
 import pytest
-from mutations import pieces
-from wire import Broker, Client, unique
-from wire_ws import (
+from harness.broker import Broker
+from harness.client import Client
+from harness.frames import unique
+from harness.websocket import (
     CONTINUATION,
     PING,
     PONG,
@@ -31,6 +32,7 @@ from wire_ws import (
     head,
     masked,
 )
+from mutations import pieces
 
 CHOSEN = re.compile(rb"^(session|message-id):[^\n]*$", re.MULTILINE)
 BODIES = [b"", b"x", b"\n", b"]", b'"]', b"\\", "żółć".encode(), b"y" * 100, b"\x01" * 50, b"z" * 9000, b"w" * 70_000]

@@ -16,11 +16,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from certificates import authority, tls_table
 from drivers.scenarios import BEAT
+from harness.broker import Broker
+from harness.certificates import authority, tls_table
+from harness.waiting import DEADLINE
 from peers import Run
-from served import Served
-from wire import DEADLINE
 
 TIME_LIMIT = 12 * DEADLINE
 """Seconds for one scenario, all its waiting included."""
@@ -128,13 +128,13 @@ class Campaign:
         return driver
 
 
-def serving(directory: Path, listen: Iterable[str] = EVERYWHERE, **config: Any) -> Served:
+def serving(directory: Path, listen: Iterable[str] = EVERYWHERE, **config: Any) -> Broker:
     """A broker that listens in every way, with short heart-beats so that nobody waits long for one."""
     heart_beat = {"send": BEAT, "receive": BEAT}
-    return Served(directory, {"listen": list(listen), "heart_beat": heart_beat, "tls": tls_table(), **config})
+    return Broker(directory, {"listen": list(listen), "heart_beat": heart_beat, "tls": tls_table(), **config})
 
 
-def urls_of(broker: Served) -> dict[str, str]:
+def urls_of(broker: Broker) -> dict[str, str]:
     """Where clients of each transport find the broker."""
     paths = {"ws": "/ws", "wss": "/ws"}
-    return {way: f"{way}://127.0.0.1:{broker.port(way)}{paths.get(way, '')}" for way in WAYS}
+    return {way: f"{way}://127.0.0.1:{broker.ports[way]}{paths.get(way, '')}" for way in WAYS}

@@ -28,8 +28,8 @@ import node_peers
 import pytest
 import python_peers
 from campaign import Campaign, serving, urls_of
+from harness.waiting import eventually
 from peers import Run
-from wire import eventually
 
 OF_CLIENTS = ("connections", "sessions", "subscriptions", "deliveries", "transactions")
 CASES = [

@@ -9,11 +9,11 @@ from pathlib import Path
 import node_peers
 import pytest
 from campaign import WAYS, serving, urls_of
-from certificates import authority
 from drivers.node_process import NodeClient, NodeProcess
+from harness.broker import Broker
+from harness.certificates import authority
+from harness.waiting import eventually
 from node_peers import NodePeer
-from served import Served
-from wire import eventually
 
 CASES = [
     (peer, way)
@@ -55,7 +55,7 @@ def test_client_comes_back_by_itself_after_a_restart(
     client.await_loss()
     if "close codes" in peer.abilities and way == "ws":
         assert client.close_code == 1012
-    second = serving(tmp_path, [f"{scheme}://127.0.0.1:{first.port(scheme)}" for scheme in WAYS])
+    second = serving(tmp_path, [f"{scheme}://127.0.0.1:{first.ports[scheme]}" for scheme in WAYS])
     eventually(lambda: second.census()["subscriptions"] == 1, "the client has subscribed again")
     client.send("/topic/restart", b"after")
     assert client.next_message().body == b"after"
@@ -63,7 +63,7 @@ def test_client_comes_back_by_itself_after_a_restart(
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     limits = {"max_frame": "2 KiB", "max_frame_before_login": "1 KiB", "max_subscriptions": 1}
     broker = serving(tmp_path_factory.mktemp("broker"), limits=limits)
     yield broker
@@ -71,7 +71,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.mark.parametrize("peer", CLOSE_CODES, ids=[peer.label for peer in CLOSE_CODES])
-def test_frame_above_the_limit_closes_with_1009(connect: Connect, peer: NodePeer, strict: Served) -> None:
+def test_frame_above_the_limit_closes_with_1009(connect: Connect, peer: NodePeer, strict: Broker) -> None:
     client = connect(peer, urls_of(strict)["ws"])
     client.send("/queue/large", b"x" * 4096)
     assert client.next_error().headers["message"]
@@ -80,7 +80,7 @@ def test_frame_above_the_limit_closes_with_1009(connect: Connect, peer: NodePeer
 
 
 @pytest.mark.parametrize("peer", CLOSE_CODES, ids=[peer.label for peer in CLOSE_CODES])
-def test_one_subscription_too_many_closes_with_1008(connect: Connect, peer: NodePeer, strict: Served) -> None:
+def test_one_subscription_too_many_closes_with_1008(connect: Connect, peer: NodePeer, strict: Broker) -> None:
     client = connect(peer, urls_of(strict)["ws"])
     for number in range(2):
         client.subscribe(f"/topic/limit.{number}")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from zlib import crc32
 
 import pytest
-from wire_ws import CLIENTS
+from harness.transports import CLIENTS
 
 WHOLE = ("tcp", "ws")
 SAMPLED = tuple(name for name in CLIENTS if name not in WHOLE)

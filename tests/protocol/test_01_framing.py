@@ -1,7 +1,7 @@
 """B1: how bytes become frames, and frames bytes."""
 
 import pytest
-from wire import every_version, frame, from_1_1, only_1_2, receipt, unique
+from harness.frames import every_version, frame, from_1_1, only_1_2, receipt, unique
 
 
 @pytest.fixture

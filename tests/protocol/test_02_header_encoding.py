@@ -1,7 +1,7 @@
 """B2: escapes in headers, and headers that travel between clients of different versions."""
 
 import pytest
-from wire import VERSIONS, every_version, frame, from_1_1, receipt
+from harness.frames import VERSIONS, every_version, frame, from_1_1, receipt
 
 UNDEFINED_ESCAPES = [r"\t", r"\0", r"\a", r"\N", r"\C", r"\x41", r"\ ", r"\:", r"a\b", "ends in \\", "\\\\\\"]
 

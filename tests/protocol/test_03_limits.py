@@ -1,7 +1,7 @@
 """B3: limits, and what happens beyond them. How they hold under attack is in system/test_limits.py."""
 
 import pytest
-from wire import every_version, frame, receipt
+from harness.frames import every_version, frame, receipt
 
 MAX_HEADERS, MAX_LINE, MAX_BLOCK, MAX_FRAME = 100, 8192, 65536, 4194304
 

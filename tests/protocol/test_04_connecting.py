@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from wire import VERSIONS, every_version, frame, from_1_1, receipt
+from harness.frames import VERSIONS, every_version, frame, from_1_1, receipt
 
 CONNECTED = "CONNECTED\nversion:{}\nsession:<session>\nserver:<server>\nheart-beat:{}\n\n\0\n"
 CONNECTED_OLD = "CONNECTED\nsession:<short-session>\nversion:1.0\nheart-beat:0,0\n\n\0\n"

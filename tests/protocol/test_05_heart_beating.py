@@ -7,7 +7,8 @@ import time
 from itertools import pairwise
 
 import pytest
-from wire import NARROW, frame, from_1_1, receipt
+from harness.client import NARROW
+from harness.frames import frame, from_1_1, receipt
 
 INTERVAL = 0.1
 MARGIN = 2.0

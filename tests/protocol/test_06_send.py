@@ -1,7 +1,7 @@
 """B6: SEND."""
 
 import pytest
-from wire import every_version, frame, receipt
+from harness.frames import every_version, frame, receipt
 
 
 @every_version

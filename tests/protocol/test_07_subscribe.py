@@ -1,7 +1,7 @@
 """B7: SUBSCRIBE and UNSUBSCRIBE."""
 
 import pytest
-from wire import every_version, frame, from_1_1, receipt
+from harness.frames import every_version, frame, from_1_1, receipt
 
 
 @every_version

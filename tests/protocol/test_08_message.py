@@ -1,7 +1,7 @@
 """B8: MESSAGE."""
 
 import pytest
-from wire import every_version, frame, only_1_2, receipt
+from harness.frames import every_version, frame, only_1_2, receipt
 
 
 @every_version

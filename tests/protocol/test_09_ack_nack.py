@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from wire import every_version, frame, from_1_1, only_1_2
+from harness.frames import every_version, frame, from_1_1, only_1_2
 
 both_client_modes = pytest.mark.parametrize("mode", ["client", "client-individual"])
 both_commands = pytest.mark.parametrize("command", ["ACK", "NACK"])

@@ -1,7 +1,7 @@
 """B10: transactions."""
 
 import pytest
-from wire import every_version, frame, receipt
+from harness.frames import every_version, frame, receipt
 
 begin = frame("BEGIN", "transaction:t")
 commit = frame("COMMIT", "transaction:t", "receipt:commit")

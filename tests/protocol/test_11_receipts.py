@@ -1,7 +1,7 @@
 """B11: receipts."""
 
 import pytest
-from wire import every_version, frame, only_1_2, receipt
+from harness.frames import every_version, frame, only_1_2, receipt
 
 
 @every_version

@@ -4,7 +4,8 @@ import re
 import time
 
 import pytest
-from wire import DEADLINE, SOON, every_version, frame, receipt
+from harness.frames import every_version, frame, receipt
+from harness.waiting import DEADLINE, SOON
 
 SERVER_COMMANDS = ["CONNECTED", "MESSAGE", "RECEIPT", "ERROR"]
 

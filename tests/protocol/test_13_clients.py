@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from wire import every_version, frame, from_1_1, only_1_2, receipt
+from harness.frames import every_version, frame, from_1_1, only_1_2, receipt
 
 CONNECTED_OLD = "CONNECTED\nsession:<short-session>\nversion:1.0\nheart-beat:0,0\n\n\0\n"
 MADE_BY_BROKER = rb"[A-Za-z0-9._/-]+"

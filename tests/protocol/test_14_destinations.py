@@ -1,7 +1,8 @@
 """Destinations: topics and patterns, queues, and the names that clients of other brokers use."""
 
 import pytest
-from wire import eventually, every_version, frame, receipt, unique
+from harness.frames import every_version, frame, receipt, unique
+from harness.waiting import eventually
 
 # Pattern, destinations that it matches, destinations that it does not match; {} is a word that no other test uses.
 PATTERNS = [

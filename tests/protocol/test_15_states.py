@@ -1,7 +1,7 @@
 """S1: every command in every state, NEW, CONNECTED and CLOSING."""
 
 import pytest
-from wire import every_version, frame, receipt
+from harness.frames import every_version, frame, receipt
 
 CLIENT_COMMANDS = [
     "CONNECT", "STOMP", "SEND", "SUBSCRIBE", "UNSUBSCRIBE", "BEGIN", "COMMIT", "ABORT", "ACK", "NACK", "DISCONNECT",

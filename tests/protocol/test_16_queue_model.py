@@ -7,11 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 import pytest
+from harness.broker import Broker, is_disconnect_of
+from harness.client import Client, Delivery
+from harness.frames import VERSIONS, frame, receipt, unique
+from harness.waiting import DEADLINE
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from queue_model import Held, Mode, QueueModel, Settling
-from wire import DEADLINE, VERSIONS, Broker, Client, Delivery, frame, is_disconnect_of, receipt, unique
 
 MAX_DELIVERIES = 3
 DEAD_LETTERS = "model.dead-letters"

@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from wire import every_version, frame, in_background
+from harness.frames import every_version, frame
+from harness.waiting import in_background
 
 MADE_BY_BROKER = re.compile(rb"^(session|message-id):([^\n]+)$", re.MULTILINE)
 

@@ -1,8 +1,9 @@
 """What the log says of connections: one line for the end of each, with its reason."""
 
 import pytest
-from wire import frame, is_disconnect_of
-from wire_ws import CLIENTS
+from harness.broker import is_disconnect_of
+from harness.frames import frame
+from harness.transports import CLIENTS
 
 pytestmark = pytest.mark.over(*CLIENTS)  # each transport has a first and a last byte of its own
 

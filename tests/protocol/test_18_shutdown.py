@@ -5,8 +5,11 @@ import socket
 import time
 
 import pytest
-from wire import DEADLINE, NARROW, SOON, Broker, every_version, frame, receipt
-from wire_ws import CLIENTS
+from harness.broker import Broker
+from harness.client import NARROW
+from harness.frames import every_version, frame, receipt
+from harness.transports import CLIENTS
+from harness.waiting import DEADLINE, SOON
 
 pytestmark = pytest.mark.over(*CLIENTS)  # each transport has a last byte of its own
 
@@ -17,7 +20,7 @@ def mortal(tmp_path):
     started = []
 
     def start(**config):
-        started.append(Broker(tmp_path, config))
+        started.append(Broker(tmp_path, {"drain_timeout": DEADLINE, **config}))
         return started[-1]
 
     yield start
@@ -84,7 +87,7 @@ def test_nobody_else_is_let_in(talk, mortal, queue):
     broker.process.terminate()
     broker.wait_log(lambda record: record["event"] == "draining")
     with pytest.raises(OSError):
-        socket.create_connection(("127.0.0.1", broker.port), timeout=DEADLINE).recv(1)
+        socket.create_connection(("127.0.0.1", broker.ports["tcp"]), timeout=DEADLINE).recv(1)
         raise ConnectionError("closed at once")
 
 

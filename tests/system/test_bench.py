@@ -16,9 +16,10 @@ from threading import Thread
 
 import psutil
 import pytest
-from certificates import authority
 from click.testing import CliRunner
-from wire import DEADLINE, Broker, eventually
+from harness.broker import Broker
+from harness.certificates import authority
+from harness.waiting import DEADLINE, eventually
 
 from fastbroker.bench.metrics import METRICS
 from fastbroker.bench.result import Report, Result, read
@@ -73,7 +74,7 @@ SHARED = [name for name, scenario in SCENARIOS.items() if scenario.share]
 def measured(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
     """A result of every scenario."""
     folder = tmp_path_factory.mktemp("bench")
-    common = (*url(broker.port), *SHORT, "--server-pid", str(broker.process.pid))
+    common = (*url(broker.ports["tcp"]), *SHORT, "--server-pid", str(broker.process.pid))
     plain = [name for name in SCENARIOS if name not in (FLOOD, *SHARED, *SCALED)]
     shares = [plain[at::SIDE_BY_SIDE] for at in range(SIDE_BY_SIDE)]
     scaled = [[name, *options] for name, options in SCALED.items()]
@@ -208,7 +209,9 @@ def test_a_load_of_ones_own(broker: Broker, tmp_path: Path) -> None:
     options = "--queue --publishers 2 --subscribers 3 --destinations 2 --ack client --credit 50 --window 500 --size 200"
     more = "--verify --persistent --no-content-length --receipts 10 --backlog 100 --quiet"
     files = ("--json", str(file), "--plot", str(plot))
-    status, out, err = bench(*url(broker.port), *options.split(), *more.split(), *SHORT, *files, "--repeat", "2")
+    status, out, err = bench(
+        *url(broker.ports["tcp"]), *options.split(), *more.split(), *SHORT, *files, "--repeat", "2"
+    )
     assert (status, err) == (0, ""), out
     result, other = read(file).results
     assert result.scenario == other.scenario == "custom"
@@ -221,7 +224,7 @@ def test_a_load_of_ones_own(broker: Broker, tmp_path: Path) -> None:
 def test_patterns_rates_and_transactions(broker: Broker, tmp_path: Path) -> None:
     file = tmp_path / "own.json"
     options = ["--rate", "2000", "--destinations", "10", "--pattern", "{name}.*", "--transaction", "5"]
-    status, out, err = bench(*url(broker.port), *options, *SHORT, "--json", str(file))
+    status, out, err = bench(*url(broker.ports["tcp"]), *options, *SHORT, "--json", str(file))
     assert status in (0, 3), out + err
     (result,) = read(file).results
     assert result.sends_per_s == pytest.approx(2000, rel=0.2)
@@ -230,7 +233,7 @@ def test_patterns_rates_and_transactions(broker: Broker, tmp_path: Path) -> None
 
 def test_nothing_to_draw_is_said(broker: Broker, tmp_path: Path) -> None:
     plot = tmp_path / "idle.png"
-    status, _, err = bench(*url(broker.port), "idle", "--connections", "3", *SHORT, "--plot", str(plot))
+    status, _, err = bench(*url(broker.ports["tcp"]), "idle", "--connections", "3", *SHORT, "--plot", str(plot))
     assert status == 0
     assert "was not written: there is no rate and no latency to draw" in err
     assert not plot.exists()
@@ -450,7 +453,7 @@ def a_worker_of(process: subprocess.Popen[bytes]) -> psutil.Process:
 
 
 def test_a_late_generator_is_not_valid(broker: Broker) -> None:
-    process = start(*url(broker.port), "--rate", "1000", "--duration", "1")
+    process = start(*url(broker.ports["tcp"]), "--rate", "1000", "--duration", "1")
     worker = a_worker_of(process)
     with suppress(psutil.NoSuchProcess):
         while process.poll() is None and worker.is_running():
@@ -465,7 +468,7 @@ def test_a_late_generator_is_not_valid(broker: Broker) -> None:
 
 
 def test_a_worker_that_dies_is_a_failure(broker: Broker) -> None:
-    process = start(*url(broker.port), FLOOD, "--duration", "60")
+    process = start(*url(broker.ports["tcp"]), FLOOD, "--duration", "60")
     a_worker_of(process).kill()
     status, out, _ = finish(process)
     assert status == 1
@@ -473,7 +476,7 @@ def test_a_worker_that_dies_is_a_failure(broker: Broker) -> None:
 
 
 def test_a_worker_that_is_stuck_does_not_keep_anybody(broker: Broker) -> None:
-    process = start(*url(broker.port), FLOOD, "--duration", "60")
+    process = start(*url(broker.ports["tcp"]), FLOOD, "--duration", "60")
     worker = a_worker_of(process)
     worker.suspend()
     process.send_signal(signal.SIGINT)
@@ -494,7 +497,7 @@ def test_an_interrupted_run_leaves_nobody_behind(number: signal.Signals) -> None
 
 def test_what_was_measured_before_an_interrupt_is_kept(broker: Broker, tmp_path: Path) -> None:
     file = tmp_path / "part.json"
-    process = start(*url(broker.port), "ping", *SHORT, "--repeat", "1000", "--json", str(file))
+    process = start(*url(broker.ports["tcp"]), "ping", *SHORT, "--repeat", "1000", "--json", str(file))
     first = a_worker_of(process)
     eventually(lambda: not first.is_running() and workers_of(process), "the second run is on")
     process.send_signal(signal.SIGINT)
@@ -505,7 +508,7 @@ def test_what_was_measured_before_an_interrupt_is_kept(broker: Broker, tmp_path:
 
 
 def test_workers_do_not_outlive_who_started_them(broker: Broker) -> None:
-    process = start(*url(broker.port), FLOOD, "--duration", "60")
+    process = start(*url(broker.ports["tcp"]), FLOOD, "--duration", "60")
     worker = a_worker_of(process)
     process.kill()
     process.communicate()

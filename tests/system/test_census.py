@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from itertools import cycle, islice
 
 import pytest
-from wire import Client, eventually, frame, in_background
+from harness.client import Client
+from harness.frames import frame
+from harness.waiting import eventually, in_background
 
 AT_A_TIME = 200
 ALIVE = (

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from wire import DEADLINE, unique
+from harness.frames import unique
+from harness.waiting import DEADLINE
 
 from fastbroker import __version__
 from fastbroker.cli import main
@@ -19,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def url(broker):
-    return f"tcp://127.0.0.1:{broker.port}"
+    return f"tcp://127.0.0.1:{broker.ports['tcp']}"
 
 
 def start(broker, *arguments, **options):
@@ -168,7 +169,7 @@ def test_the_url_may_stand_on_the_command_line(broker, queue):
 
 
 def test_websocket_where_none_is_spoken_is_an_error_and_no_time_out(broker, queue):
-    status, _, err = run(None, "send", queue, "hello", "--url", f"ws://127.0.0.1:{broker.port}")
+    status, _, err = run(None, "send", queue, "hello", "--url", f"ws://127.0.0.1:{broker.ports['tcp']}")
     assert status == 1
     assert "there is a server, but no WebSocket of a broker: it ended the connection" in err
 

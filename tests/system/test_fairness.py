@@ -9,7 +9,8 @@ import time
 from contextlib import ExitStack
 
 import pytest
-from wire import frame, in_background, receipt
+from harness.frames import frame, receipt
+from harness.waiting import in_background
 
 PATIENCE = 0.05
 """A generous bound of the work that goes before a ping; what it really takes is for the benchmark to say."""

@@ -8,7 +8,9 @@ import time
 from itertools import count
 
 import pytest
-from wire import NARROW, SOON, eventually, frame, in_background, receipt, unique
+from harness.client import NARROW
+from harness.frames import frame, receipt, unique
+from harness.waiting import SOON, eventually, in_background
 
 KiB, MiB = 1 << 10, 1 << 20
 GRACE = 0.4

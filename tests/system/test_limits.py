@@ -4,9 +4,11 @@ that are never closed (S5), silent clients (S25)."""
 import time
 
 import pytest
+from harness.client import Client
+from harness.frames import every_version, frame, receipt
+from harness.waiting import SOON, eventually, in_background
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from wire import SOON, Client, eventually, every_version, frame, in_background, receipt
 
 MiB = 1 << 20
 LOGIN_TIMEOUT = 1.0

@@ -10,8 +10,10 @@ import sys
 from contextlib import ExitStack
 
 import pytest
-from served import Authority, Served, dial, ended, greet, read_frame
-from wire import DEADLINE, ROOT
+from harness.broker import ROOT, Broker
+from harness.certificates import Authority
+from harness.plain import dial, ended, greet, read_frame
+from harness.waiting import DEADLINE
 
 SERVE = """
 import json, sys
@@ -61,7 +63,7 @@ def broker(tmp_path, authority):
         return subprocess.Popen(line, **options)
 
     with ExitStack() as stack:
-        broker = Served(tmp_path, config, run=run)
+        broker = Broker(tmp_path, config, run=run)
         stack.callback(broker.stop)
         broker.told = lambda: json.loads((tmp_path / "notes").read_text().splitlines()[-1])
         yield broker
@@ -81,12 +83,12 @@ def is_refused(client):
 
 def test_a_certificate_says_who_one_is(broker, authority):
     known = authority.trusting(authority.certify("known.pem", "sensor-7"))
-    with known.wrap_socket(dial(broker.port("tls")), server_hostname="localhost") as client:
+    with known.wrap_socket(dial(broker.ports["tls"]), server_hostname="localhost") as client:
         greet(client)
         peer = "{}:{}".format(*client.getsockname())
         expected = {"peer": peer, "listener": broker.urls[1], "secure": True, "certificate": "sensor-7"}
         assert broker.told() == {**expected, "name": "sensor-7"}
-    with authority.trusting().wrap_socket(dial(broker.port("tls")), server_hostname="localhost") as client:
+    with authority.trusting().wrap_socket(dial(broker.ports["tls"]), server_hostname="localhost") as client:
         assert is_refused(client)
         assert (broker.told()["secure"], broker.told()["certificate"]) == (True, None)
         assert ended(client)
@@ -102,7 +104,7 @@ def test_the_system_says_who_one_is(broker, tmp_path):
 
 
 def test_nobody_says_who_one_is(broker):
-    with dial(broker.port("tcp")) as client:
+    with dial(broker.ports["tcp"]) as client:
         assert is_refused(client)
         assert broker.told()["peer"] == "{}:{}".format(*client.getsockname())
         assert broker.told()["listener"] == broker.urls[0]

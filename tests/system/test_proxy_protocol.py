@@ -10,8 +10,10 @@ import time
 from contextlib import ExitStack
 
 import pytest
-from served import CONNECT, Authority, Served, dial, ended, greet
-from wire import DEADLINE, SOON, eventually
+from harness.broker import Broker
+from harness.certificates import Authority
+from harness.plain import CONNECT, dial, ended, greet
+from harness.waiting import DEADLINE, SOON, eventually
 
 SIGNATURE = bytes.fromhex("0d0a0d0a000d0a515549540a")
 V4 = socket.inet_aton("203.0.113.7") + socket.inet_aton("192.0.2.1") + struct.pack("!HH", 51234, 61613)
@@ -76,7 +78,7 @@ def broker(tmp_path_factory):
     """All of them come from the load balancer 127.0.0.1; behind `[auth]` stands why they may."""
     directory = tmp_path_factory.mktemp("proxy")
     certificate = Authority(directory).certify("server.pem", "localhost")
-    broker = Served(
+    broker = Broker(
         directory,
         {
             "listen": [
@@ -102,7 +104,7 @@ def peer_of_the_next_end(broker, since):
 def test_golden_headers(broker, name):
     header, peer = GOLDEN[name]
     since = len(broker.log)
-    with dial(broker.port("tcp")) as client:
+    with dial(broker.ports["tcp"]) as client:
         own = "{}:{}".format(*client.getsockname())
         client.sendall(header + CONNECT)
         assert client.recv(9) == b"CONNECTED"
@@ -115,7 +117,7 @@ def test_split_at_every_byte(broker, name):
     everything = header + CONNECT
     for at in range(1, len(header) + 2):
         since = len(broker.log)
-        with dial(broker.port("tcp")) as client:
+        with dial(broker.ports["tcp"]) as client:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             own = "{}:{}".format(*client.getsockname())
             client.sendall(everything[:at])
@@ -128,7 +130,7 @@ def test_split_at_every_byte(broker, name):
 def test_byte_by_byte(broker):
     header, peer = GOLDEN["v1 TCP6 long"]
     since = len(broker.log)
-    with dial(broker.port("tcp")) as client:
+    with dial(broker.ports["tcp"]) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in header + CONNECT:
             client.sendall(bytes([byte]))
@@ -139,7 +141,7 @@ def test_byte_by_byte(broker):
 @pytest.mark.parametrize("name", MALFORMED)
 def test_garbage_is_refused(broker, name):
     since = len(broker.log)
-    with dial(broker.port("tcp")) as client:
+    with dial(broker.ports["tcp"]) as client:
         client.sendall(MALFORMED[name])
         assert ended(client)
     record = broker.refusal("PROXY header: malformed", since=0)
@@ -150,7 +152,7 @@ def test_garbage_is_refused(broker, name):
 @pytest.mark.parametrize("beginning", [b"", b"PROXY TCP4 1.1.1.1", SIGNATURE])
 def test_who_does_not_finish_is_cut_off(broker, beginning):
     before = time.monotonic()
-    with dial(broker.port("tcp")) as client:
+    with dial(broker.ports["tcp"]) as client:
         client.sendall(beginning)
         assert ended(client)
     assert 0.8 < time.monotonic() - before < SOON
@@ -158,7 +160,7 @@ def test_who_does_not_finish_is_cut_off(broker, beginning):
 
 def test_a_slow_header_is_cut_off_whatever_comes(broker):
     """S2: a byte now and then does not move the deadline."""
-    with dial(broker.port("tcp")) as client:
+    with dial(broker.ports["tcp"]) as client:
         before = time.monotonic()
         with pytest.raises(ConnectionError):
             for byte in v2(0x21, 0x11, V4 + bytes(1000)):
@@ -172,12 +174,12 @@ def test_before_tls(broker):
     since = len(broker.log)
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = dial(broker.port("tls"))
+    connection = dial(broker.ports["tls"])
     connection.sendall(header)
     with context.wrap_socket(connection) as client:
         greet(client)
     assert peer_of_the_next_end(broker, since) == peer
-    with dial(broker.port("tls")) as client:
+    with dial(broker.ports["tls"]) as client:
         client.sendall(header + b"no TLS")
         assert ended(client)
     assert broker.refusal("TLS handshake")["peer"] == peer
@@ -185,7 +187,7 @@ def test_before_tls(broker):
 
 def test_before_a_websocket(broker):
     header, _ = GOLDEN["v1 TCP4"]
-    with dial(broker.port("ws")) as client:
+    with dial(broker.ports["ws"]) as client:
         client.sendall(header + b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert client.recv(4096).startswith(b"HTTP/1.1 200")
 
@@ -196,10 +198,10 @@ def test_who_is_no_load_balancer_may_not_say_who_it_is(tmp_path):
         "auth": {"allow_anonymous": True},
         "proxy_protocol": {"trusted": ["192.0.2.0/24", "::1"]},
     }
-    broker = Served(tmp_path, tables)
+    broker = Broker(tmp_path, tables)
     with ExitStack() as stack:
         stack.callback(broker.stop)
-        client = stack.enter_context(dial(broker.port("tcp")))
+        client = stack.enter_context(dial(broker.ports["tcp"]))
         client.settimeout(DEADLINE)
         assert ended(client)
         record = broker.refusal("not from proxy_protocol.trusted")
@@ -214,11 +216,11 @@ def test_who_is_gone_already_is_nobody_to_trust(tmp_path):
         "proxy_protocol": {"trusted": ["127.0.0.1"]},
         "log": {"level": "debug"},
     }
-    broker = Served(tmp_path, tables)
+    broker = Broker(tmp_path, tables)
     with ExitStack() as stack:
         stack.callback(broker.stop)
         broker.process.send_signal(signal.SIGSTOP)
-        client = stack.enter_context(dial(broker.port("tcp")))
+        client = stack.enter_context(dial(broker.ports["tcp"]))
         client.sendall(GOLDEN["v1 TCP4"][0] + CONNECT + b"SEND\ndestination:/queue/a\n\n\0")
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
@@ -229,7 +231,7 @@ def test_who_is_gone_already_is_nobody_to_trust(tmp_path):
 
 def test_a_unix_socket_trusts_whoever_may_open_it(tmp_path):
     path = tmp_path / "s.sock"
-    broker = Served(tmp_path, {"listen": [f"unix://{path}?proxy_protocol"], "auth": {"allow_anonymous": True}})
+    broker = Broker(tmp_path, {"listen": [f"unix://{path}?proxy_protocol"], "auth": {"allow_anonymous": True}})
     with ExitStack() as stack:
         stack.callback(broker.stop)
         client = stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -267,7 +269,7 @@ def haproxy(broker, tmp_path):
     with ExitStack() as stack:
         free = [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(3)]
     ports = dict(zip(("first", "second", "third"), free, strict=True))
-    (tmp_path / "haproxy.cfg").write_text(HAPROXY.format(tcp=broker.port("tcp"), tls=broker.port("tls"), **ports))
+    (tmp_path / "haproxy.cfg").write_text(HAPROXY.format(tcp=broker.ports["tcp"], tls=broker.ports["tls"], **ports))
     process = subprocess.Popen([program, "-db", "-f", str(tmp_path / "haproxy.cfg")], stderr=subprocess.DEVNULL)
     try:
         eventually(lambda: all(map(listens, free)), "haproxy listens")

@@ -17,7 +17,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from wire import DEADLINE, Broker, eventually
+from harness.broker import Broker
+from harness.waiting import DEADLINE, eventually
 
 from fastbroker.log import Log
 from fastbroker.log.lines import text_line
@@ -349,7 +350,7 @@ def test_a_signal_ends_it(serve, number):
 def test_the_status_tells_that_a_second_signal_cut_it_short(tmp_path):
     """A client that is owed more than the kernel holds for it, and reads nothing, keeps the drain waiting."""
     broker = Broker(tmp_path, {"drain_timeout": 60})
-    address = ("127.0.0.1", broker.port)
+    address = ("127.0.0.1", broker.ports["tcp"])
     with socket.create_connection(address) as subscriber, socket.create_connection(address) as sender:
         subscriber.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         subscriber.sendall(b"CONNECT\n\n\0SUBSCRIBE\nid:1\nreceipt:1\ndestination:/queue/a\n\n\0")

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from certificates import tls_table
-from wire import DEADLINE, ROOT
+from harness.broker import ROOT
+from harness.certificates import tls_table
+from harness.waiting import DEADLINE
 
 from fastbroker.client import StompError, connected
 from fastbroker.config import Auth, Config, Tls, WebSocket

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served import Authority, Served, dial, greet, is_served
-from wire import DEADLINE, ROOT
+from harness.broker import ROOT, Broker
+from harness.certificates import Authority
+from harness.plain import dial, greet, is_served
+from harness.waiting import DEADLINE
 
-Serve = Callable[..., Served]
+Serve = Callable[..., Broker]
 
 
 @pytest.fixture(scope="module")
@@ -29,27 +31,27 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def serve(tmp_path: Path, authority: Authority) -> Iterator[Serve]:
     with ExitStack() as stack:
 
-        def start(scheme: str, **tls: Any) -> Served:
+        def start(scheme: str, **tls: Any) -> Broker:
             certificate = str(authority.certify("server.pem", "localhost", "127.0.0.1"))
             tables = {"listen": [f"{scheme}://127.0.0.1:0", "tcp://127.0.0.1:0"]}
-            broker = Served(tmp_path, {**tables, "tls": {"certificate": certificate, **tls}})
+            broker = Broker(tmp_path, {**tables, "tls": {"certificate": certificate, **tls}})
             stack.callback(broker.stop)
             return broker
 
         yield start
 
 
-def storm(broker: Served, clients: int) -> subprocess.Popen[str]:
+def storm(broker: Broker, clients: int) -> subprocess.Popen[str]:
     """So many clients that connect and log in at once; it fails if one of them is hung up on."""
     line = [sys.executable, "-m", "fastbroker", "bench", "connect-storm", "--url", broker.urls[0], "--insecure"]
     line += ["--connections", str(clients), "--quiet", "--patience", str(DEADLINE)]
     return subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def pings_during(process: subprocess.Popen[str], broker: Served) -> list[float]:
+def pings_during(process: subprocess.Popen[str], broker: Broker) -> list[float]:
     """How long each round trip of a client took that was there before, the slowest last."""
     times = []
-    with dial(broker.port("tcp")) as client:
+    with dial(broker.ports["tcp"]) as client:
         greet(client)
         while process.poll() is None:
             before = time.monotonic()
@@ -59,7 +61,7 @@ def pings_during(process: subprocess.Popen[str], broker: Served) -> list[float]:
     return sorted(times)
 
 
-def weather(broker: Served, clients: int) -> float:
+def weather(broker: Broker, clients: int) -> float:
     """A whole storm; how long all but one in a hundred pings took at most."""
     process = storm(broker, clients)
     pings = pings_during(process, broker)
@@ -91,7 +93,7 @@ def hello(authority: Authority) -> bytes:
     return up.read()
 
 
-def half_open(broker: Served, number: int, hosts: int, words: bytes, stack: ExitStack) -> None:
+def half_open(broker: Broker, number: int, hosts: int, words: bytes, stack: ExitStack) -> None:
     """Clients that say hello and nothing more, from so many hosts."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, number + 500), hard), hard))
@@ -99,13 +101,13 @@ def half_open(broker: Served, number: int, hosts: int, words: bytes, stack: Exit
         client = stack.enter_context(socket.socket())
         client.settimeout(DEADLINE)
         client.bind((f"127.0.0.{1 + each % hosts}", 0))
-        client.connect(("127.0.0.1", broker.port("tls")))
+        client.connect(("127.0.0.1", broker.ports["tls"]))
         client.sendall(words)
 
 
-def wait_of_an_honest_one(broker: Served, authority: Authority) -> float:
+def wait_of_an_honest_one(broker: Broker, authority: Authority) -> float:
     before = time.monotonic()
-    with authority.trusting().wrap_socket(dial(broker.port("tls")), server_hostname="localhost") as client:
+    with authority.trusting().wrap_socket(dial(broker.ports["tls"]), server_hostname="localhost") as client:
         greet(client)
     return time.monotonic() - before
 

@@ -8,8 +8,10 @@ import time
 from contextlib import ExitStack
 
 import pytest
-from served import Authority, Served, dial, greet
-from wire import DEADLINE, ROOT, SOON
+from harness.broker import ROOT, Broker
+from harness.certificates import Authority
+from harness.plain import dial, greet
+from harness.waiting import DEADLINE, SOON
 
 # What systemd does between fork and exec: the descriptors from 3 on, and whose they are.
 HAND_OVER = """
@@ -42,7 +44,7 @@ def activate(tmp_path):
                 line = [sys.executable, "-c", HAND_OVER, numbers, str(other_process), *command[1:]]
                 return subprocess.Popen(line, env=environ, pass_fds=[each.fileno() for each in sockets], **options)
 
-            broker = Served(tmp_path, config, run=run)
+            broker = Broker(tmp_path, config, run=run)
             stack.callback(broker.stop)
             return broker
 
@@ -97,12 +99,12 @@ def test_the_file_of_a_socket_that_was_handed_over_stays(activate, bound, tmp_pa
 
 def test_sockets_of_another_process_are_not_taken(activate, bound):
     broker = activate({"listen": ["tcp://127.0.0.1:0"]}, ("tcp", bound()), other_process=1)
-    with dial(broker.port("tcp")) as client:
+    with dial(broker.ports["tcp"]) as client:
         greet(client)
 
 
 def start(tmp_path, *, config="", environ, named):
-    (tmp_path / "served.toml").write_text(config)
+    (tmp_path / "broker.toml").write_text(config)
     numbers = ",".join(str(each.fileno()) for _, each in named)
     line = [
         sys.executable,
@@ -114,7 +116,7 @@ def start(tmp_path, *, config="", environ, named):
         "fastbroker",
         "serve",
         "-c",
-        str(tmp_path / "served.toml"),
+        str(tmp_path / "broker.toml"),
     ]
     names = {"LISTEN_FDS": str(len(named)), "LISTEN_FDNAMES": ":".join(name for name, _ in named)}
     return subprocess.run(
@@ -149,7 +151,7 @@ def test_what_systemd_is_told(tmp_path, abstract):
         manager.bind(address)
         manager.settimeout(2 * DEADLINE)
         environ = {**os.environ, "NOTIFY_SOCKET": address.replace("\0", "@"), "WATCHDOG_USEC": "200000"}
-        broker = Served(tmp_path, {"listen": ["tcp://127.0.0.1:0"]}, env=environ)
+        broker = Broker(tmp_path, {"listen": ["tcp://127.0.0.1:0"]}, env=environ)
 
         def told():
             while (text := manager.recv(4096).decode()) == "WATCHDOG=1":
@@ -172,7 +174,7 @@ def test_what_systemd_is_told(tmp_path, abstract):
 
 def test_without_systemd_nothing_is_asked_for(tmp_path):
     environ = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "nobody"), "WATCHDOG_USEC": "junk", "LISTEN_FDS": "junk"}
-    broker = Served(tmp_path, {"listen": ["tcp://127.0.0.1:0"]}, env=environ)
-    with dial(broker.port("tcp")) as client:
+    broker = Broker(tmp_path, {"listen": ["tcp://127.0.0.1:0"]}, env=environ)
+    with dial(broker.ports["tcp"]) as client:
         greet(client)
     broker.stop()

@@ -16,8 +16,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-from served import CONNECT, Authority, Served, dial, ended, greet, is_served, read_frame
-from wire import DEADLINE, NARROW, ROOT, SOON, eventually, toml
+from harness.broker import ROOT, Broker, complaint
+from harness.certificates import Authority
+from harness.client import NARROW
+from harness.plain import CONNECT, dial, ended, greet, is_served, read_frame
+from harness.waiting import DEADLINE, SOON, eventually
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,7 @@ def serve(tmp_path, authority):
         def start(tls=None, *, listen=("tls://127.0.0.1:0",), preexec_fn=None, **config):
             certificate = str(authority.certify("server.pem", "localhost", "127.0.0.1"))
             tables = {"listen": list(listen), "tls": {"certificate": certificate, **(tls or {})}, **config}
-            broker = Served(tmp_path, tables, preexec_fn=preexec_fn)
+            broker = Broker(tmp_path, tables, preexec_fn=preexec_fn)
             stack.callback(broker.stop)
             return broker
 
@@ -42,7 +45,7 @@ def serve(tmp_path, authority):
 
 def secured(broker, context, *, name="localhost", scheme="tls"):
     """A TLS connection, its handshake done."""
-    return context.wrap_socket(dial(broker.port(scheme)), server_hostname=name)
+    return context.wrap_socket(dial(broker.ports[scheme]), server_hostname=name)
 
 
 # ---- handshakes ----
@@ -69,7 +72,7 @@ def test_every_cut_of_the_encrypted_stream(serve, authority):
     broker = serve()
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = authority.trusting().wrap_bio(incoming, outgoing, server_hostname="localhost")
-    with dial(broker.port("tls")) as connection:
+    with dial(broker.ports["tls"]) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
         def step(action):
@@ -127,7 +130,7 @@ def test_who_is_silent_is_cut_off(serve):
     """S21"""
     broker = serve({"handshake_timeout": 0.5})
     before = time.monotonic()
-    with dial(broker.port("tls")) as silent, dial(broker.port("tls")) as slow:
+    with dial(broker.ports["tls"]) as silent, dial(broker.ports["tls"]) as slow:
         slow.sendall(b"\x16\x03\x01\x02\x00\x01")
         assert ended(silent)
         assert ended(slow)
@@ -140,7 +143,7 @@ def test_slow_handshakes_stop_nobody(serve, authority):
     broker = serve({"handshake_timeout": 2 * DEADLINE, "max_handshakes": 1})
     hello = client_hello(authority)
     with ExitStack() as stack:
-        silent, slow = ([stack.enter_context(dial(broker.port("tls"))) for _ in range(100)] for _ in range(2))
+        silent, slow = ([stack.enter_context(dial(broker.ports["tls"])) for _ in range(100)] for _ in range(2))
         for piece in (hello[:1], hello[1:2], hello[2:9], hello[9:-1]):
             for one in slow:
                 one.sendall(piece)
@@ -155,7 +158,7 @@ def test_slow_handshakes_stop_nobody(serve, authority):
 def test_what_is_no_tls_is_refused_at_once(serve):
     broker = serve()
     for words in (CONNECT, b"GET / HTTP/1.1\r\n\r\n", b"\x16" + b"x" * 100_000, b"\x16\x03\x01\xff\xff"):
-        with dial(broker.port("tls")) as client:
+        with dial(broker.ports["tls"]) as client:
             client.sendall(words)
             assert ended(client)
     broker.refusal("TLS handshake: what was sent is no TLS")
@@ -163,10 +166,10 @@ def test_what_is_no_tls_is_refused_at_once(serve):
 
 def test_a_port_check_is_not_worth_a_line(serve):
     broker = serve(listen=["tls://127.0.0.1:0", "tcp://127.0.0.1:0"])
-    dial(broker.port("tls")).close()
-    with dial(broker.port("tls")) as check:
+    dial(broker.ports["tls"]).close()
+    with dial(broker.ports["tls"]) as check:
         check.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    with dial(broker.port("tcp")) as client:
+    with dial(broker.ports["tcp"]) as client:
         greet(client)
     broker.wait_log(lambda record: record["event"] == "disconnected")
     assert not [record for record in broker.log if record["event"] == "refused"]
@@ -177,7 +180,7 @@ def test_handshakes_beyond_the_limit_wait_their_turn(serve, authority):
     broker = serve({"max_handshakes": 2, "handshake_timeout": 1})
     hello = client_hello(authority)
     with ExitStack() as stack:
-        holders = [stack.enter_context(dial(broker.port("tls"))) for _ in range(2)]
+        holders = [stack.enter_context(dial(broker.ports["tls"])) for _ in range(2)]
         for holder in holders:
             holder.sendall(hello)
         assert holders[0].recv(10), "its handshake is under way"
@@ -197,7 +200,7 @@ def test_when_files_run_out_those_who_are_in_notice_nothing(serve, authority):
     with secured(broker, authority.trusting()) as client, ExitStack() as stack:
         greet(client)
         for _ in range(200):
-            stack.enter_context(dial(broker.port("tls")))
+            stack.enter_context(dial(broker.ports["tls"]))
         broker.refusal("too slow while others wait")
         is_served(client)
         broker.process.send_signal(signal.SIGHUP)
@@ -245,7 +248,7 @@ def test_those_who_are_in_hardly_notice_a_storm(serve, authority):
     hello = client_hello(authority)
     with secured(broker, authority.trusting()) as client, ExitStack() as stack:
         greet(client)
-        storm = [stack.enter_context(dial(broker.port("tls"))) for _ in range(300)]
+        storm = [stack.enter_context(dial(broker.ports["tls"])) for _ in range(300)]
         broker.process.send_signal(signal.SIGSTOP)
         for one in storm:
             one.sendall(hello)
@@ -297,7 +300,7 @@ def test_what_comes_behind_the_end_is_not_kept(serve, authority):
     narrow = socket.socket()
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW)
     narrow.settimeout(DEADLINE)
-    narrow.connect(("127.0.0.1", broker.port("tls")))
+    narrow.connect(("127.0.0.1", broker.ports["tls"]))
     client = authority.trusting().wrap_socket(narrow, server_hostname="localhost")
     greet(client)
     body = b"x" * 1_000_000
@@ -489,7 +492,7 @@ def test_reload_without_tls_is_no_end(serve):
     broker = serve(listen=["tcp://127.0.0.1:0"])
     broker.process.send_signal(signal.SIGHUP)
     broker.wait_log(lambda record: record["event"] == "nothing to reload")
-    with dial(broker.port("tcp")) as client:
+    with dial(broker.ports["tcp"]) as client:
         greet(client)
 
 
@@ -515,7 +518,7 @@ def test_a_name_that_is_none_is_a_line_in_the_log(serve, authority):
     broker = serve(**{"tls.hosts": [{"names": ["a.example"], "certificate": str(authority.certify("a.pem", "a"))}]})
     hello = client_hello(authority, "a" * 10).replace(b"a" * 10, b"\xc3\xb3\ntraced!")
     for _ in range(20):
-        with dial(broker.port("tls")) as client:
+        with dial(broker.ports["tls"]) as client:
             client.sendall(hello)
             assert client.recv(10).startswith(b"\x15"), "an alert"
     broker.refusal("TLS handshake: callback failed")
@@ -641,38 +644,33 @@ def test_a_name_that_is_no_text_lets_nobody_in(serve, authority, client_authorit
 
 
 def test_what_is_missing_is_said_before_anything_listens(tmp_path, authority):
-    def complaint(**config):
-        (tmp_path / "wrong.toml").write_text(toml({"listen": ["tls://127.0.0.1:0"], **config}))
-        command = [sys.executable, "-m", "fastbroker", "serve", "-c", str(tmp_path / "wrong.toml")]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=3 * DEADLINE, check=False)
-        assert done.returncode == 2
-        assert "Traceback" not in done.stderr
-        return done.stderr
+    def said(**config):
+        return complaint(tmp_path, {"listen": ["tls://127.0.0.1:0"], **config})
 
-    assert "needs a certificate; `fastbroker certificate DIR` makes one" in complaint()
-    assert "cannot use /nowhere.pem for TLS: No such file" in complaint(tls={"certificate": "/nowhere.pem"})
-    assert "client_ca" in complaint(tls={"certificate": "/nowhere.pem", "client_certificates": "required"})
+    assert "needs a certificate; `fastbroker certificate DIR` makes one" in said()
+    assert "cannot use /nowhere.pem for TLS: No such file" in said(tls={"certificate": "/nowhere.pem"})
+    assert "client_ca" in said(tls={"certificate": "/nowhere.pem", "client_certificates": "required"})
     whole = authority.certify("whole.pem", "localhost")
     key, mark, certificate = whole.read_text().partition("-----BEGIN CERTIFICATE")
     (tmp_path / "key.pem").write_text(key)
     (tmp_path / "certificate.pem").write_text(mark + certificate)
     alone, other = f"{tmp_path}/certificate.pem", str(authority.certify("other.pem", "other"))
-    assert f"{alone} for TLS: it holds no private key, and no other" in complaint(tls={"certificate": alone})
-    assert "key.pem for TLS: it holds no certificate" in complaint(tls={"certificate": f"{tmp_path}/key.pem"})
-    swapped = complaint(tls={"certificate": alone, "key": other})
+    assert f"{alone} for TLS: it holds no private key, and no other" in said(tls={"certificate": alone})
+    assert "key.pem for TLS: it holds no certificate" in said(tls={"certificate": f"{tmp_path}/key.pem"})
+    swapped = said(tls={"certificate": alone, "key": other})
     assert f"{alone} and {other} for TLS: the key is not that of the certificate" in swapped
     nobody = {"client_certificates": "required", "client_ca": f"{tmp_path}/key.pem"}
-    assert "key.pem for TLS: it holds no certificate" in complaint(tls={"certificate": str(whole), **nobody})
+    assert "key.pem for TLS: it holds no certificate" in said(tls={"certificate": str(whole), **nobody})
 
 
 def test_a_certificate_that_no_client_takes_is_said_to_be_one(serve, authority, tmp_path):
     broker = serve({"certificate": str(authority.certify("expired.pem", "localhost", days=-1))})
     doubt = broker.wait_log(lambda record: "clients will not take the certificate" in record["event"])
     assert "certificate has expired" in doubt["event"]
-    checked = command("check-config", tmp_path / "served.toml")
+    checked = command("check-config", tmp_path / "broker.toml")
     assert (checked.returncode, checked.stderr) == (0, f"Warning: {doubt['event']}\n")
     (authority.directory / "expired.pem").unlink()
-    assert "expired.pem for TLS: No such file" in command("check-config", tmp_path / "served.toml").stderr
+    assert "expired.pem for TLS: No such file" in command("check-config", tmp_path / "broker.toml").stderr
     shutil.copy(authority.certify("good.pem", "localhost"), authority.directory / "expired.pem")
     since = len(broker.log)
     broker.process.send_signal(signal.SIGHUP)
@@ -692,7 +690,7 @@ def command(*arguments):
 @pytest.mark.parametrize("scheme", ["tls", "wss"])
 def test_the_commands_speak_it(serve, authority, scheme):
     broker = serve(listen=[f"{scheme}://127.0.0.1:0"])
-    url = ("--url", f"{scheme}://localhost:{broker.port(scheme)}")
+    url = ("--url", f"{scheme}://localhost:{broker.ports[scheme]}")
     trusting = ("--ca", authority.path)
     assert command("send", *url, *trusting, "/queue/a", "żółw").returncode == 0
     received = command("subscribe", *url, "--insecure", "--count", "1", "/queue/a")
@@ -707,7 +705,7 @@ def test_the_commands_speak_it(serve, authority, scheme):
 
 def test_the_commands_can_show_a_certificate(serve, authority, client_authority):
     broker = serve({"client_certificates": "required", "client_ca": str(client_authority.path)})
-    url = ("--url", f"tls://localhost:{broker.port('tls')}", "--ca", authority.path)
+    url = ("--url", f"tls://localhost:{broker.ports['tls']}", "--ca", authority.path)
     known = client_authority.certify("command.pem", "sensor-7")
     assert command("send", *url, "--certificate", known, "/queue/a", "x").returncode == 0
     refused = command("send", *url, "/queue/a", "x")

@@ -9,8 +9,9 @@ import sys
 from contextlib import ExitStack, closing
 
 import pytest
-from served import Served, greet, is_served
-from wire import DEADLINE, ROOT, eventually, toml
+from harness.broker import ROOT, Broker, complaint
+from harness.plain import greet, is_served
+from harness.waiting import DEADLINE, eventually
 
 HAS_CREDENTIALS = hasattr(socket, "SO_PEERCRED")
 
@@ -20,7 +21,7 @@ def serve(tmp_path):
     with ExitStack() as stack:
 
         def start(path=None, **config):
-            broker = Served(tmp_path, {"listen": [f"unix://{path or tmp_path / 's.sock'}"], **config})
+            broker = Broker(tmp_path, {"listen": [f"unix://{path or tmp_path / 's.sock'}"], **config})
             stack.callback(broker.process.kill)
             return broker
 
@@ -35,12 +36,9 @@ def connect(path):
 
 
 def refused(tmp_path, path, **config):
-    (tmp_path / "wrong.toml").write_text(toml({"listen": [f"unix://{path}"], **config}))
-    command = [sys.executable, "-m", "fastbroker", "serve", "-c", str(tmp_path / "wrong.toml")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=3 * DEADLINE, check=False)
-    assert done.returncode == 2, done
-    assert done.stderr.count("\n") == 1
-    return done.stderr
+    said = complaint(tmp_path, {"listen": [f"unix://{path}"], **config})
+    assert said.count("\n") == 1
+    return said
 
 
 def test_stomp_over_a_unix_socket(serve, tmp_path):

@@ -10,8 +10,10 @@ import socket
 import time
 
 import pytest
-from wire import DEADLINE, NARROW, SOON, Client, eventually, frame, in_background, receipt
-from wire_ws import (
+from harness.client import NARROW, Client
+from harness.frames import frame, receipt
+from harness.waiting import DEADLINE, SOON, eventually, in_background
+from harness.websocket import (
     ACCEPT,
     BINARY,
     CLOSE,

@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 import uvloop
-from wire import DEADLINE, NARROW, Broker, Client, eventually, frame, receipt
-from wire_ws import (
+from harness.broker import Broker
+from harness.client import NARROW, Client
+from harness.frames import frame, receipt
+from harness.waiting import DEADLINE, eventually
+from harness.websocket import (
     BINARY,
     CONTINUATION,
     NO_MASK,
@@ -26,7 +29,7 @@ from wire_ws import (
     packed,
     request,
 )
-from wire_ws import closing as close_frame
+from harness.websocket import closing as close_frame
 
 from fastbroker.config import Config, WebSocket, hub_settings
 from fastbroker.core.hub import Hub

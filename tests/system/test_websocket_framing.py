@@ -11,20 +11,10 @@ from contextlib import closing, suppress
 from typing import NamedTuple
 
 import pytest
-from wire import Broker, frame
-from wire_ws import (
-    BINARY,
-    CLOSE,
-    CONTINUATION,
-    PING,
-    PONG,
-    TEXT,
-    WebSocketClient,
-    head,
-    masked,
-    packed,
-)
-from wire_ws import closing as close_frame
+from harness.broker import Broker
+from harness.frames import frame
+from harness.websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, WebSocketClient, head, masked, packed
+from harness.websocket import closing as close_frame
 
 KiB, MiB = 2**10, 2**20
 TOPIC = "/topic/framing"

@@ -14,10 +14,11 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from certificates import authority, tls_table
-from served import Served
-from wire import DEADLINE, ROOT, Broker, Client, eventually
-from wire_ws import request
+from harness.broker import ROOT, Broker
+from harness.certificates import authority, tls_table
+from harness.client import Client
+from harness.waiting import DEADLINE, eventually
+from harness.websocket import request
 
 LARGE = random.Random(1).randbytes(5 * 2**20)
 LIMITS = {"linger": 0.1, "outbound_timeout": 1.0}
@@ -126,10 +127,10 @@ def test_large_file_over_tls(tmp_path: Path, site: Path) -> None:
         "websocket": {"pages": str(site)},
         "limits": LIMITS,
     }
-    broker = Served(tmp_path, config)
+    broker = Broker(tmp_path, config)
     try:
         context = ssl.create_default_context(cafile=authority())
-        with socket.create_connection(("127.0.0.1", broker.port("wss")), timeout=DEADLINE) as plain:
+        with socket.create_connection(("127.0.0.1", broker.ports["wss"]), timeout=DEADLINE) as plain:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
             with context.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
                 connection.sendall(request("/large.bin", {"Host": "localhost"}))
@@ -185,4 +186,4 @@ def test_the_broker_says_what_is_wrong_with_pages(tmp_path: Path, prepare: Calla
     prepare(tmp_path / "site")
     config = {"listen": ["ws://127.0.0.1:0"], "websocket": {"pages": str(tmp_path / "site")}}
     with pytest.raises(AssertionError, match=said):
-        Served(tmp_path, config)
+        Broker(tmp_path, config)

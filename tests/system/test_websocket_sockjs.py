@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 
 import pytest
-from wire import DEADLINE, NARROW, ROOT, Broker, Client, eventually, frame, in_background, receipt
-from wire_ws import CONTINUATION, PING, TEXT, SockJsClient, WebSocketClient, head, packed, request
-from wire_ws import closing as close_frame
+from harness.broker import ROOT, Broker
+from harness.client import NARROW, Client
+from harness.frames import frame, receipt
+from harness.waiting import DEADLINE, eventually, in_background
+from harness.websocket import CONTINUATION, PING, TEXT, SockJsClient, WebSocketClient, head, packed, request
+from harness.websocket import closing as close_frame
 
 PEERS = ROOT / "build" / "peers" / "node"
 KiB, MiB = 2**10, 2**20

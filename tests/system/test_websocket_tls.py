@@ -7,37 +7,36 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from certificates import tls_table
-from served import Served
+from harness.broker import Broker
+from harness.certificates import tls_table
+from harness.client import NARROW
+from harness.frames import frame, receipt
+from harness.waiting import in_background
+from harness.websocket import PING, SecureWebSocketClient, packed
+from harness.websocket import closing as close_frame
 from test_websocket_framing import CASES, TOPIC, Case, expect_outcome
-from wire import NARROW, frame, in_background, receipt
-from wire_ws import PING, SecureWebSocketClient, packed
-from wire_ws import closing as close_frame
 
 KiB = 2**10
 
 
-class SecureBroker(Served):
+def secure_broker(directory: Path, **limits: float) -> Broker:
     """With a wss:// address alone."""
-
-    def __init__(self, directory: Path, **limits: float) -> None:
-        super().__init__(directory, {"listen": ["wss://127.0.0.1:0"], "tls": tls_table(), "limits": limits})
-        self.ports = {"wss": self.port("wss")}
+    return Broker(directory, {"listen": ["wss://127.0.0.1:0"], "tls": tls_table(), "limits": limits})
 
 
 @pytest.fixture(scope="module")
-def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
-    broker = SecureBroker(tmp_path_factory.mktemp("secure"), outbound_soft=128 * KiB, slow_consumer_grace=30.0)
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    broker = secure_broker(tmp_path_factory.mktemp("secure"), outbound_soft=128 * KiB, slow_consumer_grace=30.0)
     yield broker
     broker.stop()
 
 
 @pytest.fixture
-def talk_wss(secure: SecureBroker) -> Iterator[Callable[..., SecureWebSocketClient]]:
+def talk_wss(secure: Broker) -> Iterator[Callable[..., SecureWebSocketClient]]:
     """Open a WebSocket in TLS and log in."""
     with ExitStack() as stack:
 
-        def connect(to: SecureBroker = secure, receive_buffer: int = 0) -> SecureWebSocketClient:
+        def connect(to: Broker = secure, receive_buffer: int = 0) -> SecureWebSocketClient:
             client = stack.enter_context(closing(SecureWebSocketClient(to, receive_buffer=receive_buffer)))
             client.login("1.2")
             return client
@@ -63,9 +62,7 @@ def test_slow_consumer_gets_everything(talk_wss: Callable[..., SecureWebSocketCl
                 client.expect_pong(b"%d" % number)
 
 
-def test_publisher_waits_for_a_slow_subscriber(
-    secure: SecureBroker, talk_wss: Callable[..., SecureWebSocketClient]
-) -> None:
+def test_publisher_waits_for_a_slow_subscriber(secure: Broker, talk_wss: Callable[..., SecureWebSocketClient]) -> None:
     slow, publisher = talk_wss(receive_buffer=NARROW), talk_wss()
     slow.subscribe(TOPIC)
     before = secure.resident()
@@ -95,7 +92,7 @@ def test_what_a_peer_sends_behind_its_close_costs_nothing(talk_wss: Callable[...
 
 
 def test_stalled_subscriber_is_dropped(tmp_path: Path, talk_wss: Callable[..., SecureWebSocketClient]) -> None:
-    broker = SecureBroker(tmp_path, slow_consumer_grace=0.2, outbound_soft=64 * KiB)
+    broker = secure_broker(tmp_path, slow_consumer_grace=0.2, outbound_soft=64 * KiB)
     slow, publisher = talk_wss(broker, receive_buffer=NARROW), talk_wss(broker)
     slow.subscribe(TOPIC)
     publisher.send(frame("SEND", f"destination:{TOPIC}", body="x" * 16_000) * 1000)
@@ -107,7 +104,7 @@ def test_stalled_subscriber_is_dropped(tmp_path: Path, talk_wss: Callable[..., S
 
 
 def test_shutdown_says_1012(tmp_path: Path, talk_wss: Callable[..., SecureWebSocketClient]) -> None:
-    broker = SecureBroker(tmp_path)
+    broker = secure_broker(tmp_path)
     client = talk_wss(broker)
     broker.process.terminate()
     client.expect_error("server shutting down")

@@ -16,8 +16,8 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
-from certificates import tls_table
 from fake_stomp import FakeStomp
+from harness.certificates import tls_table
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10

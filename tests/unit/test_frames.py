@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
 import pytest
+from harness.broker import Broker
+from harness.client import Client, Delivery
+from harness.frames import VERSIONS, frame, unique
 from hypothesis import example, given
 from hypothesis import strategies as st
-from wire import VERSIONS, Broker, Client, Delivery, frame, unique
 
 Headers = list[tuple[str, str]]
 

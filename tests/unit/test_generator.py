@@ -22,7 +22,9 @@ from typing import Any
 
 import pytest
 from fake_stomp import CONNECTED, FakeStomp, Frame, Session, Subscription, later
-from wire import DEADLINE, Broker, eventually, unique
+from harness.broker import Broker
+from harness.frames import unique
+from harness.waiting import DEADLINE, eventually
 
 from fastbroker.bench.generator import Generator, GeneratorError
 from fastbroker.bench.load import UNBOUNDED, Load, Target
@@ -165,7 +167,7 @@ FLOWS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def flows(broker: Broker) -> Results:
-    return together({name: partial(generate, broker.port, **load) for name, load in FLOWS.items()})
+    return together({name: partial(generate, broker.ports["tcp"], **load) for name, load in FLOWS.items()})
 
 
 @pytest.mark.parametrize("name", FLOWS)
@@ -206,11 +208,13 @@ HISTOGRAM = {"ping": "latency", "request": "latency", "connect": "connect", "sto
 
 @pytest.fixture(scope="module")
 def others(broker: Broker) -> Results:
-    return together({name: partial(generate, broker.port, **load) for name, load in OTHERS.items() if name != "idle"})
+    return together(
+        {name: partial(generate, broker.ports["tcp"], **load) for name, load in OTHERS.items() if name != "idle"}
+    )
 
 
 def test_idle_connections_stay(broker: Broker) -> None:
-    generator = Generator(target_of(broker.port), load_of(**OTHERS["idle"]))
+    generator = Generator(target_of(broker.ports["tcp"]), load_of(**OTHERS["idle"]))
     assert faults(finish(generator)) == {}
     assert generator.progress()["connections"] == 150
 
@@ -228,7 +232,7 @@ def test_other_kinds_of_load(others: Results, name: str) -> None:
 
 
 def test_connections_come_as_fast_as_the_ramp_says(broker: Broker) -> None:
-    result = generate(broker.port, kind="storm", connections=21, ramp=100)
+    result = generate(broker.ports["tcp"], kind="storm", connections=21, ramp=100)
     assert 0.2 <= result["seconds"] < 0.2 + DEADLINE
     assert result["operations"] == 21
 
@@ -344,7 +348,7 @@ def test_who_must_not_leave_a_storm(serve: Any) -> None:
 
 
 def test_phases(broker: Broker) -> None:
-    generator = Generator(target_of(broker.port), load_of())
+    generator = Generator(target_of(broker.ports["tcp"]), load_of())
     phases = [generator.phase]
     while generator.step(DEADLINE):
         phases.append(generator.phase)
@@ -363,7 +367,7 @@ def test_phases(broker: Broker) -> None:
 
 
 def test_a_step_takes_no_longer_than_it_may(broker: Broker) -> None:
-    generator = Generator(target_of(broker.port), load_of(seconds=60))
+    generator = Generator(target_of(broker.ports["tcp"]), load_of(seconds=60))
     while generator.phase != "ready":
         generator.step(0.01)
     generator.go()
@@ -377,7 +381,7 @@ def test_a_step_takes_no_longer_than_it_may(broker: Broker) -> None:
 
 
 def test_stop_ends_the_measuring_early(broker: Broker) -> None:
-    generator = Generator(target_of(broker.port), load_of(seconds=60, warm_up=0))
+    generator = Generator(target_of(broker.ports["tcp"]), load_of(seconds=60, warm_up=0))
     while generator.phase != "ready":
         generator.step(0.1)
     generator.go()
@@ -391,7 +395,7 @@ def test_stop_ends_the_measuring_early(broker: Broker) -> None:
 
 @pytest.mark.parametrize("phase", ["connecting", "ready", "warming up"])
 def test_stop_before_anything_is_measured(broker: Broker, phase: str) -> None:
-    generator = Generator(target_of(broker.port), load_of(warm_up=60))
+    generator = Generator(target_of(broker.ports["tcp"]), load_of(warm_up=60))
     while generator.phase != phase:
         generator.step(0.1)
         if phase == "warming up":
@@ -403,19 +407,19 @@ def test_stop_before_anything_is_measured(broker: Broker, phase: str) -> None:
 
 
 def test_go_is_for_what_is_ready(broker: Broker) -> None:
-    generator = Generator(target_of(broker.port), load_of())
+    generator = Generator(target_of(broker.ports["tcp"]), load_of())
     with pytest.raises(GeneratorError, match="not ready"):
         generator.go()
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted in /proc")
 def test_nothing_is_left_behind(broker: Broker) -> None:
-    generate(broker.port)
+    generate(broker.ports["tcp"])
     before = len(list(Path("/proc/self/fd").iterdir()))
     for load in ({"subscribers": 5}, {"kind": "connect"}, {"queue": True, "window": 10, "subscribers": 3}):
-        generate(broker.port, seconds=0.01, **load)
+        generate(broker.ports["tcp"], seconds=0.01, **load)
         with pytest.raises(GeneratorError):
-            generate(broker.port, size=1)
+            generate(broker.ports["tcp"], size=1)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
@@ -1009,7 +1013,7 @@ def test_slow_subscribers_do_not_read(serve: Any) -> None:
 def test_a_slow_subscriber_of_the_broker_is_dropped(broker_with: Callable[..., Broker]) -> None:
     broker = broker_with(limits={"outbound_soft": "64 KiB", "outbound_hard": "5 MiB", "slow_consumer_grace": "400ms"})
     # Not all that it can: on a busy machine the one that reads would be slow too.
-    result = generate(broker.port, slow=1, seconds=1.2, size=5000, rate=4000)
+    result = generate(broker.ports["tcp"], slow=1, seconds=1.2, size=5000, rate=4000)
     assert faults(result) == {}
     assert result["hung_up"] == 1
 
@@ -1352,7 +1356,7 @@ def test_the_relay_is_no_stomp_server(compiler: None) -> None:
 
 def test_a_stomp_server_is_no_relay(broker: Broker) -> None:
     with pytest.raises(GeneratorError, match=r"did not answer|refused|hung up|is not the relay"):
-        generate(broker.port, "relay", patience=0.1)
+        generate(broker.ports["tcp"], "relay", patience=0.1)
 
 
 @pytest.fixture(scope="module")

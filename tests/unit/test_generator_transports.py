@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from certificates import authority
 from fake_stomp import FakeStomp, Frame, Session
 from fake_websocket import (
     BINARY,
@@ -35,8 +34,10 @@ from fake_websocket import (
     WebSocketEnd,
     framed,
 )
+from harness.broker import Broker
+from harness.certificates import authority
+from harness.waiting import DEADLINE
 from test_generator import PIECES, Results, faults, finish, load_of, together
-from wire import DEADLINE, Broker
 
 from fastbroker.bench.generator import Generator, GeneratorError
 from fastbroker.bench.load import UNBOUNDED, Target

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from wire import DEADLINE, eventually
+from harness.waiting import DEADLINE, eventually
 
 from fastbroker.log import writer
 from fastbroker.log.writer import MOST, Writer

@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from harness.broker import Broker
+from harness.client import Client
+from harness.frames import VERSIONS, frame, receipt, unique
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from test_trie import NAMES, PATTERNS, plain_match, words_of
-from wire import VERSIONS, Broker, Client, frame, receipt, unique
 
 PREFIXES = ("/topic/", "/exchange/amq.topic/")
 MOST_SUBSCRIPTIONS = 40

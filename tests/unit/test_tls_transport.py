@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from certificates import authority, tls_table
+from harness.certificates import authority, tls_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1] / "fuzz")]
 
+from harness.websocket import BINARY, CONTINUATION, PING, PONG, TEXT, head, masked
 from reference_websocket import read
-from wire_ws import BINARY, CONTINUATION, PING, PONG, TEXT, head, masked
 
 from bench.micro.compiled import compiled
 

@@ -11,8 +11,10 @@ import json
 import struct
 from contextlib import suppress
 
-from wire import CONTENT_LENGTH, Broker, Client, unique, wire
-from wire_tls import TlsClient, UnixClient
+from .broker import Broker
+from .client import Client
+from .frames import CONTENT_LENGTH, unique, wire
+from .tls import TlsClient
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -233,13 +235,3 @@ class SecureWebSocketClient(WebSocketClient, TlsClient):
     """The same over TLS."""
 
     scheme = "wss"
-
-
-CLIENTS: dict[str, type[Client]] = {
-    "tcp": Client,
-    "ws": WebSocketClient,
-    "tls": TlsClient,
-    "wss": SecureWebSocketClient,
-    "unix": UnixClient,
-}
-"""Who speaks each transport."""

@@ -1,15 +1,11 @@
-"""Brokers of the transport tests: with addresses of their own, certificates made for the test, and sockets to them."""
+"""Certificates: one for the brokers of all tests, and an authority that signs what a test of certificates wants."""
 
 from __future__ import annotations
 
-import re
-import socket
 import ssl
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Mapping
+import tempfile
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -18,88 +14,31 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from wire import DEADLINE, ROOT, Broker, toml
 
-CONNECT = b"CONNECT\naccept-version:1.2\nhost:localhost\nheart-beat:0,0\n\n\0"
-
-
-class Served(Broker):
-    """A `fastbroker serve` process with the addresses that its configuration names."""
-
-    def __init__(
-        self, directory: Path, config: Mapping[str, Any], *, run: Callable[..., Any] | None = None, **options: Any
-    ):
-        path = directory / "served.toml"
-        path.write_text(toml({"drain_timeout": 2, **config}))
-        command = [sys.executable, "-m", "fastbroker", "serve", "-c", str(path), "--log-format", "json"]
-        self.log = []
-        self._news = threading.Condition()
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        self.process = (run or subprocess.Popen)(command, cwd=ROOT, **pipes, **options)
-        for stream in (self.process.stdout, self.process.stderr):
-            threading.Thread(target=self._collect, args=(stream,), daemon=True).start()
-        try:
-            self.wait_log(lambda record: record["event"] == "started", timeout=3 * DEADLINE)
-            self.wait_log(lambda record: str(record["event"]).startswith("listening on "))
-        except AssertionError:
-            self.process.kill()
-            raise
-
-    @property
-    def urls(self) -> list[str]:
-        """Where it listens, in the order of the configuration."""
-        started = self.wait_log(lambda record: record["event"] == "started")
-        return str(started["addresses"]).split()
-
-    def port(self, scheme: str) -> int:
-        """The port of its first address with this scheme."""
-        url = next(url for url in self.urls if url.startswith(f"{scheme}://"))
-        return int(re.search(r":([0-9]+)(?:[/?]|$)", url.partition("://")[2])[1])  # type: ignore[index]
-
-    def refusal(self, reason: str, *, since: int = 0) -> dict[str, Any]:
-        """Wait for the log record of a connection that was refused for this reason."""
-        return self.wait_log(
-            lambda record: record["event"] == "refused" and reason in record["reason"],
-            since=since,
-            timeout=2 * DEADLINE,
-        )
+from fastbroker.transports.certificate import AUTHORITY, CERTIFICATE, KEY, make
 
 
-def dial(port: int, host: str = "127.0.0.1") -> socket.socket:
-    """A TCP connection."""
-    connection = socket.create_connection((host, port), timeout=DEADLINE)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return connection
+@cache
+def directory() -> tempfile.TemporaryDirectory[str]:
+    """Where they are, for as long as this process runs."""
+    made = tempfile.TemporaryDirectory(prefix="fastbroker-certificates-")
+    make(Path(made.name), ["127.0.0.1"], 2)
+    return made
 
 
-def read_frame(connection: socket.socket) -> bytes:
-    """One frame with the LF behind it; nothing at the end of the stream."""
-    received = b""
-    while not received.endswith(b"\0\n"):
-        if not (more := connection.recv(1)):
-            return received
-        received += more
-    return received
+def certificates() -> Path:
+    """A directory with a certificate for 127.0.0.1, one for all tests of a run."""
+    return Path(directory().name)
 
 
-def greet(connection: socket.socket) -> None:
-    """Log in."""
-    connection.sendall(CONNECT)
-    assert read_frame(connection).startswith(b"CONNECTED\n")
+def authority() -> str:
+    """The file that clients trust."""
+    return str(certificates() / AUTHORITY)
 
 
-def is_served(connection: socket.socket) -> None:
-    """Show that the broker still does what this connection asks for."""
-    connection.sendall(b"SEND\ndestination:/topic/served\nreceipt:r\n\nx\0")
-    assert read_frame(connection) == b"RECEIPT\nreceipt-id:r\n\n\0\n"
-
-
-def ended(connection: socket.socket) -> bool:
-    """Whether the broker ends the connection, in whatever way, without another byte."""
-    try:
-        return connection.recv(4096) == b""
-    except (ConnectionError, ssl.SSLError):
-        return True
+def tls_table() -> dict[str, str]:
+    """What a broker needs in `[tls]`."""
+    return {"certificate": str(certificates() / CERTIFICATE), "key": str(certificates() / KEY)}
 
 
 class Authority:

@@ -1,8 +1,7 @@
-"""The client of the protocol tests over TLS, and over a Unix socket."""
+"""The client over TLS."""
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import ssl
@@ -10,8 +9,10 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from certificates import authority
-from wire import DEADLINE, Broker, Client
+from .broker import Broker
+from .certificates import authority
+from .client import Client
+from .waiting import DEADLINE
 
 PIECE = 1 << 18
 
@@ -103,19 +104,3 @@ class TlsClient(Client):
         finally:
             self.socket.settimeout(DEADLINE)
         return not self.received
-
-
-class UnixClient(Client):
-    """Uses a Unix socket."""
-
-    scheme = "unix"
-
-    def _connect(self, broker: Broker, receive_buffer: int) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(DEADLINE)
-        connection.connect(str(broker.path))
-        return connection
-
-    def is_peer(self, peer: str) -> bool:
-        """The system tells the process, which all clients of a test share."""
-        return peer.startswith(f"unix:pid={os.getpid()},")
