@@ -20,12 +20,13 @@ from fastbroker.core.hub cimport INPUT_FRONT, INPUT_SPACE, Hub
 from fastbroker.core.input cimport input_new, release_waiters
 from fastbroker.core.login cimport peer_of
 from fastbroker.core.parser cimport Parser
+from fastbroker.core.reasons cimport reason_of, reason_of_doom
 from fastbroker.core.session cimport (
     HOLD_LOGIN, HOLD_MEMORY, HOLD_OUTPUT, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session, session_new,
 )
 from fastbroker.core.turntaker cimport ENDING, GONE, LOST, OPEN, SHUT, SPEAKING, TurnTaker
 from fastbroker.core.wire cimport (
-    DOOM_MEMORY, DOOM_NONE, DOOM_OVERFLOW, DOOM_SLOW, Link, flow_ease, flow_take, link_init, link_join, link_joined,
+    DOOM_NONE, Link, flow_ease, flow_take, link_init, link_join, link_joined,
     link_leave, outbuf_consume, outbuf_free, outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure,
     outbuf_put, outbuf_send, outbuf_touch, ring_empty, timer_cancel,
 )
@@ -37,12 +38,6 @@ cdef enum:
     BULK_LAG = 65536        # bytes that a large fan-out may be behind before its publishers wait
     PIECE = 16384           # given to the transport when the kernel is full
     TLS_PIECE = 65536       # given to a transport that makes one system call of it
-
-DOOMS = {
-    DOOM_OVERFLOW: "slow consumer: limits.outbound_hard reached",
-    DOOM_SLOW: "slow consumer",
-    DOOM_MEMORY: "out of memory",
-}
 
 
 def connection(Hub hub, *, str peer="", str listener="", bint secure=False, object certificate=None):
@@ -182,7 +177,7 @@ cdef class Connection(TurnTaker):
         if self.ours == LOST:
             return 0
         if self.out.doom != DOOM_NONE:
-            return self.abort(DOOMS[self.out.doom])
+            return self.abort(reason_of_doom(self.out.doom))
         try:
             if self.framing is not None:
                 self.framing.interject()
@@ -287,6 +282,8 @@ cdef int go_on(Connection self) except -1:
         return 0
     if self.ours == OPEN:
         self.input.take_kept()
+    if session.parking is None:
+        self.deadlines.said_all = 0
     if session.hold == 0 and not link_joined(&session.go_on) and session.state != STATE_CLOSING:
         if self.peer != SPEAKING and session.parking is None:
             self.close_for("closed by client")
@@ -402,6 +399,7 @@ cdef int gone(Connection self, exception) except -1:
     hub.broker.census.connections -= 1
     count_authenticated(self)
     hub.schedule()
-    hub.broker.log("info", "disconnected", peer=self.session.peer, login=self.session.login,
-                   reason=self.session.reason, seconds=round((hub.broker.now - self.deadlines.made) / 1000.0, 3))
+    hub.broker.log(reason_of(self.session.reason).level, "disconnected", peer=self.session.peer,
+                   login=self.session.login, reason=self.session.reason,
+                   seconds=round((hub.broker.now - self.deadlines.made) / 1000.0, 3))
     return 0

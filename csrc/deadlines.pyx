@@ -151,7 +151,9 @@ cdef int silence_over(Deadlines of) except -1:
 
 cdef uint64_t abandoned_due(Deadlines of) noexcept:
     """A client that has said all, and may have gone, does not keep a socket for frames that wait for memory."""
-    return of.said_all + of.broker.limits.outbound_timeout if of.said_all and of.session.parking is not None else NEVER
+    if of.said_all == 0 or of.session.parking is None:
+        return NEVER
+    return of.said_all + of.broker.limits.outbound_timeout
 
 cdef int abandoned(Deadlines of) except -1:
     return of.session.fail(b"server busy", b"The memory ceiling is reached, and what was sent last found no room.")
@@ -166,8 +168,18 @@ cdef int look(Deadlines of) except -1:
     of.last_look = of.broker.now
     if state == PEER_GONE:
         return (<TurnTaker>of.whose).abort("connection lost")
-    if state == PEER_SILENT:
-        return of.session.end_subscriptions()   # it may hold the messages whose memory all wait for
+    if state != PEER_SILENT:
+        return probe(of)
+    if of.said_all == 0:
+        of.said_all = of.broker.now
+    return of.session.end_subscriptions()   # it may hold the messages whose memory all wait for
+
+
+cdef int probe(Deadlines of) except -1:
+    """What a peer has sent may fill the window, so that its FIN cannot come; if it has gone, a byte to it tells. To 1.0
+    nothing may be said between frames."""
+    if of.session.version >= 11 and of.broker.now >= of.last_write + of.broker.limits.outbound_timeout:
+        return beat(of)
     return 0
 
 

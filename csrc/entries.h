@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One value at one pattern: a field of its owner (a subscription), zeroed before its first use. The trie keeps a pointer
- * to it from insert to remove, so the owner neither moves nor goes away in between. */
+/* One value at one pattern: a field of its owner (a subscription), zeroed before its first use. The trie keeps a
+ * pointer to it from insert to remove, so the owner neither moves nor goes away in between. */
 typedef struct TrieEntry {
     void *value;   /* opaque: a receiver */
     uint32_t node; /* where it is attached, 0 = nowhere */

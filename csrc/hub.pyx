@@ -17,7 +17,7 @@ for dead before its input was read.
 """
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from cpython.buffer cimport PyBUF_WRITE
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
@@ -25,8 +25,8 @@ from fastbroker.core.broker cimport Broker
 from fastbroker.core.session cimport Session
 from fastbroker.core.turntaker cimport TurnTaker
 from fastbroker.core.wire cimport (
-    SCAN_SLACK, Link, Outlets, ceiling_open, pool_free, pool_trim, ring_empty, ring_init, ring_splice, ring_take,
-    wheel_advance,
+    SCAN_SLACK, Link, Outlets, ceiling_open, memory_trim, pool_free, pool_trim, ring_empty, ring_init, ring_splice,
+    ring_take, wheel_advance,
 )
 
 cdef enum:
@@ -36,6 +36,7 @@ cdef enum:
     TRIM_EVERY = 50         # ticks
     BULK_SLICE = 128        # connections of large fan-outs flushed in one turn
     FLUSH_SLICE = 16777216  # bytes given to the kernel in one turn
+    WORTH_TRIMMING = 16777216   # bytes that were freed
     SMALL_INPUT = 16384     # read at a time while frames wait for memory
 
 
@@ -136,8 +137,7 @@ cdef class Hub:
         return 0
 
     def _tick(self):
-        """After a stall, input that has come meanwhile is read before anybody's time is over: in the next tick it
-        is."""
+        """After a stall, input that has come meanwhile is read before anybody's time is over, in the next tick."""
         self.ticking = False
         self.stalled = not self.stalled and monotonic() - self.real > STALL
         set_clock(self)
@@ -147,11 +147,22 @@ cdef class Hub:
         if self.ticks % TRIM_EVERY == 0:
             pool_trim(&self.broker.outlets)
             self.broker.namespace.sweep()
+            trim(self)
         if self.broker.census.connections or (self.broker.census.queues and not self.draining):
             self.tick_on()
         else:
             pool_free(&self.broker.outlets)
+            trim(self)
         self.schedule()
+
+
+cdef void trim(Hub self) noexcept:
+    """Once much of what there was has gone, the allocator gives back what it keeps of that."""
+    cdef int64_t held = self.broker.census.memory + self.broker.census.input
+    self.peak = max(self.peak, held)
+    if held < self.peak // 2 and self.peak - held > WORTH_TRIMMING:
+        self.peak = held
+        memory_trim()
 
 
 cdef int unpark(Hub self) except -1:

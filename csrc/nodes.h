@@ -1,7 +1,8 @@
 /* Nodes: the places of a trie, and the edges between them.
  *
- *     nodes   64 bytes each, 63 to a chunk of 4 KiB behind its head; an id says which chunk and which place in it. A chunk none of
- *             whose nodes is in use is given back. Chunks with room for more make a list; the newest of it gives the next.
+ *     nodes   64 bytes each, 63 to a chunk of 4 KiB behind its head; an id says which chunk and which place in it.
+ *             A chunk none of whose nodes is in use is given back. Chunks with room for more make a list; the newest
+ *             of it gives the next.
  *
  *                        ┌──────┬──────┬──────┬─────          head   nodes in use, the first of the free ones,
  *             id >> 6 ─> │ head │ node │ node │ ...                  where those begin that were never used, list
@@ -19,8 +20,9 @@
  *             │ hash │ child │ hash │ child │ ...   8 bytes each, child 0 = free. The key is not here but in the child.
  *             └──────┴───────┴──────┴───────┴───
  *
- * So a node with 100,000 children costs no more than one with two. An edge stands at the home that its hash gives it, or
- * behind it in the order of homes, as in csrc/table.h; the hash takes a secret seed, because clients choose the words.
+ * So a node with 100,000 children costs no more than one with two. An edge stands at the home that its hash gives it,
+ * or behind it in the order of homes, as in csrc/table.h; the hash takes a secret seed, because clients choose the
+ * words.
  */
 #ifndef FASTBROKER_NODES_H
 #define FASTBROKER_NODES_H

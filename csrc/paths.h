@@ -1,7 +1,7 @@
 /* Paths: how a pattern becomes nodes, and comes to an end.
  *
- * Patterns with a wildcard share their beginnings; a pattern without one is a single child of the root, known by all its
- * bytes. Here a.*, a.#.z, a/X, b.c and a.b.*.*.#.*.z (numbers are node ids, 1 is the root):
+ * Patterns with a wildcard share their beginnings; a pattern without one is a single child of the root, known by all
+ * its bytes. Here a.*, a.#.z, a/X, b.c and a.b.*.*.#.*.z (numbers are node ids, 1 is the root):
  *
  *     (1) ══a══> (2) ──.*──> (3)                        ══  edge, found by its bytes
  *      ║          ║│ ──.#──> (4) ══.z══> (5)            ──  wild, an id in the parent
@@ -9,10 +9,10 @@
  *      ║          ╚══.b══> (8) ──.*──> (9) ──.*──> (10) ──tails──> (11) ══.#.*.z══> (12)
  *      ╚══b.c══> (7)
  *
- * Every wildcard weighs what it multiplies the ways through a name by: '*' one, '#' two, because it ends anywhere and can
- * begin anywhere; at the very end none, for what it takes there is not looked at. Behind a weight of WALKED only plain
- * words are walked, the rest is a tail (csrc/tails.h). So, however many patterns there are, the first i words of a name
- * lead to at most 1 + i + i(i-1)/2 nodes by '*' and (i+1)(i+4)/2 by '#': with 32 words some 13,000 in all.
+ * Every wildcard weighs what it multiplies the ways through a name by: '*' one, '#' two, because it ends anywhere and
+ * can begin anywhere; at the very end none, for what it takes there is not looked at. Behind a weight of WALKED only
+ * plain words are walked, the rest is a tail (csrc/tails.h). So, however many patterns there are, the first i words of
+ * a name lead to at most 1 + i + i(i-1)/2 nodes by '*' and (i+1)(i+4)/2 by '#': with 32 words some 13,000 in all.
  */
 #ifndef FASTBROKER_PATHS_H
 #define FASTBROKER_PATHS_H

@@ -7,12 +7,12 @@
  *      MANY #  any number of words, also none    the same as in front of the first word that it takes; ** is another #
  *      REST >  one word or more, to the end      likewise
  *
- * In front of a name's first word stands no separator: it counts as equal to any. A pattern's first word meets no other,
- * so it is taken as if a '.' stood there.
+ * In front of a name's first word stands no separator: it counts as equal to any. A pattern's first word meets no
+ * other, so it is taken as if a '.' stood there.
  *
- * What a pattern has taken of a name so far is a number with a bit for every place: bit i says that it can be the first i
- * words. A word of the pattern turns one such number into the next, so a match takes (words of the pattern) steps, and no
- * more memory than the name's words.
+ * What a pattern has taken of a name so far is a number with a bit for every place: bit i says that it can be the first
+ * i words. A word of the pattern turns one such number into the next, so a match takes (words of the pattern) steps,
+ * and no more memory than the name's words.
  */
 #ifndef FASTBROKER_PATTERN_H
 #define FASTBROKER_PATTERN_H

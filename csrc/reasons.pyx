@@ -5,8 +5,13 @@
                  allowed, 1009 too large, 1011 our fault, 1012 we stop, 1013 later
     status       RFC 9110, section 15
     level        of the line in the log
-    limited      a client can cause such lines as fast as it likes
+    limited      clients cause such lines in floods: the log has one a second, with the number of events that stands for
+
+What becomes of a text that is not in the table says that the client has broken the protocol. What stands behind a colon
+is for a person, and is not looked at.
 """
+from fastbroker.core.wire cimport DOOM_MEMORY, DOOM_OVERFLOW, DOOM_SLOW
+
 
 DONE, BROKEN, FOREIGN, FORBIDDEN, TOO_LARGE, OURS, STOPPING, LATER = 1000, 1002, 1003, 1008, 1009, 1011, 1012, 1013
 
@@ -17,36 +22,35 @@ TABLE = (
     ("server shutting down", STOPPING, 503, "info", False),
     ("server stopped", STOPPING, 503, "info", False),
     ("server busy", LATER, 503, "info", True),
-    ("internal error", OURS, 500, "error", True),
-    ("out of memory", OURS, 503, "error", True),
+    ("internal error", OURS, 500, "error", False),
+    ("out of memory", OURS, 503, "error", False),
 
     # too late
     ("connection lost", BROKEN, 400, "info", False),
     ("not closed by the client in time", BROKEN, 408, "info", False),
-    ("login timed out", FORBIDDEN, 408, "info", True),
-    ("frame too slow", FORBIDDEN, 408, "info", True),
+    ("login timed out", FORBIDDEN, 408, "info", False),
+    ("frame too slow", FORBIDDEN, 408, "info", False),
     ("no heart-beat", FORBIDDEN, 408, "info", False),
     ("idle too long", FORBIDDEN, 408, "info", False),
     ("transaction timed out", FORBIDDEN, 408, "info", False),
     ("slow consumer", BROKEN, 408, "info", False),
-    ("slow consumer: limits.outbound_hard reached", BROKEN, 408, "info", False),
 
     # not allowed
-    ("access refused", FORBIDDEN, 403, "info", True),
-    ("login refused", FORBIDDEN, 403, "info", True),
+    ("access refused", FORBIDDEN, 403, "info", False),
+    ("login refused", FORBIDDEN, 403, "info", False),
     ("too many subscriptions", FORBIDDEN, 400, "info", False),
     ("too many transactions", FORBIDDEN, 400, "info", False),
 
     # too large
-    ("frame too large", TOO_LARGE, 413, "info", True),
-    ("request too large", TOO_LARGE, 431, "info", True),
+    ("frame too large", TOO_LARGE, 413, "info", False),
+    ("request too large", TOO_LARGE, 431, "info", False),
     ("transaction too large", TOO_LARGE, 413, "info", False),
 
     # not understood; what is not in this table is one of these
-    ("bad WebSocket frame", BROKEN, 400, "info", True),
-    ("bad SockJS message", BROKEN, 400, "info", True),
-    ("not HTTP", FOREIGN, 400, "info", True),
-    ("unknown command", BROKEN, 400, "info", True),
+    ("bad WebSocket frame", BROKEN, 400, "info", False),
+    ("bad SockJS message", BROKEN, 400, "info", False),
+    ("not HTTP", FOREIGN, 400, "info", False),
+    ("unknown command", BROKEN, 400, "info", False),
 )
 
 
@@ -57,6 +61,13 @@ cdef Reason made(tuple row):
 
 
 cdef dict REASONS = {row[0]: made(row) for row in TABLE}
+cdef Reason OTHER = made(("", BROKEN, 400, "info", False))
+cdef dict DOOMS = {
+    DOOM_OVERFLOW: "slow consumer: limits.outbound_hard reached",
+    DOOM_SLOW: "slow consumer",
+    DOOM_MEMORY: "out of memory",
+}
+LIMITED = frozenset(row[0] for row in TABLE if row[4])
 
 
 cdef class Reason:
@@ -64,6 +75,16 @@ cdef class Reason:
 
 
 cdef Reason reason_of(str text):
-    """What is said for it; for a text that is not in the table, that the client has broken the protocol."""
+    """What is said for it."""
     cdef Reason known = REASONS.get(text)
-    return known if known is not None else made((text, BROKEN, 400, "info", True))
+    return known if known is not None else REASONS.get(text.partition(":")[0], OTHER)
+
+
+cdef str reason_of_doom(int doom):
+    """The text for what an output has come to."""
+    return DOOMS[doom]
+
+
+def status_of(str text not None):
+    """The HTTP status for it, where there is no WebSocket yet."""
+    return reason_of(text).status

@@ -1,8 +1,8 @@
 /* Tails: ends of patterns that are not walked, because there can be too many ways through them.
  *
- * Whoever chooses the patterns can see to it that a walk reaches all of their nodes, if they have wildcards enough. So a
- * pattern is in the trie only up to its first wildcard too many (csrc/paths.h); what is left of it is one node, a child of
- * the `tails` there. A match that comes by there looks at all of them, but at each once and quickly:
+ * Whoever chooses the patterns can see to it that a walk reaches all of their nodes, if they have wildcards enough. So
+ * a pattern is in the trie only up to its first wildcard too many (csrc/paths.h); what is left of it is one node, a
+ * child of the `tails` there. A match that comes by there looks at all of them, but at each once and quickly:
  *
  *      .*.a.b.*.x.y/z.#.q        a tail: two segments of words, an open word between them
  *      └──────┘└────┘   └┘
@@ -12,10 +12,10 @@
  *                                                                      v
  *                    │ node │ check │ lengths 6, 1, 0 │ open words │ numbers of the grams ... │  (next row) │
  *
- * The sieve has all grams that the name has, also with '*' for any of their words: for each number the places at which such
- * a gram begins. So a tail costs one look-up for four words, whatever they are. Tails that are alike stand on one shelf: the
- * processor then foresees how the loops over them go, which is half of the time. What the sieve lets through is compared word
- * by word; the check, a sum over the other bits of the grams, sees to it that this is rarely in vain.
+ * The sieve has all grams that the name has, also with '*' for any of their words: for each number the places at which
+ * such a gram begins. So a tail costs one look-up for four words, whatever they are. Tails that are alike stand on one
+ * shelf: the processor then foresees how the loops over them go, which is half of the time. What the sieve lets through
+ * is compared word by word; the check, a sum over the other bits of the grams, sees to it that this is rarely in vain.
  */
 #ifndef FASTBROKER_TAILS_H
 #define FASTBROKER_TAILS_H
@@ -100,7 +100,8 @@ static inline int grams_longer(const Sieve *sieve, int i, const uint64_t *grams,
         if (!(sieve->name.separators[separator] >> i & 1))
             continue;
         for (int kind = WORD_PLAIN; kind <= WORD_STAR; kind += WORD_STAR) {
-            uint64_t token = token_of(kind, separator, sieve->name.words[i].text, sieve->name.words[i].length, sieve->seed);
+            const char *text = sieve->name.words[i].text;
+            uint64_t token = token_of(kind, separator, text, sieve->name.words[i].length, sieve->seed);
             for (int j = 0; j < count; j++)
                 longer[made++] = gram_with(grams[j], token, sieve->seed);
         }
@@ -351,8 +352,8 @@ static inline uint32_t tails_count(const Node *tails) {
     return count;
 }
 
-static inline int shelf_emit(const Nodes *nodes, const TailShelf *shelf, const Sieve *sieve, int sieved, uint64_t starts,
-                             Matches *out, uint64_t *steps) {
+static inline int shelf_emit(const Nodes *nodes, const TailShelf *shelf, const Sieve *sieve, int sieved,
+                             uint64_t starts, Matches *out, uint64_t *steps) {
     const TailShape shape = shelf->shape;
     for (uint32_t i = 0; i < shelf->count; i++) {
         const TailRow *row = row_at(shelf, i);
@@ -369,7 +370,8 @@ static inline int shelf_emit(const Nodes *nodes, const TailShelf *shelf, const S
     return 0;
 }
 
-/* Appends what is at those of the tails that take all that the name has behind one of the places noted. -1: no memory. */
+/* Appends what is at those of the tails that take all that the name has behind one of the places noted. -1: no
+ * memory. */
 static inline int tails_emit(const Nodes *nodes, const Node *tails, const Sieve *sieve, int sieved, Matches *out,
                              uint64_t *steps) {
     const TailShelves *all = tails->shelves;

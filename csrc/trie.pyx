@@ -7,8 +7,9 @@
     paths.h     how a pattern becomes nodes; here the trie is drawn
     walk.h      a match
 
-What a match costs is bounded, whatever the patterns: it walks some 13,000 nodes for 32 words (csrc/paths.h), and looks at each
-tail at most once, in a few nanoseconds (csrc/tails.h). Everything else is done in steps of the pattern's length.
+What a match costs is bounded, whatever the patterns: it walks some 13,000 nodes for 32 words (csrc/paths.h), and looks
+at each tail at most once, in a few nanoseconds (csrc/tails.h). Everything else is done in steps of the pattern's
+length.
 """
 
 cimport cython

@@ -1,14 +1,14 @@
 /* Walk: a match, along all paths at once, word by word.
  *
- * `active` holds the nodes that the words so far lead to; those that one word more leads to are collected in `coming`; then
- * the two change places. A node has one way in, so it is collected once a word. Only '#' can be come to from its parent and
- * from itself: it notes the tick of the clock at which it was collected. Whatever takes all the rest of the name ('>', and a
- * '#' behind which nothing stands) goes no further. Tails that are come by are noted, with the place in the name, and
- * looked at in the end, each once.
+ * `active` holds the nodes that the words so far lead to; those that one word more leads to are collected in `coming`;
+ * then the two change places. A node has one way in, so it is collected once a word. Only '#' can be come to from its
+ * parent and from itself: it notes the tick of the clock at which it was collected. Whatever takes all the rest of the
+ * name ('>', and a '#' behind which nothing stands) goes no further. Tails that are come by are noted, with the place
+ * in the name, and looked at in the end, each once.
  *
  * A match allocates nothing once the arrays have grown, and does not recurse. It counts its steps, of some 30
- * ns: a node that is come to, ROWS_A_STEP tails that are looked at, an STEPS_A_TAIL-th of one that is compared. The values
- * that are found are not counted.
+ * ns: a node that is come to, ROWS_A_STEP tails that are looked at, an STEPS_A_TAIL-th of one that is compared. The
+ * values that are found are not counted.
  */
 #ifndef FASTBROKER_WALK_H
 #define FASTBROKER_WALK_H

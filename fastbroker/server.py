@@ -74,7 +74,6 @@ class Server:
         self._listeners: list[Listener] = []
         self._contexts: tls.Contexts | None = None
         self._at_once = False
-        self._data_dir: DataDir | None = None
         self._log: Log
         self._hub: Hub
         self._arrivals: Arrivals
@@ -103,7 +102,10 @@ class Server:
             self.close()
 
     async def start(self) -> None:
-        """Bind every address; clients can connect now, and wait. Raises StartError, and then nothing is left behind."""
+        """Bind every address, and say in the data directory which; clients can connect now, and wait.
+
+        Raises StartError, and then nothing is left behind.
+        """
         loop = asyncio.get_running_loop()
         if not isinstance(loop, uvloop.Loop):
             raise StartError("the event loop must be uvloop's: uvloop.run(...) in the place of asyncio.run(...)")
@@ -114,10 +116,8 @@ class Server:
             raise
 
     async def serve(self) -> None:
-        """Say in the data directory where it listens, and accept connections."""
+        """Accept connections."""
         loop = asyncio.get_running_loop()
-        if self._data_dir:
-            self._data_dir.announce(self.addresses)
         self._doors = Doors(loop, self._listeners, self._arrivals, self._config.tcp.backlog)
         await self._doors.open()
         self._held.callback(self._doors.shut)
@@ -175,8 +175,10 @@ class Server:
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         config = self._config
         self._log = self._given_log or self._held.enter_context(logging_to(sys.stderr, config.log, loop.call_later))
-        self._data_dir = self._held.enter_context(DataDir(config.data_dir)) if config.data_dir else None
+        data_dir = self._held.enter_context(DataDir(config.data_dir)) if config.data_dir else None
         self._listeners = self._open()
+        if data_dir:
+            data_dir.announce(self.addresses)
         if any(each.address.how.secure for each in self._listeners):
             self._contexts = _load(config, self._log)
         arriving, most = _room(loop, config, self._listeners, self._log)

@@ -25,6 +25,7 @@ cdef class Hub:
     cdef readonly int64_t unauthenticated
     cdef int64_t most_connections
     cdef int64_t large_inputs   # connections that keep more than INPUT_FRONT of what they were sent
+    cdef int64_t peak           # of the memory held since it was last given back
     cdef uint64_t ticks
     cdef bint turn_due
     cdef bint lone              # the last turn had one read

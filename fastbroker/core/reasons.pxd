@@ -12,3 +12,4 @@ cdef class Reason:
 
 
 cdef Reason reason_of(str text)
+cdef str reason_of_doom(int doom)

@@ -22,6 +22,11 @@ class Reason:
     def limited(self) -> bool:
         """Whether a client can cause such lines as fast as it likes."""
 
+def status_of(text: str) -> int:
+    """The HTTP status for a reason, where there is no WebSocket yet."""
+
+LIMITED: frozenset[str]
+"""Reasons that the log tells of once a second."""
 TABLE: tuple[tuple[str, int, int, str, bool], ...]
 """Text, close code, status, level, limited."""
 DONE: int

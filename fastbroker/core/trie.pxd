@@ -1,4 +1,5 @@
-"""Topic patterns and the values attached to them; csrc/paths.h draws the trie, csrc/walk.h explains how it is searched."""
+"""Topic patterns and the values attached to them; csrc/paths.h draws the trie, csrc/walk.h explains how it is
+searched."""
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -44,6 +45,6 @@ cdef class Trie:
     cdef int insert(self, const char *pattern, size_t length, TrieEntry *entry) except -1
     # An entry that is nowhere is left alone.
     cdef void remove(self, TrieEntry *entry) noexcept
-    # Appends the value of every entry whose pattern matches, each once. The name has at most LEVELS_MAX words. MemoryError
-    # leaves `out` as it was.
+    # Appends the value of every entry whose pattern matches, each once. The name has at most LEVELS_MAX words.
+    # MemoryError leaves `out` as it was.
     cdef int match(self, const char *name, size_t length, Matches *out) except -1

@@ -10,12 +10,13 @@ from functools import partial
 from typing import Any, NamedTuple, TextIO
 
 from fastbroker import config
+from fastbroker.core.reasons import LIMITED
 from fastbroker.log import lines
 from fastbroker.log.writer import Writer
 
 # Events with these reasons come in floods: each is logged once a second, with the number of events that stands for.
 # What stands behind a colon in a reason is not looked at.
-RATE_LIMITED = frozenset({"server busy", "TLS handshake", "PROXY header", "out of file descriptors", "not raised"})
+RATE_LIMITED = LIMITED | {"TLS handshake", "PROXY header", "out of file descriptors", "not raised"}
 WINDOW = 1.0
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}

@@ -8,6 +8,7 @@ import hashlib
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from fastbroker.core.reasons import status_of
 from fastbroker.core.request import read_upgrade
 from fastbroker.web import http, sockjs
 from fastbroker.web.http import Answer, Refusal, Request
@@ -23,15 +24,6 @@ SUBPROTOCOLS = ("v12.stomp", "v11.stomp", "v10.stomp")
 _LONGEST_METHOD = 16
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-# The reasons for which the core ends a connection that is no WebSocket yet.
-_REFUSALS = {
-    "internal error": HTTPStatus.INTERNAL_SERVER_ERROR,
-    "frame too slow": HTTPStatus.REQUEST_TIMEOUT,
-    "login timed out": HTTPStatus.REQUEST_TIMEOUT,
-    "request too large": HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    "server busy": HTTPStatus.SERVICE_UNAVAILABLE,
-    "server shutting down": HTTPStatus.SERVICE_UNAVAILABLE,
-}
 _NOT_HTTP = (
     "not HTTP. WebSocket begins with an HTTP request. STOMP alone is spoken at tcp:// addresses of the broker, "
     "TLS at wss:// and tls://."
@@ -89,7 +81,7 @@ class Handshake:
 
     def refuse(self, reason: str) -> bytes:
         """Answer somebody whom the core ends the connection with before a request was complete."""
-        status = _REFUSALS.get(reason, HTTPStatus.BAD_REQUEST)
+        status = HTTPStatus(status_of(reason))
         answer = http.refused(Refusal(status, _NOT_HTTP if reason == "not HTTP" else reason))
         return answer.head + answer.body
 

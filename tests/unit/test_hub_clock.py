@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from fastbroker.config import Config, hub_settings
+from fastbroker.core.connection import connection
 from fastbroker.core.hub import Hub
 
 # As long as the longest step that the clock makes.
@@ -65,8 +66,8 @@ def told_soon_after(pause: float) -> bytes:
     loop, transport = Loop(), Transport()
     hub = hub_of(loop, TIMEOUT)
     time.sleep(pause)
-    connection: Any = hub.connection(secure=True)
-    connection.connection_made(transport)
+    client: Any = connection(hub, secure=True)
+    client.connection_made(transport)
     for _ in range(4):
         loop.run()
         time.sleep(0.015)
@@ -81,8 +82,8 @@ def test_a_login_has_its_time_whatever_was_before() -> None:
 
 def test_after_a_stall_input_comes_before_deadlines() -> None:
     loop, transport = Loop(), Transport()
-    connection: Any = hub_of(loop, TIMEOUT - 0.05).connection(secure=True)
-    connection.connection_made(transport)
+    client: Any = connection(hub_of(loop, TIMEOUT - 0.05), secure=True)
+    client.connection_made(transport)
     time.sleep(TIMEOUT + 0.1)
     for _ in range(2):
         loop.run()

@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 import pytest
 
-from fastbroker.core.reasons import TABLE
-from fastbroker.web import handshake
+from fastbroker.core.reasons import LIMITED, TABLE, status_of
+from fastbroker.log import RATE_LIMITED
 
 
 def test_each_reason_stands_there_once() -> None:
@@ -25,7 +25,11 @@ def test_every_layer_may_say_it(text: str, close_code: int, status: int, level: 
     assert isinstance(limited, bool)
 
 
-def test_http_says_what_the_table_says() -> None:
-    statuses = {row[0]: row[2] for row in TABLE}
-    for text, status in handshake._REFUSALS.items():
-        assert statuses[text] == status, text
+def test_what_stands_behind_a_colon_is_for_people() -> None:
+    assert status_of("slow consumer: limits.outbound_hard reached") == status_of("slow consumer") == 408
+    assert status_of("what nobody has thought of") == 400
+
+
+def test_the_log_limits_what_the_table_says() -> None:
+    assert {row[0] for row in TABLE if row[4]} == LIMITED
+    assert LIMITED < RATE_LIMITED

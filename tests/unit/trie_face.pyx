@@ -1,5 +1,4 @@
 """A face to Python of what only compiled modules may do with a trie: listen, and have it counted."""
-from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 
 from fastbroker.core.trie cimport MATCH_STEP, Matches, Trie, TrieEntry, matches_free
