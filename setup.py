@@ -79,7 +79,7 @@ def named_in(path: Path) -> set[str]:
 
 
 def forget_if_older_than_its_declarations(source: Path) -> None:
-    """Cython looks for x.pxd beside x.pyx; ours is elsewhere: a change there, or in what that names, would be missed."""
+    """Cython looks for x.pxd beside x.pyx; ours is elsewhere: changes there, or in what that names, would be missed."""
     generated = Path(build_dir or ".", "csrc", f"{source.stem}.c")
     known: set[str] = set()
     rooms = {source.stem, *named_in(source)}
