@@ -59,6 +59,7 @@ cdef class Fanout:
         if count > FEW and content.body_length < SHARED_BODY:
             return self.settle() if add(self, route, audience, content, origin) else 0
         if count > 1 and content.body_length >= SHARED_BODY:
+            self.settle()   # smaller ones may have come before it
             return send_from(self, audience, 0, content, origin)
         return send_at_once(self, audience, content, origin)
 

@@ -1,0 +1,221 @@
+"""A face to Python of the rooms between a frame and an output: a broker whose clients have a session, but no socket.
+
+A client says frames and hears what would go to its socket; turns, and the clock, come when the test wants them.
+"""
+cimport cython
+from libc.stdint cimport uint64_t
+
+from fastbroker.core.broker cimport Broker
+from fastbroker.core.frame cimport Content
+from fastbroker.core.ledger cimport NO_SLOT
+from fastbroker.core.parser cimport PARSE_FRAME, Parser
+from fastbroker.core.queue cimport Queue
+from fastbroker.core.route cimport Origin, Route, route_init
+from fastbroker.core.session cimport Session, session_new
+from fastbroker.core.settling cimport find_message
+from fastbroker.core.table cimport table_get
+from fastbroker.core.wire cimport (
+    DOOM_OVERFLOW, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, SCAN_SLACK, SEEN_BACKSLASH, SEEN_CR, TICK,
+    WRAPPED_SWELL, OutBuf, ceiling_closed, ceiling_reached, flow_ease, outbuf_consume, outbuf_doom, outbuf_free,
+    outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, wheel_advance,
+)
+
+from fastbroker.config import Config, hub_settings
+
+FRAMINGS = {"": FRAMING_NONE, "websocket": FRAMING_WEBSOCKET, "sockjs": FRAMING_SOCKJS}
+
+
+def no_log(*said, **more):
+    pass
+
+
+@cython.no_gc
+cdef class Recorded(Route):
+    """What is sent there is recorded in a journal, which tells later that it is durable."""
+    cdef House house
+
+    cdef int take(self, const Content *content, Origin *origin) except -1:
+        self.house.recorded += 1
+        origin.durable = self.house.recorded
+        return 0
+
+
+cdef class House:
+    """A broker, and its clock."""
+    cdef Broker broker
+    cdef Origin origin
+    cdef readonly uint64_t recorded     # the number of the last record of the journal
+
+    def __init__(self, policies=(), authorize=None, **settings):
+        settings = {**hub_settings(Config()), "max_connections": 0, **settings}
+        self.broker = Broker(settings, policies, None, authorize, no_log, "fastbroker/test", b"epoch")
+
+    def publish(self, bytes destination not None, bytes body not None, bytes headers=b""):
+        """As somebody without a session does. The header lines are in the encoding of 1.2."""
+        cdef bytes text = b"destination:%b\n%b\n%b" % (destination, headers, body)
+        cdef Content content
+        cdef Route route = self.broker.namespace.route_of(destination, len(destination))
+        content.head = text
+        content.head_length = len(text) - len(body) - 1
+        content.body = content.head + content.head_length + 1
+        content.body_length = len(body)
+        content.seen = (SEEN_BACKSLASH if b"\\" in headers else 0) | (SEEN_CR if b"\\r" in headers else 0)
+        content.opcode = 0
+        self.broker.namespace.publish(route, &content, &self.origin)
+
+    def settle(self):
+        """The end of what was read."""
+        self.broker.fanout.settle()
+
+    def must_wait(self):
+        """Whether what was published filled an output, since the last time."""
+        full = self.origin.full != NULL
+        self.origin.full = NULL
+        return full
+
+    def turn(self):
+        self.broker.namespace.dispatch_due()
+
+    def advance(self, uint64_t milliseconds):
+        cdef uint64_t end = self.broker.now + milliseconds
+        while self.broker.now < end:
+            self.broker.now += TICK
+            wheel_advance(&self.broker.wheel, self.broker.now)
+        self.turn()
+
+    def report(self, uint64_t number):
+        """The journal tells that it has made all records up to that number durable."""
+        self.broker.report(number)
+
+    def queue(self, bytes name not None):
+        """(messages that wait, that consumers have, consumers), or None if there is no such queue."""
+        cdef void *found = table_get(&self.broker.namespace.queues, name, len(name))
+        cdef Queue queue = None if found == NULL else <Queue>found
+        return None if queue is None else (queue.waiting(), queue.unsettled, queue.consumer_count)
+
+    @property
+    def stats(self):
+        return dict(self.broker.census)
+
+    @property
+    def is_full(self):
+        """(Whether SENDs have to wait, whether what is left for consumers is used up)"""
+        return ceiling_closed(&self.broker.ceiling) != 0, ceiling_reached(&self.broker.ceiling) != 0
+
+
+cdef class Client:
+    cdef House house
+    cdef Session session
+    cdef OutBuf out
+
+    def __init__(self, House house not None, bytes version=b"1.2", str framing="", int frame_end=2):
+        cdef Parser parser = Parser()
+        parser.limits = &house.broker.parser_limits
+        self.house = house
+        outbuf_init(&self.out, &house.broker.outlets, <void *>self)
+        self.session = session_new(house.broker, &self.out, parser, <void *>self)
+        self.say(b"CONNECT\naccept-version:%b\nhost:x\n\n\0" % version)
+        self.hear()
+        self.out.framing = FRAMINGS[framing]
+        self.out.swell = WRAPPED_SWELL if framing == "sockjs" else 1
+        self.out.frame_end = frame_end if not framing else 1
+
+    def __del__(self):
+        self.leave()
+
+    def leave(self):
+        """The connection is lost."""
+        if self.session is not None:
+            self.session.leave()
+            self.session = None
+            outbuf_free(&self.out)
+
+    def say(self, bytes frames not None, bint is_all=True):
+        """One read, or with `is_all=False` the beginning of one. Raises Refused as the session does."""
+        cdef bytes text = frames + b"\0" * SCAN_SLACK
+        cdef const char *bytes = text
+        cdef size_t used = 0
+        cdef Broker broker = self.house.broker
+        self.session.parser.begin()
+        while self.session.parser.next(bytes + used, len(frames) - used, &broker.frame) == PARSE_FRAME:
+            self.session.on_frame(&broker.frame)
+            used += broker.frame.skipped + broker.frame.size
+        if is_all:
+            self.session.end_of_input()
+
+    def hear(self):
+        """All that its socket would get."""
+        cdef const char *start = NULL
+        cdef size_t length
+        heard = []
+        while outbuf_pending(&self.out):
+            length = outbuf_peek(&self.out, &start, outbuf_pending(&self.out))
+            heard.append(start[:length])
+            outbuf_consume(&self.out, length)
+        self.session.drained()
+        if outbuf_pressure(&self.out) <= self.out.outlets.low:
+            flow_ease(&self.out.flow, self.house.broker.now)
+        return b"".join(heard)
+
+    def records(self, bytes destination not None):
+        """Its SENDs to that destination go to the journal, while it sends to no other."""
+        cdef Recorded route = Recorded()
+        route_init(route, destination, &self.house.broker.census, &self.house.broker.namespace.route_memory)
+        route.house = self.house
+        self.session.route = route
+
+    def knows(self, bytes ack not None):
+        """Whether this is the ack id of an unsettled delivery."""
+        return self.session.ledger.find(ack, len(ack)) != NO_SLOT
+
+    def knows_number(self, uint64_t number):
+        return self.session.ledger.find_number(number) != NO_SLOT
+
+    def has(self, bytes id not None, uint64_t number):
+        """Whether that subscription has an unsettled delivery of that message."""
+        return find_message(self.session.subscriptions.get(id), number) != NO_SLOT
+
+    @property
+    def noted(self):
+        """(messages that an ACK of STOMP 1.0 may name, further deliveries of those)"""
+        return self.session.ledger.by_message.count, self.session.ledger.doubles
+
+    def unpark(self):
+        """What the turn does with a session whose frames wait for memory."""
+        self.session.unpark()
+
+    @property
+    def parked(self):
+        return 0 if self.session.parking is None else self.session.parking.size()
+
+    @property
+    def holds(self):
+        return self.session.hold
+
+    @property
+    def pending(self):
+        return outbuf_pending(&self.out)
+
+    @property
+    def is_slow(self):
+        return self.out.flow.slow_since != 0
+
+    def give_up(self):
+        """Its grace is over, and its topic's policy is not to disconnect."""
+        self.out.flow.overdue = True
+
+    def be_doomed(self):
+        outbuf_doom(&self.out, DOOM_OVERFLOW)
+
+    @property
+    def doom(self):
+        return self.out.doom
+
+    @property
+    def backlog(self):
+        return self.out.flow.backlog
+
+    @property
+    def charged(self):
+        """Bytes in its account."""
+        return self.session.account.bytes
