@@ -24,8 +24,8 @@ from fastbroker.core.message cimport (
 from fastbroker.core.queue cimport Queue, queue_new
 from fastbroker.core.subscription cimport Subscription
 from fastbroker.core.wire cimport (
-    DOOM_SLOW, FRAMING_NONE, FRAMING_SOCKJS, NUMBER_SPACE, ceiling_reached, counter_line, flow_press, framed_room,
-    outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure, outbuf_push, outbuf_reserve, outbuf_touch,
+    DOOM_SLOW, FRAMING_NONE, FRAMING_SOCKJS, NUMBER_SPACE, WS_HEAD_OUT, ceiling_reached, counter_line, flow_press,
+    framed_room, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure, outbuf_push, outbuf_reserve, outbuf_touch,
     outbuf_touch_bulk, text_free, text_reserve, ws_opcode, ws_put_head,
 )
 
@@ -33,6 +33,7 @@ cdef enum:
     FEW = 2                 # receivers that are written to at once; for more, messages are put into a batch
     CACHE = 1048576         # bytes; output for all subscribers that does not fit is sent to each as it is written
     BULK = 256              # subscribers from which on a fan-out is flushed in slices
+    AROUND = 3 + WS_HEAD_OUT    # bytes of a MESSAGE beside its prefix, middle, header lines and body
 
 
 cdef Fanout fanout_new(Census *census, Outlets *outlets, const Counter *number, const uint64_t *now,
@@ -95,7 +96,7 @@ cdef inline int send_at_once(Fanout self, const Audience *audience, const Conten
         subscription = <Subscription>audience.receivers.items[i]
         out = subscription.out
         if needs_other_form(content, subscription.version) or takes_detour(
-                subscription, subscription.prefix_length + length + content.head_length + content.body_length + 3):
+                subscription, subscription.prefix_length + length + content.head_length + content.body_length + AROUND):
             return send_from(self, audience, i, content, origin)
         put_message(out, subscription.prefix, subscription.prefix_length, middle, length, subscription.version, content,
                     NULL)
@@ -141,7 +142,7 @@ cdef int deliver(Fanout self, Subscription subscription, Transit *transit) excep
     cdef OutBuf *out = subscription.out
     cdef const Content *content = transit.content
     if takes_detour(subscription, subscription.prefix_length + transit.middle_length + content.head_length
-                    + content.body_length + 3):
+                    + content.body_length + AROUND):
         return enqueue(self, detour(subscription, transit.owner), transit)
     if needs_other_form(content, subscription.version):
         content = in_form(self, content, subscription.version, transit.number)
@@ -280,12 +281,12 @@ cdef inline bint needs_form(Fanout self, int version) noexcept:
 cdef int write_tails(Fanout self, Subscription subscription, bint large) except -1:
     """All of the batch to one plain receiver: its prefix and a tail, again and again, in one piece."""
     cdef OutBuf *out = subscription.out
-    cdef size_t size = self.count * subscription.prefix_length + self.tails.end
+    cdef size_t size = self.count * subscription.prefix_length + self.tails.end + framed_room(out, self.count)
     cdef char *room
     cdef uint32_t i
     if out.framing == FRAMING_SOCKJS or takes_detour(subscription, size):
         return deliver_singly(self, subscription)
-    room = outbuf_reserve(out, size + framed_room(out, self.count))
+    room = outbuf_reserve(out, size)
     if room == NULL:
         return 0
     if out.framing != FRAMING_NONE:

@@ -92,3 +92,21 @@ def test_a_large_body_overtakes_no_small_one(face: Face, house: Face) -> None:
     publisher.say(b"")
     for client in clients:
         assert [body[:1] for body in bodies(client.hear())] == [b"1", b"2", b"3", b"4"]
+
+
+@pytest.mark.parametrize("count", [1, FEW + 1])
+@pytest.mark.parametrize("framing", ["", "websocket", "sockjs"])
+@pytest.mark.parametrize("size", [20, 400, SHARED + 100])
+def test_what_an_output_cannot_take_waits_in_a_queue(face: Face, count: int, framing: str, size: int) -> None:
+    """Nobody is cut off for what the broker wrote to him, wherever between two of its bytes the limit lies."""
+    house = face.House(outbound_soft=40_000, outbound_hard=65_536)
+    for first in range(0, size + 120, 5):
+        clients = audience(face, house, count, framing=framing)
+        house.publish(b"/topic/a", b"x" * (first if size > 100 else 60_000 + first))
+        while not clients[0].backlog and not clients[0].doom:
+            house.publish(b"/topic/a", b"x" * size)
+        house.settle()
+        assert not any(client.doom for client in clients)
+        assert all(client.backlog for client in clients)
+        for client in clients:
+            client.leave()
