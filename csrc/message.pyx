@@ -4,9 +4,10 @@ from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content, head_in_form
 from fastbroker.core.wire cimport (
-    DOOM_MEMORY, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, WS_HEAD_OUT, WS_TEXT, Blocks, Census, OutBuf, Shared,
-    block_cost, block_give, block_take, framed_begin, framed_end, framed_put, outbuf_commit, outbuf_doom,
-    outbuf_pending, outbuf_put, outbuf_put_shared, outbuf_reserve, shared_drop, wrapped_new, ws_opcode, ws_put_head,
+    DOOM_MEMORY, DOOM_NONE, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, WS_HEAD_OUT, WS_TEXT, Blocks, Census,
+    OutBuf, Shared, block_cost, block_give, block_take, framed_begin, framed_end, framed_put, outbuf_commit,
+    outbuf_doom, outbuf_pending, outbuf_put, outbuf_put_shared, outbuf_reserve, shared_drop, wrapped_new, ws_opcode,
+    ws_put_head,
 )
 
 
@@ -62,7 +63,8 @@ cdef int put_message_apart(OutBuf *out, const char *prefix, size_t prefix_length
         put_by_reference(out, prefix, prefix_length, middle, middle_length, content, owner)
     else:
         put_wrapped(out, prefix, prefix_length, middle, middle_length, content, owner)
-    count_written(out.outlets.census, 1, outbuf_pending(out) - before)
+    if out.doom == DOOM_NONE:
+        count_written(out.outlets.census, 1, outbuf_pending(out) - before)
     return 0
 
 

@@ -110,3 +110,37 @@ def test_what_an_output_cannot_take_waits_in_a_queue(face: Face, count: int, fra
         assert all(client.backlog for client in clients)
         for client in clients:
             client.leave()
+
+
+WRITINGS = {
+    "tcp": {},
+    "tcp, no LF": {"frame_end": 1},
+    "websocket": {"framing": "websocket"},
+    "sockjs": {"framing": "sockjs"},
+    "1.0": {"version": b"1.0"},
+}
+PATHS = {
+    "topic to one": (1, b"/topic/a", b"auto"),
+    "topic to two": (FEW, b"/topic/a", b"auto"),
+    "batch": (FEW + 3, b"/topic/a", b"auto"),
+    "bulk": (300, b"/topic/a", b"auto"),
+    "topic, acknowledged": (3, b"/topic/a", b"client"),
+    "queue": (1, b"/queue/a", b"auto"),
+    "queue, acknowledged": (1, b"/queue/a", b"client-individual"),
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("writing", WRITINGS)
+@pytest.mark.parametrize("size", [10, SHARED])
+def test_what_nobody_gets_is_not_counted(face: Face, writing: str, path: str, size: int) -> None:
+    """Its connection is about to end."""
+    count, destination, mode = PATHS[path]
+    house = face.House(policies=[("#", "disconnect")])
+    clients = [face.Client(house, **WRITINGS[writing]) for _ in range(count)]
+    for client in clients:
+        client.say(subscribe(b"0", destination, b"ack:%b\ncredit:100\n" % mode))
+        client.be_doomed()
+    house.publish(destination, b"x" * size)
+    house.settle()
+    assert (house.stats["messages_out"], house.stats["bytes_out"]) == (0, 0)
