@@ -143,7 +143,7 @@ cdef class Namespace(QueueOwner):
         cdef void *found = table_get(&self.queues, name, len(name))
         if found != NULL:
             return <Queue>found
-        return None if name.startswith(b"/reply-queue/") else create_queue(self, name)
+        return create_queue(self, name)
 
     cdef Queue new_reply_queue(self):
         """A queue with a name that nobody can guess."""
@@ -156,7 +156,8 @@ cdef class Namespace(QueueOwner):
         cdef bytes name = queue.name
         queue.removed = True
         queue.purge()
-        if self.replies.pop(name, None) is not None:
+        if queue.owned:
+            self.replies.pop(name, None)
             return
         if table_remove(&self.queues, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name)) != NULL:
             forget_route(self, name)

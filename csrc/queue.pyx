@@ -36,7 +36,7 @@ cdef class QueueOwner:
         raise NotImplementedError
 
     cdef Queue renewed(self, bytes name):
-        """The queue of a route whose queue has gone meanwhile; None if that is for good."""
+        """The queue of a route whose queue has gone meanwhile."""
         raise NotImplementedError
 
 
@@ -330,6 +330,6 @@ cdef inline int offer(Queue queue, const Content *content, uint64_t id) except -
 cdef class QueueRoute(Route):
 
     cdef int take(self, const Content *content, Origin *origin) except -1:
-        if self.queue.removed:
-            self.queue = (<QueueOwner>self.queue.owner).renewed(self.queue.name) or self.queue
+        if self.queue.removed and not self.queue.owned:
+            self.queue = (<QueueOwner>self.queue.owner).renewed(self.queue.name)
         return 0 if self.queue.removed else offer(self.queue, content, (<QueueOwner>self.queue.owner).number.value)
