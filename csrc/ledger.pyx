@@ -73,10 +73,11 @@ cdef class Ledger:
         return <uint32_t>slot if self.slots[slot].generation == generation else NO_SLOT
 
     cdef uint32_t find_number(self, uint64_t number) noexcept:
-        """The slot of the first unsettled delivery of that message to any subscription, or NO_SLOT."""
+        """The slot of an unsettled delivery of that message to any subscription, the first where it is known; or
+        NO_SLOT. A delivery that is settled in an open transaction is passed over."""
         cdef size_t found = <size_t>table_get(&self.by_message, <const char *>&number, sizeof(number))
         cdef uint32_t slot
-        if found:
+        if found and self.slots[found - 1].state == DELIVERY_OUT:
             return <uint32_t>(found - 1)
         if self.doubles == 0:
             return NO_SLOT

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from broker_frames import bodies, send, subscribe
+from broker_frames import bodies, messages, send, subscribe
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.micro.compiled import compiled
+from fastbroker.core.frame import Refused
 
 Face = Any  # of a module that the type checker knows nothing of
 REST, IDLE, TICK = 1000, 5000, 10
@@ -59,3 +60,16 @@ def test_a_name_that_looks_like_a_reply_queue_is_a_name(face: Face, house: Face)
         assert house.queue(reply) is None
     other.say(send(reply, b"answer"))
     assert bodies(owner.hear()) == [b"answer"]
+
+
+def test_the_second_delivery_can_be_settled_while_the_first_is_in_a_transaction(face: Face, house: Face) -> None:
+    client = face.Client(house, b"1.0")
+    client.say(subscribe(b"1", b"/topic/a", b"ack:client-individual\n") + subscribe(b"2", b"/topic/#", b"ack:client\n"))
+    house.publish(b"/topic/a", b"x")
+    number = messages(client.hear())[0].number
+    client.say(b"BEGIN\ntransaction:t\n\n\0ACK\nmessage-id:epoch-%d\ntransaction:t\n\n\0" % number)
+    client.say(b"ACK\nmessage-id:epoch-%d\n\n\0" % number)
+    with pytest.raises(Refused):
+        client.say(b"ACK\nmessage-id:epoch-%d\n\n\0" % number)
+    client.say(b"COMMIT\ntransaction:t\n\n\0")
+    assert house.stats["deliveries"] == 0
