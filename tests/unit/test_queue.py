@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from broker_frames import bodies, messages, send, subscribe
+from broker_frames import Message, ack, bodies, messages, send, subscribe
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -17,6 +22,8 @@ from fastbroker.core.frame import Refused
 Face = Any  # of a module that the type checker knows nothing of
 REST, IDLE, TICK = 1000, 5000, 10
 MOST_DELIVERIES = 3
+MODES = ["auto", "client", "client-individual"]
+UNLIMITED = 65_535
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +49,277 @@ def house(face: Face) -> Face:
     return new_house(face)
 
 
+# ---- beside a list -------------------------------------------------------------------------------
+
+
+@dataclass
+class Entry:
+    body: bytes
+    place: int
+    failures: int = 0
+    redelivered: bool = False
+
+
+@dataclass
+class Consumer:
+    mode: str
+    credit: int
+    has: dict[bytes, Entry] = field(default_factory=dict)
+    rests: bool = False
+
+    @property
+    def has_room(self) -> bool:
+        return not self.rests and (self.mode == "auto" or len(self.has) < self.credit)
+
+
+picks = st.integers(0, 1000)
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """One queue. All its consumers are of one client, so that what it hears tells the order of all deliveries."""
+
+    def __init__(self, face: Face) -> None:
+        super().__init__()
+        self.face = face
+        self.house = new_house(face)
+        self.memory = self.house.stats["memory"]
+        self.client = face.Client(self.house)
+        self.waiting: list[Entry] = []
+        self.consumers: dict[bytes, Consumer] = {}
+        self.dead: list[bytes] = []
+        self.settled: list[bytes] = []
+        self.is_there = False
+        self.number = 0
+
+    def any_consumer(self, pick: int) -> bytes | None:
+        return [*self.consumers][pick % len(self.consumers)] if self.consumers else None
+
+    # ---- what happens ----
+
+    @rule(count=st.integers(1, 20), size=st.integers(0, 1200))
+    def publish(self, count: int, size: int) -> None:
+        for _ in range(count):
+            self.number += 1
+            self.waiting.append(Entry(b"%d " % self.number + b"x" * size, self.number))
+            self.client.say(send(b"/queue/a", self.waiting[-1].body))
+        self.is_there = True
+        self.look()
+
+    @rule(mode=st.sampled_from(MODES), credit=st.integers(1, 6))
+    def subscribe(self, mode: str, credit: int) -> None:
+        if len(self.consumers) < 4:
+            self.number += 1
+            id = b"%d" % self.number
+            self.consumers[id] = Consumer(mode, credit)
+            self.client.say(subscribe(id, b"/queue/a", b"ack:%b\ncredit:%d\n" % (mode.encode(), credit)))
+            self.is_there = True
+            self.look()
+
+    @rule(pick=picks)
+    def unsubscribe(self, pick: int) -> None:
+        id = self.any_consumer(pick)
+        if id is not None:
+            self.client.say(b"UNSUBSCRIBE\nid:%b\n\n\0" % id)
+            self.takes_back(self.consumers.pop(id))
+            self.look()
+
+    @rule(pick=picks, which=picks, verdict=st.sampled_from(["ack", "ack", "nack", "reject"]))
+    def settle(self, pick: int, which: int, verdict: str) -> None:
+        consumer = self.consumers.get(self.any_consumer(pick) or b"")
+        if consumer is None or not consumer.has:
+            return
+        named = [*consumer.has][which % len(consumer.has)]
+        headers = b"requeue:false\n" if verdict == "reject" else b""
+        self.client.say(ack(named, b"ACK" if verdict == "ack" else b"NACK", headers))
+        last = [*consumer.has].index(named)
+        for id in [*consumer.has][0 if consumer.mode == "client" else last : last + 1]:
+            self.judge(consumer.has.pop(id), verdict)
+            self.settled.append(id)
+        consumer.rests |= verdict != "ack"
+        self.look()
+
+    @rule(pick=picks)
+    def settle_again(self, pick: int) -> None:
+        if self.settled:
+            with pytest.raises(Refused):
+                self.client.say(ack(self.settled[pick % len(self.settled)]))
+
+    @rule()
+    def rest(self) -> None:
+        self.house.advance(REST + TICK)
+        for consumer in self.consumers.values():
+            consumer.rests = False
+        self.look()
+
+    @rule()
+    def be_idle(self) -> None:
+        self.house.advance(IDLE + TICK)
+        for consumer in self.consumers.values():
+            consumer.rests = False
+        self.is_there &= bool(self.waiting or self.consumers)
+        self.look()
+
+    @rule()
+    def lose_the_client(self) -> None:
+        self.client.leave()
+        self.client = self.face.Client(self.house)
+        for consumer in self.consumers.values():
+            self.takes_back(consumer)
+        self.consumers.clear()
+        self.settled.clear()
+        self.look()
+
+    # ---- what should come of it ----
+
+    def judge(self, entry: Entry, verdict: str) -> None:
+        entry.failures += verdict == "nack"
+        if verdict == "reject" or entry.failures == MOST_DELIVERIES:
+            self.dead.append(entry.body)
+        elif verdict == "nack":
+            self.put_back(entry)
+
+    def put_back(self, entry: Entry) -> None:
+        entry.redelivered = True
+        self.waiting.append(entry)
+        self.waiting.sort(key=lambda other: other.place)
+
+    def takes_back(self, consumer: Consumer) -> None:
+        for id, entry in consumer.has.items():
+            self.settled.append(id)
+            self.put_back(entry)
+
+    def look(self) -> None:
+        """The turn: what comes now is what stands in front, and goes to consumers with room."""
+        self.house.turn()
+        for message in messages(self.client.hear()):
+            self.takes(message)
+        assert not (self.waiting and any(consumer.has_room for consumer in self.consumers.values()))
+
+    def takes(self, message: Message) -> None:
+        entry, consumer = self.waiting.pop(0), self.consumers[message.subscription]
+        assert (message.body, message.redelivered) == (entry.body, entry.redelivered)
+        assert consumer.has_room
+        if consumer.mode != "auto":
+            assert message.ack not in self.settled
+            consumer.has[message.ack] = entry
+
+    @invariant()
+    def counts(self) -> None:
+        unsettled = sum(len(consumer.has) for consumer in self.consumers.values())
+        expected = (len(self.waiting), unsettled, len(self.consumers)) if self.is_there else None
+        assert self.house.queue(b"a") == expected
+        stats = self.house.stats
+        assert stats["deliveries"] == unsettled
+        assert stats["dead_lettered"] == len(self.dead)
+        assert stats["messages"] == len(self.waiting) + unsettled + len(self.dead)
+
+    @invariant()
+    def ack_ids_are_known_while_they_mean_something(self) -> None:
+        assert all(self.client.knows(id) for consumer in self.consumers.values() for id in consumer.has)
+        assert not any(self.client.knows(id) for id in self.settled)
+
+    def teardown(self) -> None:
+        """All that is left is read; then nothing is left."""
+        self.lose_the_client()
+        self.client.say(subscribe(b"rest", b"/queue/a") + subscribe(b"dead", b"/queue/dead"))
+        self.house.turn()
+        heard = messages(self.client.hear())
+        assert [each.body for each in heard if each.subscription == b"rest"] == [entry.body for entry in self.waiting]
+        assert [each.body for each in heard if each.subscription == b"dead"] == self.dead
+        self.client.leave()
+        self.house.advance(IDLE + TICK)
+        self.client = None
+        stats = self.house.stats
+        assert (stats["memory"], stats["messages"], stats["queues"], stats["subscriptions"]) == (self.memory, 0, 0, 0)
+
+
+@pytest.mark.hypothesis
+def test_it_is_a_list(face: Face) -> None:
+    steps = settings(stateful_step_count=40)
+    run_state_machine_as_test(lambda: QueueMachine(face), settings=steps)  # type: ignore[arg-type]
+
+
+# ---- consumers -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_consumers_take_turns(face: Face, house: Face, mode: str) -> None:
+    client = face.Client(house)
+    for id in (b"1", b"2", b"3"):
+        client.say(subscribe(id, b"/queue/a", b"ack:%b\ncredit:100\n" % mode.encode()))
+    client.say(send(b"/queue/a", b"x") * 30)
+    assert Counter(message.subscription for message in messages(client.hear())) == {b"1": 10, b"2": 10, b"3": 10}
+
+
+def test_who_does_not_read_is_given_nothing_more(face: Face) -> None:
+    house = new_house(face, outbound_soft=10_000, outbound_hard=100_000)
+    reader, other = face.Client(house), face.Client(house)
+    other.say(subscribe(b"1", b"/queue/a"))
+    for number in range(30):
+        house.publish(b"/queue/a", b"%04d" % number + b"x" * 1000)
+    assert 10_000 <= other.pending < 12_000
+    left = house.queue(b"a")[0]
+    reader.say(subscribe(b"1", b"/queue/a"))
+    heard = []
+    for _ in range(9):
+        house.turn()
+        heard += [body[:4] for body in bodies(reader.hear())]
+    assert heard == [b"%04d" % number for number in range(30 - left, 30)]
+    assert [body[:4] for body in bodies(other.hear())] == [b"%04d" % number for number in range(30 - left)]
+    house.publish(b"/queue/a", b"more")
+    house.publish(b"/queue/a", b"more")
+    assert bodies(reader.hear()) == bodies(other.hear()) == [b"more"], "it is in line again"
+
+
+@pytest.mark.parametrize("mode", MODES[1:])
+def test_credit_is_in_bytes_too(face: Face, mode: str) -> None:
+    house = new_house(face, prefetch_bytes=5000)
+    client = face.Client(house)
+    client.say(subscribe(b"1", b"/queue/a", b"ack:%b\n" % mode.encode()))
+    client.say(send(b"/queue/a", b"x" * 2000) * 9)
+    heard = messages(client.hear())
+    assert len(heard) == 3, "the last one may go over it"
+    client.say(ack(heard[-1].ack))
+    house.turn()
+    assert len(messages(client.hear())) == (3 if mode == "client" else 1)
+
+
+@pytest.mark.parametrize("verdict", ["requeue:false\n", ""])
+def test_dead_letters_have_a_bound(face: Face, verdict: str) -> None:
+    house = new_house(face, max_deliveries=1, dead_letter_limit=3, nack_delay=0)
+    client = face.Client(house)
+    client.say(subscribe(b"1", b"/queue/a", b"ack:client-individual\n"))
+    client.say(b"".join(send(b"/queue/a", b"%d" % number) for number in range(7)))
+    for message in messages(client.hear()):
+        client.say(ack(message.ack, b"NACK", verdict.encode()))
+    client.say(subscribe(b"dead", b"/queue/dead"))
+    house.turn()
+    assert bodies(client.hear()) == [b"4", b"5", b"6"], "the oldest have gone"
+    assert house.stats["dead_lettered"] == 7
+
+
+def test_without_a_dead_letter_queue_they_are_gone(face: Face) -> None:
+    house = new_house(face, dead_letter="")
+    client = face.Client(house)
+    client.say(subscribe(b"1", b"/queue/a", b"ack:client\n") + send(b"/queue/a", b"x"))
+    client.say(ack(messages(client.hear())[0].ack, b"NACK", b"requeue:false\n"))
+    assert (house.stats["messages"], house.stats["dead_lettered"]) == (0, 1)
+
+
+def test_a_queue_of_one_topic_subscription_goes_with_it(face: Face, house: Face) -> None:
+    client = face.Client(house)
+    before = house.stats["memory"]
+    client.say(subscribe(b"1", b"/topic/#", b"ack:client-individual\ncredit:2\n"))
+    for number in range(100):
+        house.publish(b"/topic/a", b"%d" % number)
+    assert bodies(client.hear()) == [b"0", b"1"]
+    assert client.backlog > 0
+    client.say(b"UNSUBSCRIBE\nid:1\n\n\0")
+    stats = house.stats
+    assert (stats["messages"], stats["queues"], stats["deliveries"], client.backlog) == (0, 0, 0, 0)
+    assert stats["memory"] - before < 2000, "its places in the ledger, and a route"
+
+
 def test_a_name_that_looks_like_a_reply_queue_is_a_name(face: Face, house: Face) -> None:
     """It is no reply queue: it may be made anew, and its end is not that of the one whose name it has."""
     owner, other = face.Client(house), face.Client(house)
@@ -60,6 +338,80 @@ def test_a_name_that_looks_like_a_reply_queue_is_a_name(face: Face, house: Face)
         assert house.queue(reply) is None
     other.say(send(reply, b"answer"))
     assert bodies(owner.hear()) == [b"answer"]
+
+
+# ---- the ledger of STOMP 1.0 ---------------------------------------------------------------------
+
+
+class IndexedMachine(RuleBasedStateMachine):
+    """ACKs that name a message, of which a client with overlapping subscriptions has several deliveries."""
+
+    def __init__(self, face: Face) -> None:
+        super().__init__()
+        self.house = new_house(face)
+        self.client = face.Client(self.house, b"1.0")
+        self.subscriptions: set[bytes] = set()
+        self.unsettled: Counter[tuple[int, bytes]] = Counter()
+        self.published = 0
+
+    @rule(id=st.sampled_from([b"1", b"2", b"3"]))
+    def subscribe(self, id: bytes) -> None:
+        if id not in self.subscriptions:
+            self.subscriptions.add(id)
+            self.client.say(subscribe(id, b"/topic/#", b"ack:client-individual\ncredit:%d\n" % UNLIMITED))
+
+    @rule(id=st.sampled_from([b"1", b"2", b"3"]))
+    def unsubscribe(self, id: bytes) -> None:
+        if id in self.subscriptions:
+            self.subscriptions.remove(id)
+            self.client.say(b"UNSUBSCRIBE\nid:%b\n\n\0" % id)
+            self.unsettled = Counter({key: 1 for key in self.unsettled if key[1] != id})
+
+    @rule(count=st.integers(1, 12))
+    def publish(self, count: int) -> None:
+        for _ in range(count):
+            self.house.publish(b"/topic/a", b"x")
+        self.house.settle()
+        heard = messages(self.client.hear())
+        assert len(heard) == count * len(self.subscriptions)
+        self.unsettled.update((message.number, message.subscription) for message in heard)
+        self.published += count
+
+    @rule(number=st.integers(0, 60))
+    def settle(self, number: int) -> None:
+        """By the message alone; that settles one delivery, whichever."""
+        number = number % max(self.published, 1) + 1
+        has = {key for key in self.unsettled if key[0] == number}
+        text = b"ACK\nmessage-id:epoch-%d\n\n\0" % number
+        if not has:
+            with pytest.raises(Refused):
+                self.client.say(text)
+            return
+        self.client.say(text)
+        gone = has - {key for key in has if self.is_unsettled(key)}
+        assert len(gone) == 1
+        self.unsettled.subtract(gone)
+        self.unsettled = +self.unsettled
+
+    def is_unsettled(self, key: tuple[int, bytes]) -> bool:
+        return self.client.has(key[1], key[0])
+
+    @invariant()
+    def knows_what_is_unsettled(self) -> None:
+        first, others = self.client.noted
+        assert first + others == self.house.stats["deliveries"] == len(self.unsettled)
+        for number in range(1, self.published + 1):
+            assert self.client.knows_number(number) == any(key[0] == number for key in self.unsettled)
+
+    def teardown(self) -> None:
+        self.client.leave()
+        assert self.house.stats["deliveries"] == self.house.stats["messages"] == 0
+
+
+@pytest.mark.hypothesis
+def test_messages_with_several_deliveries(face: Face) -> None:
+    steps = settings(stateful_step_count=30, max_examples=settings.default.max_examples // 2)
+    run_state_machine_as_test(lambda: IndexedMachine(face), settings=steps)  # type: ignore[arg-type]
 
 
 def test_the_second_delivery_can_be_settled_while_the_first_is_in_a_transaction(face: Face, house: Face) -> None:
