@@ -24,7 +24,7 @@ class Access(NamedTuple):
     """The two questions. None means that the broker need not ask: the answer is always yes.
 
     `authenticate` is asked at each CONNECT and may take its time; it raises fastbroker.core.login.LoginRefused.
-    `authorize` is asked whether an identity may `"send"` to or `"subscribe"` to a destination.
+    `authorize` is asked whether an identity may `"send"` to or `"subscribe"` to a destination, by its canonical name.
     """
 
     authenticate: Authenticate | None

@@ -91,9 +91,15 @@ class Limits(Table, frozen=True):
     queue_idle_timeout: Annotated[
         float, seconds("A queue that is empty and that nobody uses is gone after this time.", 0.1, 30 * DAY)
     ] = 60.0
-    frame_timeout: Annotated[float, seconds("A frame that has begun must be complete after this time.", 0.1, DAY)] = (
-        60.0
-    )
+    frame_timeout: Annotated[
+        float,
+        seconds(
+            "What has begun to come must be complete after this time, before the login too: a frame, a message of "
+            "WebSocket or SockJS around it, an HTTP request.",
+            0.1,
+            DAY,
+        ),
+    ] = 60.0
     outbound_soft: Annotated[
         int,
         size(
@@ -118,8 +124,9 @@ class Limits(Table, frozen=True):
     slow_consumer_grace: Annotated[
         float,
         seconds(
-            "Publishers to a topic are held back for a slow consumer for at most this time; "
-            "then its policy (`[[topics]]`) is applied.",
+            "Publishers to a topic are held back for a slow consumer for at most this time in a minute, however "
+            "often it is slow; what it takes meanwhile earns time, at 4 MiB a second. "
+            "Then its policy (`[[topics]]`) is applied.",
             0,
             60,
         ),
@@ -129,12 +136,16 @@ class Limits(Table, frozen=True):
     max_transactions: Annotated[int, count("Open transactions of one connection.", 1, 10_000)] = 16
     max_transaction_frames: Annotated[int, count("Frames in one transaction.", 1, 10_000_000)] = 1000
     max_transaction_bytes: Annotated[int, size("Bytes of the frames in one transaction.", KiB, GiB)] = 8 * MiB
-    transaction_timeout: Annotated[float, seconds("A transaction may be open for so long.", 0.1, DAY)] = 60.0
+    transaction_timeout: Annotated[
+        float, seconds("A transaction may be open for so long, also while its frames wait for memory.", 0.1, DAY)
+    ] = 60.0
     memory: Annotated[
         int,
         size(
-            "Memory for messages and unsent bytes of all clients. At this ceiling SENDs wait; "
-            "ACK, NACK, UNSUBSCRIBE and DISCONNECT are still handled.",
+            "Memory for messages, unsent bytes, queues, subscriptions and all else that is held for clients, with "
+            "what it costs to hold it. When three thirty-seconds are left, SEND and BEGIN wait. The rest is for what "
+            "frees memory; when one is left, SUBSCRIBE, and ACK in a transaction, are refused. Frames that are not "
+            "handled yet are counted apart, up to half of it.",
             MiB,
             1024 * GiB,
         ),
@@ -142,8 +153,9 @@ class Limits(Table, frozen=True):
     max_parked: Annotated[
         int,
         size(
-            "Bytes of waiting SENDs that one connection may have while memory is at its ceiling; "
-            "then nothing more is read from it.",
+            "Bytes of frames of one connection that may wait while there is no memory for its SENDs; "
+            "then nothing more is read from it. All together have a share, too: "
+            "[security.md](security.md#the-ceiling-and-its-reserve).",
             KiB,
             GiB,
         ),
@@ -233,7 +245,7 @@ class Topic(Table, frozen=True):
     slow_consumer: Annotated[
         Literal["disconnect", "drop-oldest", "drop-newest"],
         Meta(
-            description="What happens to a subscriber that did not catch up in `slow_consumer_grace`: it is "
+            description="What happens to a subscriber that did not catch up in its `slow_consumer_grace`: it is "
             "disconnected, or loses the oldest messages that wait for it, or the newest."
         ),
     ]

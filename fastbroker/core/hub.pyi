@@ -59,8 +59,11 @@ class Hub:
         happens to a subscriber that is too slow; the first pattern that matches wins.
         ``authenticate`` is asked at each CONNECT and returns, at once or as an awaitable, an identity of any kind; it
         raises :class:`~fastbroker.core.login.LoginRefused`. None lets everybody in without being asked.
-        ``authorize`` is asked with that identity, ``"send"`` or ``"subscribe"``, and the destination; the core
-        remembers a yes for as long as a session goes on sending there. None allows everything without being asked.
+        ``authorize`` is asked with that identity, ``"send"`` or ``"subscribe"``, and the canonical destination, which
+        is the same whatever a client calls it: ``/topic/a.b`` (or a pattern), ``/queue/a``, also for ``a`` and
+        ``/amq/queue/a``, ``/temp-queue/a``, ``/reply-queue/a``. The core remembers a yes for the session: it asks once
+        for each action and destination, and anew when the session has asked for some thousands of others. None allows
+        everything without being asked.
         ``log`` is called as ``log(level, event, **fields)``.
         ``server`` is what CONNECTED says the server is.
         ``handshake`` answers the HTTP requests of WebSocket clients; without it there are none.
@@ -79,8 +82,9 @@ class Hub:
         """Count what is alive, what passed, and the memory it takes.
 
         Alive: ``connections``, ``sessions``, ``subscriptions``, ``queues``, ``routes``, ``messages``, ``deliveries``,
-        ``transactions``, and ``memory`` in bytes. Since the start: ``messages_in``, ``messages_out``, ``bytes_out``,
-        ``dropped``, ``dead_lettered``.
+        ``transactions``; in bytes ``memory``, what is held for clients, and ``input``, what was received and waits to
+        be handled. Since the start: ``messages_in``, ``messages_out``, ``bytes_out``, ``dropped``, ``dead_lettered``,
+        and ``work`` without output, in bytes that would have taken as long.
         """
     @property
     def connection_count(self) -> int:

@@ -314,7 +314,7 @@ def test_settings_written_as_toml_are_read_back(file):
 
 
 def test_the_reference_is_up_to_date():
-    assert DOCUMENT.read_text() == reference(), "run: python -m fastbroker.reference > docs/configuration.md"
+    assert DOCUMENT.read_text() == reference(), "run: python -m fastbroker.config.reference > docs/configuration.md"
 
 
 def test_the_reference_names_every_key():
