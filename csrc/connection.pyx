@@ -314,6 +314,7 @@ cdef int transmit(Connection self) except -1:
         length = outbuf_peek(&self.out, &bytes, most)
         self.transport.write(bytes[:length])
         outbuf_consume(&self.out, length)
+        self.out.outlets.sent += 2 * length     # encrypted, it costs more
     if self.out.flow.slow_since:
         flow_take(&self.out.flow, before - outbuf_pending(&self.out), self.hub.broker.now,
                   self.hub.broker.limits.slow_consumer_grace)

@@ -25,8 +25,8 @@ from fastbroker.core.broker cimport Broker
 from fastbroker.core.session cimport Session
 from fastbroker.core.turntaker cimport TurnTaker
 from fastbroker.core.wire cimport (
-    SCAN_SLACK, Link, Outlets, ceiling_open, memory_trim, pool_free, pool_trim, ring_empty, ring_init, ring_splice,
-    ring_take, wheel_advance,
+    SCAN_SLACK, Link, Outlets, ceiling_open, link_join, memory_trim, outbuf_pending, pool_free, pool_trim, ring_empty,
+    ring_init, ring_splice, ring_take, wheel_advance,
 )
 
 cdef enum:
@@ -37,6 +37,7 @@ cdef enum:
     BULK_SLICE = 128        # connections of large fan-outs flushed in one turn
     FLUSH_SLICE = 16777216  # bytes given to the kernel in one turn
     WORTH_TRIMMING = 16777216   # bytes that were freed
+    SMALL_OUTPUT = 65536    # of one connection: does not wait for another turn
     SMALL_INPUT = 16384     # read at a time while frames wait for memory
 
 
@@ -194,18 +195,24 @@ cdef int go_on(Hub self) except -1:
 
 
 cdef int flush(Hub self) except -1:
-    """Those that are dirty, and a slice of a large fan-out; what is much for the kernel to take goes on in the next
-    turn."""
+    """Those that are dirty, and a slice of a large fan-out. When that was much for the kernel to take, the large ones
+    go on in the next turn, and the small ones are served in between."""
     cdef int slice = BULK_SLICE
     cdef Outlets *outlets = &self.broker.outlets
     cdef uint64_t until = outlets.sent + FLUSH_SLICE
-    cdef Link dirty
+    cdef TurnTaker one
+    cdef Link dirty, later
     ring_init(&dirty)
+    ring_init(&later)
     ring_splice(&dirty, &outlets.dirty)
-    while not ring_empty(&dirty) and outlets.sent < until:
-        (<TurnTaker>ring_take(&dirty)).flush()
-    ring_splice(&dirty, &outlets.dirty)
-    ring_splice(&outlets.dirty, &dirty)     # those who wait come first
+    while not ring_empty(&dirty):
+        one = <TurnTaker>ring_take(&dirty)
+        if outlets.sent < until or outbuf_pending(&one.out) <= SMALL_OUTPUT:
+            one.flush()
+        else:
+            link_join(&later, &one.out.link)
+    ring_splice(&later, &outlets.dirty)
+    ring_splice(&outlets.dirty, &later)     # those who wait come first
     while slice > 0 and not ring_empty(&outlets.bulk) and outlets.sent < until:
         slice -= 1
         (<TurnTaker>ring_take(&self.broker.outlets.bulk)).flush()

@@ -62,7 +62,7 @@ typedef struct Outlets {
     size_t pooled[POOL_CLASSES];
     size_t idle[POOL_CLASSES]; /* the least that was pooled since the last trim: nobody needed it */
     size_t soft, low, hard;
-    uint64_t sent; /* bytes that the kernel has taken */
+    uint64_t sent; /* bytes that the kernel has taken; twice those that a transport has */
     size_t own; /* from here on a client that does not read its answers is not read from */
     const Ceiling *ceiling;
     Census *census;

@@ -82,6 +82,18 @@ def test_ping_beside_a_fan_out(talk, topic, ping):
     assert max(times) < PATIENCE, sorted(times)[-10:]
 
 
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_ping_beside_a_fan_out_of_large_bodies(talk, broker_with, topic, queue):
+    """What is small is served before all that is large has left."""
+    roomy = broker_with(limits={"outbound_soft": "16 MiB", "outbound_hard": "64 MiB"})
+    for _ in range(200):
+        talk(to=roomy).subscribe(topic)
+    ping = pinger(talk(to=roomy), roomy, queue)
+    ping()
+    longest = longest_ping(lambda: talk(to=roomy).publish(topic, "x" * 4_000_000), ping)
+    assert longest < PATIENCE
+
+
 def test_floods_of_many_publishers_are_read_in_turn(talk, topic):
     """A publisher that came last is not kept waiting until those before it are done."""
     done = threading.Event()
