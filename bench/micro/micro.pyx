@@ -237,7 +237,8 @@ cdef class Encoding:
         for i in range(rounds):
             length = put_middle(middle, i)
             put_message(to.out, to.prefix, to.prefix_length, middle, length, to.version, &self.send.content,
-            self.message) if i % EMPTY_EVERY == 0:
+                        self.message)
+            if i % EMPTY_EVERY == 0:
                 self.output.empty()
         self.output.empty()
 
