@@ -20,16 +20,13 @@ LIMIT_NAMES = (
 )
 
 
-def random_epoch():
-    """The part of a message-id that tells one run of a broker from all others."""
+cdef bytes random_epoch():
+    """What tells the message-ids of one run of a broker from those of all others: its numbers begin anew."""
     return "".join(secrets.choice(EPOCH_ALPHABET) for _ in range(8)).encode()
 
 
 cdef class Broker:
-    """Settings are those of docs/configuration.md; `policies` are (pattern, name) pairs, the first match wins.
-
-    `epoch` stands in every message-id: message numbers begin anew with it.
-    """
+    """Settings are those of docs/configuration.md; `policies` are (pattern, name) pairs, the first match wins."""
 
     def __cinit__(self):
         ring_init(&self.due)
@@ -45,7 +42,7 @@ cdef class Broker:
         wheel_init(&self.wheel, self.now)
         memory_settle()
 
-    def __init__(self, settings, policies, authenticate, authorize, log, server, epoch=None):
+    def __init__(self, settings, policies, authenticate, authorize, log, server):
         take_limits(self, settings)
         frame_init(&self.frame, self.parser_limits.max_headers)
         self.authenticate = authenticate
@@ -58,7 +55,7 @@ cdef class Broker:
         self.fanout = fanout_new(&self.census, &self.outlets, &self.number, &self.now,
                                  self.limits.slow_consumer_grace)
         self.namespace = namespace_new(&self.census, &self.ceiling, &self.limits, &self.wheel, &self.now, &self.number,
-                                       &self.due, self.fanout, epoch or random_epoch())
+                                       &self.due, self.fanout, random_epoch())
         self.namespace.policies = [(pattern.encode(), POLICIES[policy]) for pattern, policy in policies]
         self.namespace.dead_letter_name = settings["dead_letter"].encode()
 
