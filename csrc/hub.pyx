@@ -23,7 +23,7 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.session cimport Session
-from fastbroker.core.turntaker cimport TurnTaker
+from fastbroker.core.turntaker cimport ENDING, TurnTaker
 from fastbroker.core.wire cimport (
     SCAN_SLACK, Link, Outlets, ceiling_open, link_join, memory_trim, outbuf_pending, pool_free, pool_trim, ring_empty,
     ring_init, ring_splice, ring_take, wheel_advance,
@@ -35,6 +35,7 @@ cdef enum:
     LONGEST_STEP = 200      # of the clock; more means that the process stood still
     TRIM_EVERY = 50         # ticks
     BULK_SLICE = 128        # connections of large fan-outs flushed in one turn
+    LEAVING_SLICE = 64      # connections that end, flushed and shut in one turn
     FLUSH_SLICE = 16777216  # bytes given to the kernel in one turn
     WORTH_TRIMMING = 16777216   # bytes that were freed
     SMALL_OUTPUT = 65536    # of one connection: does not wait for another turn
@@ -196,8 +197,8 @@ cdef int go_on(Hub self) except -1:
 
 cdef int flush(Hub self) except -1:
     """Those that are dirty, and a slice of a large fan-out. When that was much for the kernel to take, the large ones
-    go on in the next turn, and the small ones are served in between."""
-    cdef int slice = BULK_SLICE
+    go on in the next turn, and the small ones are served in between; so are those who stay when thousands leave."""
+    cdef int slice = BULK_SLICE, leaving = LEAVING_SLICE
     cdef Outlets *outlets = &self.broker.outlets
     cdef uint64_t until = outlets.sent + FLUSH_SLICE
     cdef TurnTaker one
@@ -207,7 +208,8 @@ cdef int flush(Hub self) except -1:
     ring_splice(&dirty, &outlets.dirty)
     while not ring_empty(&dirty):
         one = <TurnTaker>ring_take(&dirty)
-        if outlets.sent < until or outbuf_pending(&one.out) <= SMALL_OUTPUT:
+        leaving -= one.ours == ENDING
+        if (leaving >= 0 or one.ours != ENDING) and (outlets.sent < until or outbuf_pending(&one.out) <= SMALL_OUTPUT):
             one.flush()
         else:
             link_join(&later, &one.out.link)
