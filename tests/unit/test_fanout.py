@@ -303,7 +303,7 @@ def test_what_an_output_cannot_take_waits_in_a_queue(face: Face, count: int, fra
 
 # ---- what is counted -----------------------------------------------------------------------------
 
-WRITINGS = {
+WRITINGS: dict[str, dict[str, Any]] = {
     "tcp": {},
     "tcp, no LF": {"frame_end": 1},
     "websocket": {"framing": "websocket"},

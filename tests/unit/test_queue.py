@@ -394,7 +394,7 @@ class IndexedMachine(RuleBasedStateMachine):
         self.unsettled = +self.unsettled
 
     def is_unsettled(self, key: tuple[int, bytes]) -> bool:
-        return self.client.has(key[1], key[0])
+        return bool(self.client.has(key[1], key[0]))
 
     @invariant()
     def knows_what_is_unsettled(self) -> None:
