@@ -20,7 +20,7 @@ from bench.micro.compiled import compiled
 from fastbroker.core.frame import Refused
 
 Face = Any  # of a module that the type checker knows nothing of
-REST, IDLE, TICK = 1000, 5000, 10
+REST, IDLE, TICK = 1000, 100_000, 10  # no test rests so often that it is idle
 MOST_DELIVERIES = 3
 MODES = ["auto", "client", "client-individual"]
 UNLIMITED = 65_535
