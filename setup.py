@@ -45,6 +45,7 @@ def extension(name: str, sources: list[str], headers: str, *arguments: str) -> E
         include_dirs=["."],
         depends=["setup.py", *sorted(str(header) for header in Path().glob(headers))],
         define_macros=macros,
+        undef_macros=["NDEBUG"] if checked else [],  # the interpreter defines it for everything that is built for it
         extra_compile_args=[
             *(["-O1", "-g"] if checked else ["-O3", "-g0"]),
             *WARNINGS,

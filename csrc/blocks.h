@@ -101,11 +101,12 @@ static inline int slab_has_room(const Slab *slab) {
 
 static inline void *block_take(Blocks *blocks, size_t size) {
     size_t class = block_class(size);
-    Link *ring = &blocks->rings[class];
+    Link *ring;
     Slab *slab;
     void *block;
     if (class >= BLOCK_CLASSES)
         return malloc(size);
+    ring = &blocks->rings[class];
     if (ring->next == NULL)
         ring_init(ring);
     slab = ring_empty(ring) ? slab_new(blocks, class) : (Slab *)ring->next->owner;
