@@ -10,7 +10,7 @@ import secrets
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int64_t, uint8_t
 
 from fastbroker.core.destination cimport (
     KIND_EXISTING_QUEUE, KIND_REPLY, KIND_TOPIC, Kind, check_pattern, check_topic, kind_of, name_in,
@@ -32,6 +32,7 @@ from fastbroker.core.frame import Refused
 
 cdef enum:
     ROUTES_SHARE = 16       # looked-up destinations may take this part of the memory; then all are forgotten
+    DISPATCH_SLICE = 4194304    # bytes of output that queues may cause in one turn
 
 
 cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limits *limits, Wheel *wheel,
@@ -167,13 +168,14 @@ cdef class Namespace(QueueOwner):
     cdef int dispatch_due(self) except -1:
         """The first step of a turn: queues with new credit. Queues that nobody has used for long end here too."""
         cdef Queue queue
+        cdef int64_t until = self.census.bytes_out + DISPATCH_SLICE
         cdef void *owner = ring_take(self.due)
         while owner != NULL:
             queue = <Queue>owner
             queue.dispatch()
             if queue.name is not None and queue.unused() and not queue.removed and self.now[0] >= queue.idle.due:
                 self.remove_queue(queue)
-            owner = ring_take(self.due)
+            owner = ring_take(self.due) if self.census.bytes_out <= until else NULL
         return 0
 
     cdef int dead_letter(self, Entry *entry) except -1:

@@ -27,6 +27,7 @@ from fastbroker.core.wire cimport (
 cdef enum:
     SMALLEST_RING = 8
     COST = 512              # bytes of a queue beside its name
+    SLICE = 1048576         # bytes of output that one queue may cause before others are served
 
 
 cdef class QueueOwner:
@@ -115,10 +116,14 @@ cdef class Queue(Receiver):
 
     cdef int dispatch(self) except -1:
         """Gives messages to consumers in turn while there are both; above the memory ceiling, one to each whose output
-        is empty."""
+        is empty. What is much goes on in the next turn."""
         cdef Subscription consumer
         cdef Entry entry
+        cdef int64_t until = self.census.bytes_out + SLICE
         while self.waiting():
+            if self.census.bytes_out > until:
+                self.call()
+                return 0
             consumer = next_consumer(self, ceiling_reached((<QueueOwner>self.owner).ceiling))
             if consumer is None:
                 return 0
