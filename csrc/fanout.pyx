@@ -31,6 +31,7 @@ from fastbroker.core.wire cimport (
 
 cdef enum:
     FEW = 2                 # receivers that are written to at once; for more, messages are put into a batch
+    STORE_COST = 128        # what giving one message to one queue costs, or keeping it from there, in bytes of output
     CACHE = 1048576         # bytes; output for all subscribers that does not fit is sent to each as it is written
     BULK = 256              # subscribers from which on a fan-out is flushed in slices
     AROUND = 3 + WS_HEAD_OUT    # bytes of a MESSAGE beside its prefix, middle, header lines and body
@@ -190,6 +191,7 @@ cdef Queue detour(Subscription subscription, void *owner):
 
 cdef int enqueue(Fanout self, Queue queue, Transit *transit) except -1:
     cdef OutBuf *out = queue.outlet
+    self.census.work += STORE_COST
     if out != NULL and not may_take(self, out, transit.policy):
         return 0
     if transit.message == NULL:

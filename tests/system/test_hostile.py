@@ -4,9 +4,11 @@ import threading
 from contextlib import ExitStack
 
 import pytest
+from harness.client import NARROW
 from harness.frames import frame
 from harness.waiting import eventually, in_background
 
+KiB, MiB = 1 << 10, 1 << 20
 PATIENCE = 0.05
 """Seconds of the broker's work that a bystander's round trip may take."""
 
@@ -24,6 +26,12 @@ def reading():
     with ExitStack() as readers:
         yield lambda client: readers.enter_context(in_background(lambda: read_until(done, client)))
         done.set()
+
+
+def subscribe_often(client, destination, count):
+    """Many subscriptions of one client."""
+    client.send(*[frame("SUBSCRIBE", f"id:{number}", f"destination:{destination}") for number in range(count)])
+    client.roundtrip()
 
 
 def longest_ping(work, broker, client):
@@ -57,3 +65,24 @@ def test_ping_beside_many_consumers_of_a_long_queue(talk, broker_with, queue, re
     assert longest_ping(work, broker, ping) < PATIENCE
     for consumer in consumers:
         consumer.socket.shutdown(2)
+
+
+@pytest.mark.parametrize("policy", ["drop-newest", "drop-oldest"])
+def test_ping_beside_messages_that_are_dropped(talk, broker_with, topic, policy):
+    """To drop a message for each of thousands of subscriptions is work, too."""
+    broker = broker_with(
+        limits={"slow_consumer_grace": 0.1, "outbound_soft": 64 * KiB, "outbound_timeout": 50},
+        topics=[{"pattern": "#", "slow_consumer": policy}],
+    )
+    stalled, publisher, ping = talk(to=broker, receive_buffer=NARROW), talk(to=broker), talk(to=broker)
+    subscribe_often(stalled, topic, 5000)
+    for _ in range(10):
+        publisher.publish(topic, "x" * 1000)
+    sends = frame("SEND", f"destination:{topic}") * 5000
+
+    def work():
+        publisher.send(sends)
+        publisher.roundtrip()
+
+    assert longest_ping(work, broker, ping) < PATIENCE
+    assert broker.census()["dropped"] > 0
