@@ -25,12 +25,13 @@ from fastbroker.core.subscription cimport ACK_AUTO
 from fastbroker.core.table cimport (
     TableSlot, table_free, table_get, table_init, table_next, table_put, table_remove,
 )
-from fastbroker.core.topic cimport TopicRoute, topic_route
-from fastbroker.core.wire cimport account_charge, ceiling_reached, counter_increment, ring_take
+from fastbroker.core.topic cimport forget_outdated, topic_route
+from fastbroker.core.wire cimport account_charge, ceiling_reached, counter_increment, ring_init, ring_take
 
 from fastbroker.core.frame import Refused
 
 cdef enum:
+    AUDIENCES_SHARE = 16    # what the trie said of destinations may take this part of the memory
     ROUTES_SHARE = 16       # looked-up destinations may take this part of the memory; then all are forgotten
     DISPATCH_SLICE = 4194304    # bytes of output that queues may cause in one turn
 
@@ -52,6 +53,7 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
     new.fanout = fanout
     new.epoch = epoch
     new.topics.count_in(census)
+    new.audiences.most = limits.memory // AUDIENCES_SHARE
     return new
 
 
@@ -61,6 +63,7 @@ cdef class Namespace(QueueOwner):
         self.topics = Trie()
         self.replies = {}
         self.policies = []
+        ring_init(&self.audiences.routes)
         table_init(&self.routes, random_seed())
         table_init(&self.queues, random_seed())
 
@@ -195,16 +198,9 @@ cdef class Namespace(QueueOwner):
 
     cdef void sweep(self) noexcept:
         """Once a second: audiences that are out of date need not keep their memory until somebody publishes."""
-        cdef size_t cursor = 0
-        cdef TableSlot *slot
-        if self.swept == self.topics.generation or self.route_memory < self.limits.memory // (4 * ROUTES_SHARE):
-            return
-        self.swept = self.topics.generation
-        slot = table_next(&self.routes, &cursor)
-        while slot != NULL:
-            if isinstance(<Route>slot.value, TopicRoute):
-                (<TopicRoute>slot.value).forget_audience()
-            slot = table_next(&self.routes, &cursor)
+        if self.swept != self.topics.generation and self.audiences.bytes > self.audiences.most // 4:
+            self.swept = self.topics.generation
+            forget_outdated(&self.audiences)
 
 
 # ---- routes ----
@@ -216,7 +212,8 @@ cdef Route new_route(Namespace self, bytes destination):
         return reply_route(self, destination)
     if kind == KIND_TOPIC:
         check_topic(name, self.limits.max_levels)
-        return kept(self, topic_route(destination, name, policy_of(self, name), self.topics, self.fanout, self))
+        return kept(self, topic_route(destination, name, policy_of(self, name), self.topics, self.fanout, self,
+                                      &self.audiences))
     if kind == KIND_EXISTING_QUEUE:
         return queue_route(destination, self.existing_queue(name))
     return kept(self, queue_route(destination, self.queue_of(name)))

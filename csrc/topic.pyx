@@ -1,17 +1,22 @@
-"""Topic routes: the trie is asked once, and again when a subscription has come or gone."""
+"""Topic routes: the trie is asked once, and again when a subscription has come or gone.
+
+What it said may take a share of the memory. When that is used up, all but the last answer is forgotten: also those that
+are right, and those of routes that only a publisher still knows, or the memory would never come back.
+"""
 from libc.stdint cimport int64_t, uint64_t
 
 from fastbroker.core.frame cimport Content
-from fastbroker.core.route cimport Origin, route_charge, route_init
+from fastbroker.core.route cimport Origin, route_init
 from fastbroker.core.subscription cimport Receiver
 from fastbroker.core.trie cimport Matches, matches_free
+from fastbroker.core.wire cimport link_init, link_join, link_leave
 
 cdef enum:
     PLACE_COST = 8          # bytes of a receiver's place in an audience
 
 
 cdef TopicRoute topic_route(bytes destination, bytes name, uint8_t policy, Trie topics, Fanout fanout,
-                            QueueOwner owner):
+                            QueueOwner owner, Audiences *audiences):
     cdef TopicRoute new = TopicRoute()
     route_init(new, destination, owner.census, &owner.route_memory)
     new.name = name
@@ -20,24 +25,20 @@ cdef TopicRoute topic_route(bytes destination, bytes name, uint8_t policy, Trie 
     new.audience.policy = policy
     new.audience.owner = <void *>owner
     new.generation = <uint64_t>-1
+    new.audiences = audiences
+    link_init(&new.link, <void *>new)
     return new
 
 
 cdef class TopicRoute(Route):
 
     def __dealloc__(self):
-        matches_free(&self.audience.receivers)
+        forget(self)
 
     cdef int take(self, const Content *content, Origin *origin) except -1:
         if self.generation != self.topics.generation:
             rematch(self)
         return self.fanout.send(self, &self.audience, content, origin) if self.audience.receivers.count else 0
-
-    cdef void forget_audience(self) noexcept:
-        """If it is out of date: the next message asks the trie anyway."""
-        if self.generation != self.topics.generation:
-            route_charge(self, -<int64_t>self.audience.receivers.capacity * PLACE_COST)
-            matches_free(&self.audience.receivers)
 
 
 cdef int rematch(TopicRoute self) except -1:
@@ -48,10 +49,45 @@ cdef int rematch(TopicRoute self) except -1:
     try:
         self.topics.match(self.name, len(self.name), receivers)
     finally:
-        route_charge(self, (<int64_t>receivers.capacity - <int64_t>before) * PLACE_COST)
+        charge(self, <int64_t>receivers.capacity - <int64_t>before)
+        link_join(&self.audiences.routes, &self.link)
     self.audience.plain = plain_first(receivers)
     self.generation = self.topics.generation
+    if self.audiences.bytes > self.audiences.most:
+        forget_others(self)
     return 0
+
+
+cdef void charge(TopicRoute self, int64_t places) noexcept:
+    self.audiences.bytes += places * PLACE_COST
+    self.census.memory += places * PLACE_COST
+
+
+cdef void forget(TopicRoute self) noexcept:
+    """The next message asks the trie."""
+    link_leave(&self.link)
+    if self.audience.receivers.capacity:
+        charge(self, -<int64_t>self.audience.receivers.capacity)
+    matches_free(&self.audience.receivers)
+    self.generation = <uint64_t>-1
+
+
+cdef void forget_others(TopicRoute self) noexcept:
+    cdef Link *routes = &self.audiences.routes
+    link_join(routes, &self.link)   # to the end
+    while routes.next != &self.link:
+        forget(<TopicRoute>routes.next.owner)
+
+
+cdef void forget_outdated(Audiences *audiences) noexcept:
+    """Those that the trie must be asked about again anyway."""
+    cdef Link *link = audiences.routes.next
+    cdef TopicRoute route
+    while link != &audiences.routes:
+        route = <TopicRoute>link.owner
+        link = link.next
+        if route.generation != route.topics.generation:
+            forget(route)
 
 
 cdef size_t plain_first(Matches *receivers) noexcept:

@@ -9,6 +9,7 @@ from fastbroker.core.queue cimport Queue, QueueOwner
 from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.subscription cimport Subscription
 from fastbroker.core.table cimport Table
+from fastbroker.core.topic cimport Audiences
 from fastbroker.core.trie cimport Trie
 from fastbroker.core.wire cimport Census, Ceiling, Counter, Link, Wheel
 
@@ -20,6 +21,7 @@ cdef class Namespace(QueueOwner):
     cdef Fanout fanout
     cdef readonly bytes epoch       # part of every message-id, in front of the number
     cdef Trie topics
+    cdef Audiences audiences
     cdef uint64_t swept             # generation of `topics` whose outdated audiences are forgotten
     cdef Table routes
     cdef Table queues

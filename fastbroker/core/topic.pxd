@@ -1,11 +1,19 @@
 """The route to a topic: who has subscribed to patterns that match it."""
 cimport cython
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from fastbroker.core.fanout cimport Audience, Fanout
 from fastbroker.core.queue cimport QueueOwner
 from fastbroker.core.route cimport Route
 from fastbroker.core.trie cimport Trie
+from fastbroker.core.wire cimport Link
+
+
+cdef struct Audiences:
+    # what the topics of one namespace remember of the trie
+    Link routes             # TopicRoutes that have asked it
+    int64_t bytes           # of all their audiences
+    int64_t most            # above that, only the last is remembered
 
 
 @cython.final
@@ -16,8 +24,10 @@ cdef class TopicRoute(Route):
     cdef Fanout fanout
     cdef Audience audience          # right while `generation` is the trie's
     cdef uint64_t generation
+    cdef Audiences *audiences       # outlives it
+    cdef Link link                  # there
 
-    cdef void forget_audience(self) noexcept
 
-
-cdef TopicRoute topic_route(bytes destination, bytes name, uint8_t policy, Trie topics, Fanout fanout, QueueOwner owner)
+cdef TopicRoute topic_route(bytes destination, bytes name, uint8_t policy, Trie topics, Fanout fanout, QueueOwner owner,
+                            Audiences *audiences)
+cdef void forget_outdated(Audiences *audiences) noexcept

@@ -45,6 +45,24 @@ def longest_ping(work, broker, client):
     return max(times)
 
 
+# Memory
+
+
+def test_what_the_trie_said_is_forgotten_before_it_uses_up_memory(talk, broker_with, reading):
+    """A thousand topics, known before there were 5,000 subscribers to each of them: 64 MiB of places in audiences."""
+    broker = broker_with(limits={"memory": 32 * MiB})
+    subscriber, publisher, topics = talk(to=broker), talk(to=broker), range(1000)
+    sends = [frame("SEND", f"destination:/topic/known.{number}") for number in topics]
+    publisher.send(*sends)
+    publisher.roundtrip()
+    subscribe_often(subscriber, "/topic/known.#", 5000)
+    reading(subscriber)
+    for number in topics:
+        publisher.publish(f"/topic/known.{number}")
+    eventually(lambda: broker.census()["memory"] < 16 * MiB, "the memory of audiences is free again")
+    subscriber.socket.shutdown(2)
+
+
 # Work
 
 
