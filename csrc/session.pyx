@@ -138,6 +138,7 @@ cdef class Session:
 
     cdef int fail(self, bytes message, bytes body) except -1:
         """ERROR for a reason that lies in no single frame."""
+        self.end_of_input()     # no MESSAGE comes behind it
         put_error(self.out, message, body + b"\n", None, False, max(self.version, 10))
         return close(self, message)
 
@@ -653,6 +654,8 @@ cdef int handle_parked(Session self, Parking parking) except -1:
     self.broker.parser.begin()
     if self.broker.parser.next(record.bytes, record.length, frame) == PARSE_FRAME:
         try:
+            if frame.command != COMMAND_SEND:
+                self.end_of_input()     # it may change the audience, or free the output that publishing waits for
             handle(self, frame)
         except Refused as refusal:
             self.refused(frame, refusal.args[0], refusal.args[1])

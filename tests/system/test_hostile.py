@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 from harness.client import NARROW
-from harness.frames import frame
+from harness.frames import frame, receipt
 from harness.waiting import eventually, in_background
 
 KiB, MiB = 1 << 10, 1 << 20
@@ -104,3 +104,60 @@ def test_ping_beside_messages_that_are_dropped(talk, broker_with, topic, policy)
 
     assert longest_ping(work, broker, ping) < PATIENCE
     assert broker.census()["dropped"] > 0
+
+
+# Order
+
+
+def stands_still(broker, name):
+    """Wait until a number of the census does not change any more."""
+    seen = []
+
+    def same():
+        seen.append(broker.census()[name])
+        return len(seen) > 5 and len(set(seen[-5:])) == 1
+
+    eventually(same, f"{name} stands still", pause=0.1)
+
+
+@pytest.mark.parametrize("last", [b"SEND\nno colon\n\n\0", frame("NONSENSE"), frame("CONNECT")])
+def test_nothing_comes_behind_error(talk, topic, last):
+    """Not even a message that the same client has sent in front of what is wrong, and to itself."""
+    client = talk()
+    for number in "123":
+        client.subscribe(topic, id=number)
+    client.send(frame("SEND", f"destination:{topic}", body="x"), last)
+    got = client.read_all()
+    assert got.count(b"MESSAGE\n") == 3
+    assert b"MESSAGE\n" not in got[got.index(b"ERROR\n") :]
+
+
+def test_publisher_that_waited_for_memory_waits_for_a_slow_subscriber(talk, broker_with, topic, queue):
+    """Also if what it had published goes out because of a SUBSCRIBE that waited behind it."""
+    broker = broker_with(
+        limits={"memory": 24 * MiB, "outbound_soft": 64 * KiB, "slow_consumer_grace": 60, "outbound_timeout": 50}
+    )
+    stalled, other, filler = talk(to=broker, receive_buffer=NARROW), talk(to=broker), talk(to=broker)
+    publisher, consumer = talk(to=broker), talk(to=broker)
+    for number in "1234":
+        stalled.subscribe(topic, id=number)
+    flood = frame("SEND", f"destination:{topic}", body="x" * 6000) * 2000
+    with in_background(lambda: other.send(flood)):
+        stands_still(broker, "messages_in")
+        filler.send(frame("SEND", f"destination:{queue}", body="x" * 60_000) * 450)
+        stands_still(broker, "messages_in")
+        publisher.send(
+            frame("SEND", f"destination:{topic}", body="x"),
+            frame("SUBSCRIBE", "id:1", f"destination:{topic}.other", "receipt:subscribed"),
+            frame("SEND", f"destination:{topic}.other", "receipt:sent"),
+        )
+        consumer.subscribe(queue, ack="auto")
+        for _ in range(450):
+            consumer.read_frame()
+        publisher.expect(receipt("subscribed"))
+        consumer.expect_nothing()
+        assert publisher.is_silent()
+        stalled.reset()
+        publisher.ack_modes["1"] = "auto"
+        publisher.expect_message(f"{topic}.other")
+        publisher.expect(receipt("sent"))
