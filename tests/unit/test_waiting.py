@@ -122,6 +122,7 @@ FRAMES = {
     b"SEND\ndestination:/queue/a\ntransaction:t\n\nbody %d\0COMMIT\ntransaction:t\nreceipt:commit\n\n\0",
     "taken back": b"BEGIN\ntransaction:t\nreceipt:%d\n\n\0"
     b"SEND\ndestination:/queue/a\ntransaction:t\n\nbody %d\0ABORT\ntransaction:t\n\n\0",
+    "unsubscribe": b"UNSUBSCRIBE\nid:s%d\nreceipt:%d\n\n\0",
     "subscribe": b"SUBSCRIBE\nid:%d\nreceipt:%d\ndestination:/topic/none\n\n\0UNSUBSCRIBE\nid:%d\n\n\0",
 }
 
@@ -144,6 +145,8 @@ def told(face: Face, house: Face, frames: list[bytes], is_full: bool) -> tuple[l
     """(receipts of who says the frames, bodies that come of it)"""
     publisher, witness = face.Client(house), face.Client(house)
     witness.say(subscribe(b"1", b"/queue/a") + subscribe(b"2", b"/topic/a"))
+    for number in range(len(frames)):
+        publisher.say(subscribe(b"s%d" % number, b"/topic/none"))
     filler = fill(face, house) if is_full else None
     for frame in frames:
         publisher.say(frame)
