@@ -20,7 +20,7 @@ from bench.micro.compiled import compiled
 Face = Any  # of a module that the type checker knows nothing of
 HEAD, SMALLEST = 5, 256
 HOLD_MEMORY = 4
-MEMORY = 2 << 20
+MEMORY = 4 << 20
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def told(face: Face, house: Face, frames: list[bytes], is_full: bool) -> tuple[l
     return receipts(publisher.hear()), bodies(witness.hear())
 
 
-@given(kinds=st.lists(st.sampled_from([*FRAMES]), max_size=30))
+@given(kinds=st.lists(st.sampled_from([*FRAMES]), max_size=10))
 def test_what_waited_comes_to_the_same(face: Face, kinds: list[str]) -> None:
     frames = [FRAMES[kind].replace(b"%d", b"%d" % number) for number, kind in enumerate(kinds)]
     at_once = told(face, face.House(memory=MEMORY), frames, is_full=False)
