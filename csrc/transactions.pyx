@@ -62,6 +62,7 @@ cdef class Transactions:
             else:
                 message_content(operation.message, &content)
                 self.namespace.publish(<Route>operation.target, &content, origin)
+            transaction.done = i + 1
         return end(self, transaction)
 
     cdef int abort(self, const Frame *frame) except -1:
@@ -106,7 +107,7 @@ cdef int roll_back(Transactions self, Transaction transaction) except -1:
     cdef Operation *operation
     cdef uint32_t i
     try:
-        for i in range(transaction.count):
+        for i in range(transaction.done, transaction.count):
             operation = &transaction.operations[i]
             if operation.message == NULL:
                 take_back(<Subscription>operation.target, operation.slot)

@@ -26,6 +26,7 @@ cdef class Transaction:
     cdef Operation *operations
     cdef uint32_t count
     cdef uint32_t capacity
+    cdef uint32_t done              # of them, by a COMMIT that there was no memory to finish
     cdef readonly uint32_t frames
     cdef readonly size_t bytes
     cdef uint64_t deadline          # clock
