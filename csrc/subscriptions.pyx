@@ -2,6 +2,7 @@
 
 A subscription without id, which only 1.0 may have, is known by LF and its destination, which no id can be.
 """
+from collections import OrderedDict
 
 
 cdef class Subscriptions:
@@ -51,7 +52,11 @@ cdef class Subscriptions:
 
 
 cdef int note(Subscriptions self, bytes key, bytes destination) except -1:
-    self.by_destination.setdefault(destination, {})[key] = None
+    """In an OrderedDict, since a dict looks for its first key behind all that went before it."""
+    keys = self.by_destination.get(destination)
+    if keys is None:
+        keys = self.by_destination[destination] = OrderedDict()
+    keys[key] = None
     return 0
 
 

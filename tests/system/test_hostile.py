@@ -106,6 +106,20 @@ def test_ping_beside_messages_that_are_dropped(talk, broker_with, topic, policy)
     assert broker.census()["dropped"] > 0
 
 
+def test_ping_beside_unsubscriptions_by_a_destination(talk, broker_with, topic):
+    """The oldest of many to the same destination is found at once."""
+    broker = broker_with()
+    client, ping = talk("1.0", to=broker), talk(to=broker)
+    client.send(frame("SUBSCRIBE", f"destination:{topic}") * 9999)
+    client.roundtrip()
+
+    def work():
+        client.send(frame("UNSUBSCRIBE", f"destination:{topic}") * 9999)
+        client.roundtrip()
+
+    assert longest_ping(work, broker, ping) < PATIENCE / 2
+
+
 # Order
 
 
@@ -144,7 +158,7 @@ def test_publisher_that_waited_for_memory_waits_for_a_slow_subscriber(talk, brok
     flood = frame("SEND", f"destination:{topic}", body="x" * 6000) * 2000
     with in_background(lambda: other.send(flood)):
         stands_still(broker, "messages_in")
-        filler.send(frame("SEND", f"destination:{queue}", body="x" * 60_000) * 450)
+        filler.send(frame("SEND", f"destination:{queue}", body="x" * 60_000) * 400)
         stands_still(broker, "messages_in")
         publisher.send(
             frame("SEND", f"destination:{topic}", body="x"),
@@ -152,7 +166,7 @@ def test_publisher_that_waited_for_memory_waits_for_a_slow_subscriber(talk, brok
             frame("SEND", f"destination:{topic}.other", "receipt:sent"),
         )
         consumer.subscribe(queue, ack="auto")
-        for _ in range(450):
+        for _ in range(400):
             consumer.read_frame()
         publisher.expect(receipt("subscribed"))
         consumer.expect_nothing()
