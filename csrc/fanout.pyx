@@ -25,8 +25,8 @@ from fastbroker.core.queue cimport Queue, queue_new
 from fastbroker.core.subscription cimport Subscription
 from fastbroker.core.wire cimport (
     DOOM_SLOW, FRAMING_NONE, FRAMING_SOCKJS, NUMBER_SPACE, WS_HEAD_OUT, ceiling_reached, counter_line, flow_press,
-    framed_room, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure, outbuf_push, outbuf_reserve, outbuf_touch,
-    outbuf_touch_bulk, text_free, text_reserve, ws_opcode, ws_put_head,
+    framed_room, link_joined, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure, outbuf_push, outbuf_reserve,
+    outbuf_touch, outbuf_touch_bulk, text_free, text_reserve, ws_opcode, ws_put_head,
 )
 
 cdef enum:
@@ -149,7 +149,10 @@ cdef int deliver(Fanout self, Subscription subscription, Transit *transit) excep
         content = in_form(self, content, subscription.version, transit.number)
     put_message(out, subscription.prefix, subscription.prefix_length, transit.middle, transit.middle_length,
                 subscription.version, content, transit.message if content.body_length >= SHARED_BODY else NULL)
-    outbuf_touch(out)
+    if content.body_length >= SHARED_BODY:
+        outbuf_touch_bulk(out)  # or all that others are to be sent would wait behind many copies of it
+    else:
+        outbuf_touch(out)
     if outbuf_pressure(out) > self.outlets.soft:
         weigh(self, out, transit.policy, transit.origin)
     return 0
@@ -229,8 +232,8 @@ cdef int drop_oldest(Fanout self, Queue queue) except -1:
 
 cdef int weigh(Fanout self, OutBuf *out, uint8_t policy, Origin *origin) except -1:
     """Too much waits for this connection: publishers hold back until it has drained or the grace is over."""
-    if flow_press(&out.flow, self.now[0], self.slow_consumer_grace, policy):
-        outbuf_touch(out)
+    if flow_press(&out.flow, self.now[0], self.slow_consumer_grace, policy) and not link_joined(&out.link):
+        outbuf_touch(out)   # its deadline is seen to when it is flushed
     if not out.flow.overdue:
         origin.full = out
     return 0

@@ -106,6 +106,15 @@ def test_ping_beside_messages_that_are_dropped(talk, broker_with, topic, policy)
     assert broker.census()["dropped"] > 0
 
 
+def test_ping_beside_copies_of_a_large_body(talk, broker_with, topic):
+    """What others are sent does not wait behind what the kernel takes for all subscribers."""
+    broker = broker_with()
+    subscribers, publisher, ping = [talk(to=broker) for _ in range(150)], talk(to=broker), talk(to=broker)
+    for subscriber in subscribers:
+        subscriber.subscribe(topic)
+    assert longest_ping(lambda: publisher.publish(topic, "x" * 2_000_000), broker, ping) < PATIENCE
+
+
 def test_ping_beside_unsubscriptions_by_a_destination(talk, broker_with, topic):
     """The oldest of many to the same destination is found at once."""
     broker = broker_with()
