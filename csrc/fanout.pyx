@@ -31,7 +31,6 @@ from fastbroker.core.wire cimport (
 
 cdef enum:
     FEW = 2                 # receivers that are written to at once; for more, messages are put into a batch
-    STORE_COST = 128        # what giving one message to one queue costs, or keeping it from there, in bytes of output
     CACHE = 1048576         # bytes; output for all subscribers that does not fit is sent to each as it is written
     BULK = 256              # subscribers from which on a fan-out is flushed in slices
     AROUND = 3 + WS_HEAD_OUT    # bytes of a MESSAGE beside its prefix, middle, header lines and body
@@ -275,7 +274,7 @@ cdef bint add(Fanout self, object route, const Audience *audience, const Content
     self.seen |= content.seen
     self.count += 1
     return (self.count == BATCH_MESSAGES or self.tails.end >= BATCH_BYTES
-            or self.count * audience.receivers.count >= BATCH_DELIVERIES)
+            or self.count * audience.receivers.count >= self.most)
 
 
 cdef inline bint needs_form(Fanout self, int version) noexcept:

@@ -62,6 +62,7 @@ cdef class Hub:
         self.broker = Broker(settings, topic_policies, authenticate, authorize, log, server)
         self.input_view = PyMemoryView_FromMemory(self.input + INPUT_FRONT, INPUT_SPACE, PyBUF_WRITE)
         self.small_view = self.input_view[:SMALL_INPUT]
+        self.slice = self.until = LARGEST_SLICE
         self.run_turn = self._turn
         self.run_tick = self._tick
         self.real = monotonic()
@@ -119,6 +120,7 @@ cdef class Hub:
         self.reads = 0
         try:
             set_clock(self)
+            self.until = self.broker.census.bytes_out + self.broker.census.work + TURN_SLICE
             unpark(self)
             go_on(self)
             self.broker.namespace.dispatch_due()
@@ -179,15 +181,24 @@ cdef int unpark(Hub self) except -1:
     owner = ring_take(&waiting)
     while owner != NULL:
         (<TurnTaker>(<Session>owner).go_on.owner).unpark()
-        owner = ring_take(&waiting)
+        owner = ring_take(&waiting) if broker.census.bytes_out + broker.census.work < self.until else NULL
+    ring_splice(&waiting, &broker.parking)
+    ring_splice(&broker.parking, &waiting)      # those who wait come first
     return 0
 
 
 cdef int go_on(Hub self) except -1:
     cdef Link released
+    cdef Link *link
     cdef void *owner
+    cdef int64_t count = 1
     ring_init(&released)
     ring_splice(&released, &self.broker.released)
+    link = released.next
+    while link != &released:
+        count += 1
+        link = link.next
+    self.slice = min(<int64_t>LARGEST_SLICE, TURN_SLICE // count)
     owner = ring_take(&released)
     while owner != NULL:
         (<TurnTaker>owner).go_on()

@@ -4,18 +4,19 @@
            `---- kept from the read before ------'  what the read cut off is kept, and put in front of the next
 
 It stops while the session holds, and for the rest of a turn when it has caused much output or work, so that others are
-served. What wraps the frames (WebSocket, SockJS, HTTP) may hold back bytes of its own: they are counted here, too, and
-share one clock, `limits.frame_timeout`.
+served: how much, the hub says, by how many there were that had more to do. What wraps the frames (WebSocket, SockJS,
+HTTP) may hold back bytes of its own: they are counted here, too, and share one clock, `limits.frame_timeout`.
 
 All unfinished input together may take half of the memory. When it has, everybody may still keep an equal share, however
 many there are: large frames of one client are not turned away because of others who let theirs stand.
 """
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy
 
 from fastbroker.core.broker cimport Broker
+from fastbroker.core.fanout cimport STORE_COST
 from fastbroker.core.frame cimport Frame
-from fastbroker.core.hub cimport INPUT_FRONT, Hub
+from fastbroker.core.hub cimport INPUT_FRONT, SMALLEST_SLICE, Hub
 from fastbroker.core.parser cimport PARSE_FRAME, PARSE_MORE
 from fastbroker.core.session cimport HOLD_OUTPUT, HOLD_SLOW, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session
 from fastbroker.core.wire cimport (
@@ -24,9 +25,6 @@ from fastbroker.core.wire cimport (
 )
 
 from fastbroker.core.frame import Refused
-
-cdef enum:
-    OUTPUT_SLICE = 4194304  # bytes of output that one connection may cause before others are served
 
 
 cdef Input input_new(Hub hub, Session session, OutBuf *out):
@@ -144,9 +142,11 @@ cdef size_t take_frames(Input self, const char *bytes, size_t length) except? 0:
     cdef Session session = self.session
     cdef Frame *frame = &broker.frame
     cdef Census *census = &broker.census
-    cdef int64_t budget = census.bytes_out + census.work + OUTPUT_SLICE
+    cdef int64_t done = census.bytes_out + census.work
+    cdef int64_t share = max(min(self.hub.slice, self.hub.until - done), <int64_t>SMALLEST_SLICE)
     cdef size_t used = 0
     cdef int status
+    broker.fanout.most = <uint32_t>(share // STORE_COST)
     self.parser.begin()
     try:
         while used < length and session.state != STATE_CLOSING:
@@ -163,7 +163,7 @@ cdef size_t take_frames(Input self, const char *bytes, size_t length) except? 0:
                 session.hold |= HOLD_OUTPUT
             if session.hold:
                 break
-            if census.bytes_out + census.work > budget:
+            if census.bytes_out + census.work > done + share:
                 link_join(&broker.released, &session.go_on)
                 break
     except Refused as refusal:

@@ -12,7 +12,7 @@ from fastbroker.core.wire cimport SEEN_CR, Census, Counter, OutBuf, Outlets, Tex
 cdef enum:
     BATCH_MESSAGES = 256
     BATCH_BYTES = 65536     # of tails: half of the cache next to the processor
-    BATCH_DELIVERIES = 32768    # messages times subscribers, so that nobody else waits for long
+    STORE_COST = 128        # what giving one message to one queue costs, or keeping it from there, in bytes of output
 
 cdef enum:
     POLICY_DISCONNECT
@@ -73,6 +73,7 @@ cdef class Fanout:
     cdef Tail items[BATCH_MESSAGES]
     cdef uint32_t count
     cdef uint32_t seen              # SEEN_* of any of them
+    cdef uint32_t most              # messages times subscribers, so that nobody else waits for long
     # for 1.0 and 1.1
     cdef Form forms[2]
     cdef list form_heads            # whose bytes they point to

@@ -8,6 +8,9 @@ from fastbroker.core.wire cimport Link
 cdef enum:
     INPUT_SPACE = 262144    # of the read buffer that all connections share
     INPUT_FRONT = 65536     # room in front of it, for the start of a frame that the last read cut off
+    LARGEST_SLICE = 4194304     # bytes of output and work that one connection may cause before others are served ...
+    SMALLEST_SLICE = 524288     # ... of which it has so much, however many there are
+    TURN_SLICE = 33554432       # and all together in one turn, if that leaves them as much
 
 
 @cython.final
@@ -27,6 +30,8 @@ cdef class Hub:
     cdef int64_t large_inputs   # connections that keep more than INPUT_FRONT of what they were sent
     cdef int64_t peak           # of the memory held since it was last given back
     cdef uint64_t ticks
+    cdef int64_t slice          # of each connection in this turn
+    cdef int64_t until          # output and work, when all have had theirs
     cdef bint turn_due
     cdef bint lone              # the last turn had one read
     cdef uint32_t reads         # since then

@@ -129,6 +129,28 @@ def test_ping_beside_unsubscriptions_by_a_destination(talk, broker_with, topic):
     assert longest_ping(work, broker, ping) < PATIENCE / 2
 
 
+def test_ping_beside_many_publishers(talk, broker_with, topic):
+    """The more there are that have much to do, the less each of them does in a turn."""
+    broker = broker_with(
+        limits={"slow_consumer_grace": 0.1, "outbound_soft": 64 * KiB, "outbound_timeout": 50},
+        topics=[{"pattern": "#", "slow_consumer": "drop-newest"}],
+    )
+    stalled, ping = talk(to=broker, receive_buffer=NARROW), talk(to=broker)
+    publishers = [talk(to=broker) for _ in range(60)]
+    subscribe_often(stalled, topic, 2000)
+    for _ in range(10):
+        publishers[0].publish(topic, "x" * 1000)
+    sends = frame("SEND", f"destination:{topic}") * 300
+
+    def work():
+        for publisher in publishers:
+            publisher.send(sends)
+        for publisher in publishers:
+            publisher.roundtrip()
+
+    assert longest_ping(work, broker, ping) < PATIENCE
+
+
 # Order
 
 
