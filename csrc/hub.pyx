@@ -164,7 +164,7 @@ cdef void trim(Hub self) noexcept:
     """Once much of what there was has gone, the allocator gives back what it keeps of that."""
     cdef int64_t held = self.broker.census.memory + self.broker.census.input
     self.peak = max(self.peak, held)
-    if held < self.peak // 2 and self.peak - held > WORTH_TRIMMING:
+    if held < self.peak // 4 * 3 and self.peak - held > WORTH_TRIMMING:
         self.peak = held
         memory_trim()
 

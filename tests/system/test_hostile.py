@@ -63,6 +63,20 @@ def test_what_the_trie_said_is_forgotten_before_it_uses_up_memory(talk, broker_w
     subscriber.socket.shutdown(2)
 
 
+def test_memory_between_messages_that_stay_goes_back(talk, broker_with, queue):
+    """Of bodies that malloc keeps side by side, every hundredth stays."""
+    broker = broker_with(limits={"memory": 100 * MiB})
+    client, others = talk(to=broker), frame("SEND", f"destination:{queue}", body="x" * 4000) * 99
+    for _ in range(200):
+        client.send(frame("SEND", f"destination:{queue}.stays", body="x" * 4000), others)
+    client.roundtrip()
+    full = broker.resident()
+    client.subscribe(queue)
+    for _ in range(99 * 200):
+        client.read_frame()
+    eventually(lambda: broker.resident() < full - 40 * MiB or not full, "memory is given back")
+
+
 # Work
 
 
