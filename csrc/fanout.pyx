@@ -45,6 +45,7 @@ cdef Fanout fanout_new(Census *census, Outlets *outlets, const Counter *number, 
     new.now = now
     new.slow_consumer_grace = slow_consumer_grace
     new.form_heads = [b"", b""]
+    new.most = BATCH_DELIVERIES
     return new
 
 

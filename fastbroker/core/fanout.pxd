@@ -12,6 +12,7 @@ from fastbroker.core.wire cimport SEEN_CR, Census, Counter, OutBuf, Outlets, Tex
 cdef enum:
     BATCH_MESSAGES = 256
     BATCH_BYTES = 65536     # of tails: half of the cache next to the processor
+    BATCH_DELIVERIES = 32768    # messages times subscribers, until somebody says less
     STORE_COST = 128        # what giving one message to one queue costs, or keeping it from there, in bytes of output
 
 cdef enum:
