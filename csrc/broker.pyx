@@ -26,7 +26,10 @@ cdef bytes random_epoch():
 
 
 cdef class Broker:
-    """Settings are those of docs/configuration.md; `policies` are (pattern, name) pairs, the first match wins."""
+    """Settings are those of docs/configuration.md; `policies` are (pattern, name) pairs, the first match wins.
+
+    `epoch` stands in every message-id, whose numbers begin anew with it; a random one if none is given.
+    """
 
     def __cinit__(self):
         ring_init(&self.due)
@@ -42,7 +45,7 @@ cdef class Broker:
         wheel_init(&self.wheel, self.now)
         memory_settle()
 
-    def __init__(self, settings, policies, authenticate, authorize, log, server):
+    def __init__(self, settings, policies, authenticate, authorize, log, server, epoch=None):
         take_limits(self, settings)
         frame_init(&self.frame, self.parser_limits.max_headers)
         self.authenticate = authenticate
@@ -55,7 +58,7 @@ cdef class Broker:
         self.fanout = fanout_new(&self.census, &self.outlets, &self.number, &self.now,
                                  self.limits.slow_consumer_grace)
         self.namespace = namespace_new(&self.census, &self.ceiling, &self.limits, &self.wheel, &self.now, &self.number,
-                                       &self.due, self.fanout, random_epoch())
+                                       &self.due, self.fanout, epoch or random_epoch())
         self.namespace.policies = [(pattern.encode(), POLICIES[policy]) for pattern, policy in policies]
         self.namespace.dead_letter_name = settings["dead_letter"].encode()
 

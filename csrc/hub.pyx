@@ -148,6 +148,7 @@ cdef class Hub:
         if not self.stalled:
             wheel_advance(&self.broker.wheel, self.broker.now)
         self.ticks += 1
+        self.peak = max(self.peak, self.broker.census.memory)
         if self.ticks % TRIM_EVERY == 0:
             pool_trim(&self.broker.outlets)
             self.broker.namespace.sweep()
@@ -162,8 +163,7 @@ cdef class Hub:
 
 cdef void trim(Hub self) noexcept:
     """Once much of what there was has gone, the allocator gives back what it keeps of that."""
-    cdef int64_t held = self.broker.census.memory + self.broker.census.input
-    self.peak = max(self.peak, held)
+    cdef int64_t held = self.broker.census.memory
     if held < self.peak // 4 * 3 and self.peak - held > WORTH_TRIMMING:
         self.peak = held
         memory_trim()
