@@ -24,8 +24,9 @@ COMMAND = str(Path(sysconfig.get_path("scripts"), "fastbroker"))
 TIMEOUT = 30
 MUST_HOLD = ("py.typed", "bench/generator.pyi", "core/hub.pyi", "core/trie.pxd", "core/wire.pxd", "include/csrc/wire.h")
 PLUGIN = """
+from fastbroker.core.pattern cimport is_pattern
 from fastbroker.core.session cimport Session
-from fastbroker.core.trie cimport Trie, is_pattern
+from fastbroker.core.trie cimport Trie
 
 def check():
     assert Session is not None and Trie().memory > 0
