@@ -29,7 +29,7 @@ from fastbroker.core.session cimport Session
 from fastbroker.core.trie cimport Trie
 
 def check():
-    assert Session is not None and Trie().memory > 0
+    assert Session is not None and Trie().memory == 0
     return is_pattern(b"a.*", 3)
 """
 PLUGIN_SETUP = """
