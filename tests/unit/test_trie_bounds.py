@@ -265,6 +265,7 @@ def as_told(pattern: bytes) -> bytes:
     return "".join(sep + ("#" if word == "**" else word) for sep, word in words_of(pattern)).encode("latin-1")
 
 
+@pytest.mark.skipif("libasan" in os.environ.get("LD_PRELOAD", ""), reason="the sanitizer has a heap of its own")
 @pytest.mark.parametrize(
     "kind", [b"plain.%d", b"walked.%d.*.a-word-longer-than-sixteen%d", b"*.*.tail.*.%d.#.z", b"a.*"]
 )
