@@ -43,6 +43,7 @@ cdef int settle(Subscription subscription, uint32_t slot, Verdict verdict) excep
 
 
 cdef int settle_before(Subscription subscription, uint32_t slot, Verdict verdict) except -1:
+    """The deliveries in front of that one; NO_SLOT: all of them."""
     cdef uint32_t current = subscription.first, next
     while current != slot:
         next = subscription.ledger.slots[current].next
@@ -80,13 +81,7 @@ cdef int take_back(Subscription subscription, uint32_t slot) except -1:
 
 cdef int give_back(Subscription subscription) except -1:
     """The subscription ends: what it has not settled goes back to the front of its queue, in order."""
-    cdef uint32_t slot = subscription.first, next
-    while slot != NO_SLOT:
-        next = subscription.ledger.slots[slot].next
-        if subscription.ledger.slots[slot].state == DELIVERY_OUT:
-            settle_slot(subscription, slot, RETURNED)
-        slot = next
-    return 0
+    return settle_before(subscription, NO_SLOT, RETURNED)
 
 
 cdef int settle_slot(Subscription subscription, uint32_t slot, Verdict verdict) except -1:
