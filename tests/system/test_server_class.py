@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -47,8 +47,12 @@ def dial(server, at=0):
 
 
 def open_files():
-    """How many there are, where the system tells."""
-    return len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
+    """Which there are, where the system tells. Numbers are used again; what stands behind them is not."""
+    found = set()
+    for each in Path("/proc/self/fd").iterdir() if Path("/proc/self/fd").exists() else ():
+        with suppress(FileNotFoundError):  # that of the directory itself
+            found.add(each.readlink())
+    return found
 
 
 async def exchange(server, text):
@@ -104,7 +108,7 @@ def test_nothing_is_left_of_one_that_was_closed(tmp_path):
                 await asyncio.sleep(0.02)
                 gc.collect()
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        assert open_files() == before
+        assert open_files() <= before  # what other tests have left may go meanwhile
 
     uvloop.run(work())
     assert not (tmp_path / "s.sock").exists()

@@ -183,7 +183,8 @@ class NodeClient(Client):
         self._heard_beat()
 
     def _on_lost(self, code: int | None, reason: str | None) -> None:
-        self.close_code, self.close_reason = code or 0, reason or ""
+        if not self.lost:  # and not a later attempt to come back, while nobody listens
+            self.close_code, self.close_reason = code or 0, reason or ""
         self._heard_loss()
 
 
