@@ -27,7 +27,7 @@ from fastbroker.core.session cimport (
 from fastbroker.core.turntaker cimport ENDING, GONE, LOST, OPEN, SHUT, SPEAKING, TurnTaker
 from fastbroker.core.wire cimport (
     DOOM_NONE, Link, flow_ease, flow_take, link_init, link_join, link_joined,
-    link_leave, outbuf_consume, outbuf_free, outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure,
+    link_leave, outbuf_consume, outbuf_end, outbuf_free, outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure,
     outbuf_put, outbuf_send, outbuf_touch, ring_empty, timer_cancel,
 )
 
@@ -307,7 +307,7 @@ cdef int transmit(Connection self) except -1:
     cdef size_t length, before, most = PIECE if self.plain else TLS_PIECE
     before = outbuf_pending(&self.out)
     self.deadlines.last_write = self.deadlines.last_progress = self.hub.broker.now
-    if self.out.fd >= 0 and outbuf_send(&self.out) < 0:
+    if self.out.fd >= 0 and outbuf_send(&self.out, self.ours == ENDING and self.framing is None) < 0:
         if errno != EAGAIN and errno != EINTR:
             return self.abort("connection lost")
     while outbuf_pending(&self.out) and not self.out.blocked:
@@ -369,7 +369,9 @@ cdef int shut(Connection self) except -1:
         self.transport.close()
     elif self.framing is None or self.framing.heard_all():
         self.input.resume()
-        if self.transport.can_write_eof():
+        if self.plain:
+            outbuf_end(&self.out)
+        else:
             self.transport.write_eof()
     return 0
 
@@ -402,5 +404,5 @@ cdef int gone(Connection self, exception) except -1:
     hub.schedule()
     hub.broker.log(reason_of(self.session.reason).level, "disconnected", peer=self.session.peer,
                    login=self.session.login, reason=self.session.reason,
-                   seconds=round((hub.broker.now - self.deadlines.made) / 1000.0, 3))
+                   seconds=(hub.broker.now - self.deadlines.made) / 1000.0)
     return 0

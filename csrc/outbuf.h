@@ -16,6 +16,7 @@
 #define FASTBROKER_OUTBUF_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,6 +29,9 @@
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0 /* macOS: CPython ignores SIGPIPE */
+#endif
+#ifndef MSG_MORE
+#define MSG_MORE 0
 #endif
 
 #define POOL_CLASSES 6
@@ -347,18 +351,20 @@ static inline int outbuf_pieces(const OutBuf *out, struct iovec *pieces) {
     return count;
 }
 
-/* One system call. Returns the bytes that the kernel took, or -1 with errno. */
-static inline ssize_t outbuf_send(OutBuf *out) {
+/* One system call. Returns the bytes that the kernel took, or -1 with errno. What is `last` goes in one packet with the
+ * end of the stream, which must follow. */
+static inline ssize_t outbuf_send(OutBuf *out, bool last) {
+    const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (last ? MSG_MORE : 0);
     ssize_t sent;
     if (out->share_count == 0) {
-        sent = send(out->fd, out->data + out->start, out->end - out->start, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent = send(out->fd, out->data + out->start, out->end - out->start, flags);
     } else {
         struct iovec pieces[MOST_PIECES];
         struct msghdr message;
         memset(&message, 0, sizeof message);
         message.msg_iov = pieces;
         message.msg_iovlen = (size_t)outbuf_pieces(out, pieces);
-        sent = sendmsg(out->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent = sendmsg(out->fd, &message, flags);
     }
     if (sent > 0) {
         out->outlets->sent += (uint64_t)sent;
@@ -367,11 +373,16 @@ static inline ssize_t outbuf_send(OutBuf *out) {
     return sent;
 }
 
+/* Nothing follows what was sent. If the peer has gone, those who read are told. */
+static inline void outbuf_end(OutBuf *out) {
+    shutdown(out->fd, SHUT_WR);
+}
+
 /* Sends what was just written ahead of the turn, while it is in the cache, if it is all there is and worth a system
  * call. What the kernel does not take, and what goes wrong, is left to the flush. */
 static inline void outbuf_push(OutBuf *out, size_t written) {
     if (written >= WORTH_A_CALL && outbuf_pending(out) == written && out->fd >= 0 && !out->blocked)
-        outbuf_send(out);
+        outbuf_send(out, false);
 }
 
 /* The first bytes that stand together, at most `most` of them. */
