@@ -1,7 +1,7 @@
 """Logs: one line for each event, safe to read whatever a client sent, and never in the way of the loop.
 
-`Log` decides which events are written, and how often; `lines.py` makes lines of them, for people or as JSON;
-`writer.py` brings those to a descriptor whose reader may be slow, or gone.
+`Log` decides which events are written, and how often; `core.logline` makes lines of them, for people or as
+JSON; `writer.py` brings those to a descriptor whose reader may be slow, or gone.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, NamedTuple, TextIO
 
 from fastbroker import config
+from fastbroker.core import logline
 from fastbroker.core.reasons import LIMITED
-from fastbroker.log import lines
 from fastbroker.log.writer import Writer
 
 # Events with these reasons come in floods: each is logged once a second, with the number of events that stands for.
@@ -74,7 +74,7 @@ class Log:
 
 def line_of(style: str, *, colors: bool) -> Line:
     """How an event becomes a line: `text`, with colours or without, or `json`."""
-    return lines.json_line if style == "json" else lines.coloured_line if colors else lines.text_line
+    return logline.json_line if style == "json" else logline.coloured_line if colors else logline.text_line
 
 
 @contextmanager

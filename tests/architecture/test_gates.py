@@ -13,9 +13,8 @@ DANGEROUS = {"pickle", "cPickle", "dill", "marshal", "shelve", "yaml", "jsonpick
 CALLS = re.compile(r"(?<![\w.])(eval|exec|compile|__import__)\s*\(")
 # Matching by `re` can be made slow by what is matched, so what clients send does not meet it. These look at something
 # else: settings, one capped value in a log line, and what the broker says to the command line.
-MAY_MATCH = {
-    f"fastbroker/{name}.py"
-    for name in ("config/units", "config/conflicts", "log/lines", "client/frames", "transports/certificate")
+MAY_MATCH = {"csrc/logline.pyx"} | {
+    f"fastbroker/{name}.py" for name in ("config/units", "config/conflicts", "client/frames", "transports/certificate")
 }
 
 MACHINE = re.compile(r"(?<![\w.~/>])/(?:work|root|home|Users)/\w|/tmp/(?:venv|plan)\b")

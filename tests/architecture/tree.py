@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 FLOORS = (
     "wire ring census text blocks outbuf flow wrapping wheel table peer wsframe",
-    "frame parser pattern entries nodes tails paths walk trie request reasons limits",
+    "frame parser pattern entries nodes tails paths walk trie request reasons logline limits",
     "message subscription ledger settling queue topic fanout route transaction access receipts",
     "destination namespace broker login parking temporaries subscriptions transactions session",
     "turntaker hub framing input deadlines connection upgrade websocket sockjs tls",

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastbroker.core.logline import LONGEST, clean
 from fastbroker.log import RATE_LIMITED, Log, line_of
-from fastbroker.log.lines import LONGEST, clean
 
 
 class Clock:

@@ -1,0 +1,3 @@
+"""Lines of the log."""
+
+cpdef clean(value)
