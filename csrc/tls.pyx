@@ -18,9 +18,10 @@ The life of one, and of what its peer says:
       |  write_eof, close                 LOST   from all of them: refused, aborted, or the socket is gone
     SHUT       we have said all
 
-A handshake costs about half a millisecond. In one turn of the loop there is some time for them and no more, so that
-those who are connected are served in between: first come those that are under way, then new ones, host by host. Who
-must say something next, and for how long that is waited for, is the business of those who are `arriving`
+A handshake costs half a millisecond and more, nearly all of it in OpenSSL, which needs no interpreter for it: threads
+do it (transports/workers.py), while the loop serves those who are connected. They are given only a little in advance,
+so that it is decided late whose turn it is: first come those that are under way, then new ones, host by host. Who must
+say something next, and for how long that is waited for, is the business of those who are `arriving`
 (transports/arriving.py).
 
 Both directions end on their own, as on TCP: after the peer's close_notify it is still written to. Once we have said
@@ -28,9 +29,7 @@ all, what comes in is no longer looked at. Why it is not the event loop's TLS st
 """
 from cpython.buffer cimport PyBUF_WRITE
 from cpython.memoryview cimport PyMemoryView_FromMemory
-from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from fastbroker.core.hub cimport Hub
 from fastbroker.core.login cimport peer_of
@@ -49,19 +48,13 @@ cdef enum:
     MOST_OF_ITS_OWN = 65536     # of what TLS itself says to a peer that is told nothing else: 2,000 times new keys
 
 cdef enum:
-    TURN = 4000000              # nanoseconds for handshakes in one turn of the loop
+    AHEAD = 8                   # steps of handshakes that threads have, each
     AGAIN = 50                  # milliseconds until it is seen again whether there is a place for another handshake
 
 # Seconds that a client has for its hello and for its answer, whatever the crowd.
 HELLO_AT_LEAST, ANSWER_AT_LEAST = 2.5, 1.0
 
 cdef bytes HANDSHAKE = b"\x16"      # what a client's first record is
-
-
-cdef uint64_t nanoseconds() noexcept:
-    cdef timespec time
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return <uint64_t>time.tv_sec * 1000000000 + time.tv_nsec
 
 
 cdef class Handshakes:
@@ -71,10 +64,12 @@ cdef class Handshakes:
         if self.space == NULL:
             raise MemoryError()
 
-    def __init__(self, Hub hub, arriving, *, double timeout, int most):
+    def __init__(self, Hub hub, arriving, workers, *, double timeout, int most):
         self.hub = hub
         self.loop = hub.loop
         self.arriving = arriving
+        self.workers = workers
+        self.ahead = workers.most * AHEAD
         self.hello = arriving.awaited(timeout, min(timeout / 2, HELLO_AT_LEAST))
         self.answer = arriving.awaited(timeout, min(timeout / 5, ANSWER_AT_LEAST))
         self.most = most
@@ -86,21 +81,17 @@ cdef class Handshakes:
         free(self.space)
 
     cdef int serve(self, TlsTransport one) except -1:
-        """Now, if this turn has time and nobody is in front; else when it is its turn, and nothing is read from it."""
-        one.queued = True
+        """When it is its turn. What it says meanwhile waits."""
+        one.waits = True
         if one.life == SHAKING:
             self.answers.append(one)
         else:
             self.hosts.setdefault(one.ticket.host, deque()).append(one)
-        work(self)
-        if one.queued:
-            one.transport.pause_reading()
-        return 0
+        return work(self)
 
     cdef int place_is_free(self) except -1:
         """A handshake is over, one way or the other."""
         self.busy -= 1
-        self.spent += 1     # so that there is another turn for those who wait
         return schedule(self)
 
     def _retry(self):
@@ -109,24 +100,24 @@ cdef class Handshakes:
 
     def _turn(self):
         self.due = False
-        self.spent = 0
         work(self)
+
+    def _stepped(self, result):
+        """A thread has made a step."""
+        self.under_way -= 1
+        (<TlsTransport>result[0]).stepped(result[1])
+        schedule(self)
 
 
 cdef int work(Handshakes self) except -1:
-    cdef uint64_t before = nanoseconds(), now
     cdef TlsTransport one
-    try:
-        while self.spent < TURN:
-            one = next_one(self)
-            if one is None:
-                break
-            one.step()
-            now = nanoseconds()
-            self.spent += now - before
-            before = now
-    finally:
-        schedule(self)
+    while self.under_way < self.ahead:
+        one = next_one(self)
+        if one is None:
+            break
+        if one.prepare():
+            self.under_way += 1
+            self.workers.run(one.step, self._stepped)
     return 0
 
 
@@ -134,7 +125,6 @@ cdef TlsTransport next_one(Handshakes self):
     cdef TlsTransport one
     while self.answers:
         one = self.answers.popleft()
-        one.queued = False
         if one.life == SHAKING:
             return one
     return newcomer(self)
@@ -152,7 +142,6 @@ cdef TlsTransport newcomer(Handshakes self):
             hosts -= 1
         else:
             one = waiting.pop()     # the newest: who has waited for long may have given up
-            one.queued = False
             one = one if one.life == WAITING else None
         if waiting:
             self.hosts[host] = waiting
@@ -170,7 +159,7 @@ cdef TlsTransport try_again(Handshakes self):
 
 
 cdef int schedule(Handshakes self) except -1:
-    if not self.due and (self.spent or self.answers):
+    if not self.due and (self.answers or self.hosts):
         self.due = True
         self.loop.call_soon(self._turn)
     return 0
@@ -222,9 +211,13 @@ cdef class TlsTransport:
                 let_others(self)
         elif self.life < OPEN:
             keep(self, self.left + bytes(received))
-            if self.life == HELLO:
+            if self.waits:
+                self.transport.pause_reading()
+                if len(self.left) > USUAL_HELLO and is_crowded(self):
+                    refuse(self, "server busy")
+            elif self.life == HELLO:
                 look(self)
-            elif self.life == SHAKING:
+            else:
                 self.handshakes.serve(self)
 
     def eof_received(self):
@@ -255,13 +248,36 @@ cdef class TlsTransport:
 
     # ---- the handshake ----
 
-    cdef int step(self) except -1:
-        """As far as what the client has said reaches. What fails here is nobody else's business."""
+    cdef bint prepare(self) except -1:
+        """Whether there is a step to be made, with what the client has said."""
+        if not self.transport.is_reading() and is_gone(self):
+            refuse(self, "closed by client")
+            return False
+        if self.life == WAITING:
+            begin(self)
+        self.incoming.write(self.left[:PORTION])
+        keep(self, self.left[PORTION:])
+        return True
+
+    def step(self):
+        """In a thread: the connection may be lost meanwhile. Returns itself, and whether the handshake is complete, or
+        what came of it instead."""
+        connection = self.ssl
         try:
-            if self.transport.is_reading():
-                return proceed(self)
-            self.transport.resume_reading()
-            return refuse(self, "closed by client") if is_gone(self) else proceed(self)
+            connection.do_handshake()
+        except SSLWantReadError:
+            return self, False
+        except Exception as failure:
+            return self, failure
+        return self, True
+
+    cdef int stepped(self, result) except -1:
+        """What fails here is nobody else's business."""
+        self.waits = False
+        if self.life != SHAKING:
+            return 0
+        try:
+            return proceed(self, result)
         except Exception as failure:
             self.handshakes.hub.broker.log("error", "internal error", peer=self.peer, error=repr(failure))
             self.abort()
@@ -375,38 +391,33 @@ cdef bint is_gone(TlsTransport self) except -1:
     return peer_state(self.transport.get_extra_info("socket").fileno()) != PEER_THERE
 
 
-cdef int proceed(TlsTransport self) except -1:
-    if self.life == WAITING:
-        begin(self)
-    return shake(self)
-
-
 cdef int begin(TlsTransport self) except -1:
     self.life = SHAKING
     self.handshakes.busy += 1
     self.incoming, self.outgoing = MemoryBIO(), MemoryBIO()
     self.ssl = self.acceptor.context.wrap_bio(self.incoming, self.outgoing, server_side=True)
-    self.ticket.must_speak(self.handshakes.answer)
     return 0
 
 
-cdef int shake(TlsTransport self) except -1:
-    cdef bint complete = False
-    while self.left and not complete:
-        self.incoming.write(self.left[:PORTION])
-        keep(self, self.left[PORTION:])
-        try:
-            self.ssl.do_handshake()
-            complete = True
-        except SSLWantReadError:
-            pass
-        except (OSError, ValueError) as error:
-            hand_over(self)      # the alert that says why
-            return refuse(self, reason_of(error))
-    if complete and self.ssl.version() == "TLSv1.3":
+cdef int proceed(TlsTransport self, result) except -1:
+    """Behind a step: the answer goes out, and the client is waited for, or is in."""
+    if result is True and self.ssl.version() == "TLSv1.3":
         self.held = self.outgoing.read()    # the ticket for the next time, which nobody waits for
-    hand_over(self)
-    return arrive(self) if complete else 0
+    hand_over(self)     # with the alert that says why, if it has failed
+    if isinstance(result, (OSError, ValueError)):
+        return refuse(self, reason_of(result))
+    if result is not True and result is not False:
+        raise result
+    if not self.transport.is_reading():
+        self.transport.resume_reading()
+    if result is True:
+        return arrive(self)
+    if self.left:
+        return self.handshakes.serve(self)
+    if not self.asked:
+        self.asked = True
+        self.ticket.must_speak(self.handshakes.answer)
+    return 0
 
 
 cdef int arrive(TlsTransport self) except -1:

@@ -184,6 +184,7 @@ class Server:
         arriving, most = _room(loop, config, self._listeners, self._log)
         self._hub = _make_hub(loop, config, self._may, most, self._log)
         self._arrivals = Arrivals(self._hub, config, self._contexts, arriving, self._log)
+        self._held.callback(self._arrivals.workers.close)
 
     def _open(self) -> list[Listener]:
         if self._sockets and self._config.listen != Config().listen:

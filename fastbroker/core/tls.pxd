@@ -1,6 +1,5 @@
 """TLS between the socket of a client and its protocol."""
 cimport cython
-from libc.stdint cimport uint64_t
 
 from fastbroker.core.hub cimport Hub
 
@@ -25,14 +24,16 @@ cdef class Handshakes:
     cdef Hub hub
     cdef object loop
     cdef object arriving
+    cdef object workers             # threads
+    cdef int ahead                  # steps that they are given at one time
+    cdef int under_way              # and have
     cdef object hello               # of arriving: those who have yet to say it
     cdef object answer              # and those who have yet to finish their handshake
     cdef int most                   # handshakes at one time
     cdef int busy                   # those that there are: from a client's turn to the end of its handshake
     cdef object answers             # those under way whose client has answered
     cdef object hosts               # those that wait for their turn: host -> deque, in the order of whose turn it is
-    cdef uint64_t spent             # nanoseconds in this turn of the loop
-    cdef bint due                   # the next turn is
+    cdef bint due                   # to be looked at in the next turn of the loop
     cdef bint retrying              # a timer runs
     cdef char *space
     cdef object view
@@ -67,7 +68,9 @@ cdef class TlsTransport:
     cdef object failure
     cdef int life
     cdef int theirs
-    cdef bint queued                # it waits for time in a turn
+    cdef bint waits                 # for its turn, or for a thread
+    cdef bint asked                 # to finish its handshake
     cdef bint paused                # by the protocol
 
-    cdef int step(self) except -1
+    cdef bint prepare(self) except -1
+    cdef int stepped(self, result) except -1

@@ -31,12 +31,20 @@ class _Arriving(Protocol):
     def make_room(self, what: Any, asking: Any, /) -> bool:
         """Turn one away whose answer is awaited."""
 
+class _Workers(Protocol):
+    """Threads."""
+
+    most: int
+
+    def run(self, work: Callable[[], Any], then: Callable[[Any], object], /) -> None:
+        """Do it in a thread; then, in the loop, the other with its result."""
+
 @final
 class Handshakes:
     """The handshakes of all TLS addresses of a hub: whose turn it is, and how many are under way at one time."""
 
-    def __init__(self, hub: Hub, arriving: _Arriving, *, timeout: float, most: int) -> None:
-        """Share the time of the hub's loop with its other clients."""
+    def __init__(self, hub: Hub, arriving: _Arriving, workers: _Workers, *, timeout: float, most: int) -> None:
+        """Have threads make the steps."""
 
 @final
 class TlsAcceptor:

@@ -25,6 +25,7 @@ from fastbroker.transports import proxy
 from fastbroker.transports.address import Address
 from fastbroker.transports.arriving import Arriving, Awaited, Ticket
 from fastbroker.transports.tls import Contexts, client_certificate
+from fastbroker.transports.workers import Workers
 
 # So it is with load balancers that look whether the broker is there.
 NOTHING = "nothing was sent"
@@ -139,7 +140,10 @@ class Arrivals:
         self._contexts = contexts
         self.arriving = arriving
         tls = config.tls
-        self._handshakes = Handshakes(hub, arriving, timeout=tls.handshake_timeout, most=tls.max_handshakes)
+        self.workers = Workers(hub.loop)
+        self._handshakes = Handshakes(
+            hub, arriving, self.workers, timeout=tls.handshake_timeout, most=tls.max_handshakes
+        )
         header = config.proxy_protocol.header_timeout
         self._header = arriving.awaited(header, header / 2)
         self._log = log

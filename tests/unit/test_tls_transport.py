@@ -60,6 +60,15 @@ class Loop:
         self.clock = end
 
 
+class Workers:
+    """Do everything at once."""
+
+    most = 2
+
+    def run(self, work: Callable[[], Any], then: Callable[[Any], object]) -> None:
+        then(work())
+
+
 class Wire:
     """The transport of a socket, and a TLS client at the other end of it."""
 
@@ -180,7 +189,7 @@ class House:
         limits = {**config.hub_settings(config.Config()), "max_connections": 100}
         self.hub = Hub(self.loop, settings=limits, log=self._log, server="test")  # type: ignore[arg-type]
         self.arriving = Arriving(self.loop, options.pop("places", 5000))  # type: ignore[arg-type]
-        self.handshakes = Handshakes(self.hub, self.arriving, **{"timeout": 5.0, "most": 2000, **options})
+        self.handshakes = Handshakes(self.hub, self.arriving, Workers(), **{"timeout": 5.0, "most": 2000, **options})
         self.make = protocol
         self.acceptor = TlsAcceptor(
             self.handshakes, CONTEXT, arrived=self._arrived, failed=lambda _, reason: self.refused.append(reason)

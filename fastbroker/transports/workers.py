@@ -1,0 +1,65 @@
+"""Threads beside the loop, for what takes long and does not need the interpreter: the handshakes of OpenSSL.
+
+    loop      run(work, then) ----.                        .--> then(result)
+    thread                         `--> result = work() --'
+
+There is one for each processor but the loop's own, so that the loop has its own also when thousands come at once; they
+start when they are needed, and wait between two pieces of work.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+# More handshakes at one time than the loop could take the clients of.
+MOST = 8
+
+Work = Callable[[], Any]
+Then = Callable[[Any], object]
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Workers:
+    """As many threads as there is work for."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start none yet."""
+        self.most = max(1, min(processors() - 1, MOST))
+        self._loop = loop
+        self._todo: SimpleQueue[tuple[Work, Then] | None] = SimpleQueue()
+        self._under_way = 0
+        self._threads: list[threading.Thread] = []
+
+    def run(self, work: Work, then: Then) -> None:
+        """Have a thread do `work`, which raises nothing; then the loop calls `then` with what it returned."""
+        if len(self._threads) < min(self.most, self._under_way + 1):
+            self._threads.append(threading.Thread(target=self._work, name="handshakes", daemon=True))
+            self._threads[-1].start()
+        self._under_way += 1
+        self._todo.put((work, then))
+
+    def close(self) -> None:
+        """End them, behind what they have begun; what was not begun is not done."""
+        while not self._todo.empty():
+            self._todo.get()
+        for _ in self._threads:
+            self._todo.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+    def _work(self) -> None:
+        while item := self._todo.get():
+            work, then = item
+            self._loop.call_soon_threadsafe(self._done, then, work())
+
+    def _done(self, then: Then, result: Any) -> None:
+        self._under_way -= 1
+        then(result)
