@@ -15,8 +15,8 @@ def last_core() -> int | None:
 
 
 def cores_for(workers: int, first: int | None) -> list[int | None]:
-    """A core for each worker: `first` for the first one, and one each for the others while the server keeps one."""
+    """A core for each worker, while the server keeps one: `first` for the first one and for those that find no other."""
     if first is None:
         return [None] * workers
     others: list[int | None] = [core for core in reversed(usable_cores()[1:]) if core != first]
-    return [first, *others, *[None] * workers][:workers]
+    return [first, *others, *[first] * workers][:workers]

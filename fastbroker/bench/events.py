@@ -22,6 +22,7 @@ class Order(Struct, frozen=True, kw_only=True):
     target: Target
     load: Load
     core: int | None = None
+    gives_way: bool = False  # to a load whose round trips are timed
 
 
 class Phase(Struct, frozen=True, tag="phase", tag_field="event"):

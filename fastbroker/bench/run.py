@@ -85,8 +85,11 @@ class _Run:
     async def _measure(self, stack: AsyncExitStack) -> None:
         watched = _Watched(self._result.server.pid)
         cores = cores_for(1 + len(self._result.beside), self._core)
+        loads = list(self._loads())
+        is_timed = any(load.kind == "ping" for load in loads[1:])
         orders = [
-            Order(target=self._target, load=load, core=core) for load, core in zip(self._loads(), cores, strict=True)
+            Order(target=self._target, load=load, core=core, gives_way=is_timed and load.kind != "ping")
+            for load, core in zip(loads, cores, strict=True)
         ]
         main, *beside = [await stack.enter_async_context(started_worker(order)) for order in orders]
         await asyncio.gather(*(worker.phase("ready") for worker in (main, *beside)))

@@ -74,6 +74,8 @@ def main() -> int:
     try:
         order = msgspec.json.decode(orders.next(), type=Order)
         _hold_to(order.core)
+        if order.gives_way:
+            os.nice(19)
         # Nothing here makes garbage, so no collection shall interrupt the generator either.
         gc.disable()
         _say(_load(Generator(order.target, order.load, sessions_of(order.target)), orders))
