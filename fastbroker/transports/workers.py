@@ -40,10 +40,12 @@ class Workers:
     def run(self, work: Work, then: Then) -> None:
         """Have a thread do `work`, which raises nothing; then the loop calls `then` with what it returned."""
         if len(self._threads) < min(self.most, self._under_way + 1):
-            self._threads.append(threading.Thread(target=self._work, name="handshakes", daemon=True))
-            self._threads[-1].start()
-        self._under_way += 1
-        self._todo.put((work, then))
+            self._start()
+        if self._threads:
+            self._under_way += 1
+            self._todo.put((work, then))
+        else:
+            then(work())
 
     def close(self) -> None:
         """End them, behind what they have begun; what was not begun is not done."""
@@ -54,6 +56,14 @@ class Workers:
         for thread in self._threads:
             thread.join()
         self._threads.clear()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._work, name="handshakes", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system gives no more: the others do it, or the loop
+            return
+        self._threads.append(thread)
 
     def _work(self) -> None:
         while item := self._todo.get():

@@ -71,6 +71,24 @@ def test_there_are_no_more_threads_than_work_or_processors(loop: asyncio.Abstrac
     assert handshake_threads() == 0
 
 
+@pytest.mark.parametrize("possible", [0, 1])
+def test_where_no_thread_can_be_started_all_is_done_nevertheless(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch, possible: int
+) -> None:
+    start, starts = threading.Thread.start, iter(range(1000))
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "handshakes" and next(starts) >= possible:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    pool = Workers(loop)
+    assert len(results(loop, pool, 50)) == 50
+    assert handshake_threads() == possible
+    pool.close()
+
+
 def test_what_was_not_begun_is_not_done_at_the_end(loop: asyncio.AbstractEventLoop) -> None:
     pool = Workers(loop)
     began, may_end = threading.Semaphore(0), threading.Event()
