@@ -15,7 +15,7 @@ def last_core() -> int | None:
 
 
 def cores_for(workers: int, first: int | None) -> list[int | None]:
-    """A core for each worker, while the server keeps one: `first` for the first one and for those that find no other."""
+    """A core for each worker, while the server keeps one: `first` also for those that find no other."""
     if first is None:
         return [None] * workers
     others: list[int | None] = [core for core in reversed(usable_cores()[1:]) if core != first]
