@@ -13,6 +13,7 @@ again.
 Closing. After ERROR, or the RECEIPT of a DISCONNECT, output is flushed, our side is shut, input is thrown away until
 the peer closes or `linger` is over: unread input would turn close() into a reset, and the last frame would be lost.
 """
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.errno cimport EAGAIN, EINTR, errno
 
 from fastbroker.core.deadlines cimport deadlines_new
@@ -28,7 +29,8 @@ from fastbroker.core.turntaker cimport ENDING, GONE, LOST, OPEN, SHUT, SPEAKING,
 from fastbroker.core.wire cimport (
     DOOM_NONE, Link, flow_ease, flow_take, link_init, link_join, link_joined,
     link_leave, outbuf_consume, outbuf_end, outbuf_free, outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure,
-    outbuf_put, outbuf_send, outbuf_touch, ring_empty, timer_cancel,
+    outbuf_put, outbuf_send, outbuf_touch, place_init, place_leave, place_spoken, place_take,
+    places_slowest, places_too_many, ring_empty, timer_cancel,
 )
 
 from fastbroker.core.login import LoginRefused
@@ -38,6 +40,7 @@ cdef enum:
     BULK_LAG = 65536        # bytes that a large fan-out may be behind before its publishers wait
     PIECE = 16384           # given to the transport when the kernel is full
     TLS_PIECE = 65536       # given to a transport that makes one system call of it
+    SPARE_SOCKETS = 32      # above most_connections, for those that were turned away and do not close yet
 
 
 def connection(Hub hub, *, str peer="", str listener="", bint secure=False, object certificate=None):
@@ -52,6 +55,7 @@ cdef Connection connection_new(Hub hub, str peer, str listener, bint secure, obj
     new.fd = -1
     outbuf_init(&new.out, &hub.broker.outlets, <void *>new)
     link_init(&new.link, <void *>new)
+    place_init(&new.place, <void *>new)
     new.session = session_new(hub.broker, &new.out, parser, <void *>new)
     new.session.peer = peer
     new.session.listener = listener
@@ -91,13 +95,11 @@ cdef class Connection(TurnTaker):
         self.deadlines.begin(hub.broker.now)
         hub.broker.census.connections += 1
         link_join(&hub.connections, &self.link)
-        hub.unauthenticated += 1
-        self.unauthenticated = True
+        take_place(self)
         if hub.draining:
             self.abort("server shutting down")
-        elif (hub.broker.census.connections > hub.most_connections
-                or hub.unauthenticated > hub.broker.limits.max_unauthenticated):
-            self.session.fail(b"server busy", b"The broker has as many connections as it may; try again later.")
+        elif not has_room(self):
+            self.turn_away(b"server busy", b"The broker has as many connections as it may; try again later.")
         self.after_input()
 
     def get_buffer(self, size_hint):
@@ -208,6 +210,18 @@ cdef class Connection(TurnTaker):
             self.transport.abort()
         return 0
 
+    cdef int turn_away(self, bytes message, bytes body) except -1:
+        """There is no room for it. Where sockets are used up, nobody waits for the client to close it, either."""
+        try:
+            self.session.fail(message, body)
+            self.after_input()
+            if self.hub.broker.census.connections > self.hub.most_connections + SPARE_SOCKETS:
+                self.flush()
+                self.abort(message.decode())
+        except Exception as failure:
+            return broken(self, failure)
+        return 0
+
     # ---- what framings call ----
 
     cdef int say(self, bytes what) except -1:
@@ -235,8 +249,9 @@ cdef class Connection(TurnTaker):
         """What a batch of frames, or a deadline, may have changed."""
         cdef Session session = self.session
         if session.state != STATE_NEW:
-            count_authenticated(self)
+            place_leave(&self.hub.places, &self.place)
         if session.login_answer is not None:
+            place_spoken(&self.place)
             self.hub.loop.create_task(self._await_login(session.login_answer))
             session.login_answer = None
         if session.state == STATE_CLOSING:
@@ -269,6 +284,29 @@ cdef class Connection(TurnTaker):
         self.after_input()
 
 
+# ---- its place among those that have not logged in ----
+
+cdef int take_place(Connection self) except -1:
+    cdef Py_ssize_t length = 0
+    cdef const char *peer = PyUnicode_AsUTF8AndSize(self.session.peer, &length)
+    place_take(&self.hub.places, &self.place, peer, length, self.hub.broker.now)
+    return 0
+
+
+cdef bint has_room(Connection self) except -1:
+    """Whether it may stay: there is a socket and a place for it, if need be those of another that is too slow."""
+    cdef Hub hub = self.hub
+    cdef void *slowest
+    if hub.broker.census.connections <= hub.most_connections and not places_too_many(&hub.places):
+        return True
+    slowest = places_slowest(&hub.places, &self.place, hub.broker.now)
+    if slowest == NULL:
+        return False
+    (<Connection>slowest).turn_away(b"too slow while others wait",
+                                    b"No CONNECT was accepted before others needed the place.")
+    return True
+
+
 # ---- input ----
 
 cdef int go_on(Connection self) except -1:
@@ -293,11 +331,6 @@ cdef int go_on(Connection self) except -1:
     return self.after_input()
 
 
-cdef int count_authenticated(Connection self) except -1:
-    if self.unauthenticated:
-        self.unauthenticated = False
-        self.hub.unauthenticated -= 1
-    return 0
 
 
 # ---- output ----
@@ -400,7 +433,7 @@ cdef int gone(Connection self, exception) except -1:
     self.transport = self.input.transport = None
     self.framing = None
     hub.broker.census.connections -= 1
-    count_authenticated(self)
+    place_leave(&hub.places, &self.place)
     hub.schedule()
     hub.broker.log(reason_of(self.session.reason).level, "disconnected", peer=self.session.peer,
                    login=self.session.login, reason=self.session.reason,

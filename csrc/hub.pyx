@@ -23,11 +23,14 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.session cimport Session
+from fastbroker.core.table cimport hash_seed
 from fastbroker.core.turntaker cimport ENDING, TurnTaker
 from fastbroker.core.wire cimport (
-    SCAN_SLACK, Link, Outlets, ceiling_open, link_join, memory_trim, outbuf_pending, pool_free, pool_trim, ring_empty,
-    ring_init, ring_splice, ring_take, wheel_advance,
+    SCAN_SLACK, Link, Outlets, ceiling_open, link_join, memory_trim, outbuf_pending, places_init, pool_free, pool_trim,
+    ring_empty, ring_init, ring_splice, ring_take, wheel_advance,
 )
+
+import os
 
 cdef enum:
     TICK_EVERY = 20         # milliseconds
@@ -40,6 +43,7 @@ cdef enum:
     WORTH_TRIMMING = 16777216   # bytes that were freed
     SMALL_OUTPUT = 65536    # of one connection: does not wait for another turn
     SMALL_INPUT = 16384     # read at a time while frames wait for memory
+    LEAST_PATIENCE = 1000   # milliseconds that everybody has for the login where `login_timeout` is four times as long
 
 
 cdef uint64_t monotonic() noexcept:
@@ -67,6 +71,9 @@ cdef class Hub:
         self.run_tick = self._tick
         self.real = monotonic()
         self.most_connections = settings["max_connections"]
+        places_init(&self.places, self.broker.limits.max_unauthenticated,
+                    min(self.broker.limits.login_timeout // 4, <uint64_t>LEAST_PATIENCE),
+                    hash_seed(int.from_bytes(os.urandom(8), "little")))
         self.handshake = handshake
 
     def __dealloc__(self):
@@ -77,6 +84,10 @@ cdef class Hub:
     @property
     def connection_count(self):
         return self.broker.census.connections
+
+    @property
+    def unauthenticated(self):
+        return self.places.taken
 
     def drain(self):
         cdef Link *link = self.connections.next

@@ -22,6 +22,7 @@ TABLE = (
     ("server shutting down", STOPPING, 503, "info", False),
     ("server stopped", STOPPING, 503, "info", False),
     ("server busy", LATER, 503, "info", True),
+    ("too slow while others wait", LATER, 408, "info", True),
     ("internal error", OURS, 500, "error", False),
     ("out of memory", OURS, 503, "error", False),
 

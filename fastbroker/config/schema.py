@@ -82,9 +82,15 @@ class Limits(Table, frozen=True):
             100_000_000,
         ),
     ] = 0
-    max_unauthenticated: Annotated[int, count("Connections at one time that are not logged in.", 1, 100_000_000)] = (
-        10_000
-    )
+    max_unauthenticated: Annotated[
+        int,
+        count(
+            "Connections at one time that are not logged in. When there are more, one goes that has had a quarter of "
+            "`login_timeout`, or a second: [security.md](security.md#before-the-login).",
+            1,
+            100_000_000,
+        ),
+    ] = 10_000
     idle_timeout: Annotated[
         float, seconds("A client that agreed on no heart-beats may be silent for so long.", 1, 30 * DAY)
     ] = 7200.0

@@ -7,6 +7,7 @@ from fastbroker.core.hub cimport Hub
 from fastbroker.core.input cimport Input
 from fastbroker.core.session cimport Session
 from fastbroker.core.turntaker cimport TurnTaker
+from fastbroker.core.wire cimport Place
 
 
 @cython.final
@@ -15,14 +16,15 @@ cdef class Connection(TurnTaker):
     cdef Session session
     cdef Input input
     cdef Deadlines deadlines
+    cdef Place place            # until it has logged in
     cdef Framing framing        # None: bytes are STOMP as they are
-    cdef bint unauthenticated
     cdef bint plain             # no TLS: bytes go to the socket as they are
     cdef Hub hub                # last: what is freed before it counts itself down there
 
     cdef int close_for(self, str reason) except -1
     cdef int said_all(self) except -1
     cdef int after_input(self) except -1
+    cdef int turn_away(self, bytes message, bytes body) except -1
     cdef int say(self, bytes what) except -1
 
 

@@ -3,7 +3,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.broker cimport Broker
-from fastbroker.core.wire cimport Link
+from fastbroker.core.wire cimport Link, Places
 
 cdef enum:
     INPUT_SPACE = 262144    # of the read buffer that all connections share
@@ -25,7 +25,7 @@ cdef class Hub:
     cdef object handshake       # who answers in HTTP before there is a WebSocket, or None
     cdef Link connections       # ring of all of them
     cdef uint64_t real          # monotonic milliseconds when the clock was last set
-    cdef readonly int64_t unauthenticated
+    cdef Places places          # of those that have not logged in
     cdef int64_t most_connections
     cdef int64_t large_inputs   # connections that keep more than INPUT_FRONT of what they were sent
     cdef int64_t peak           # of the memory held since it was last given back

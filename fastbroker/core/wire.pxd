@@ -86,6 +86,19 @@ cdef extern from "csrc/ring.h" nogil:
     void *ring_take(Link *head)
     void ring_splice(Link *to, Link *source)
 
+cdef extern from "csrc/places.h" nogil:
+    struct Place:
+        Link link
+    struct Places:
+        uint32_t taken
+    void places_init(Places *places, uint32_t most, uint64_t least, uint64_t seed)
+    void place_init(Place *place, void *owner)
+    void place_take(Places *places, Place *place, const char *peer, size_t length, uint64_t now)
+    void place_spoken(Place *place)
+    void place_leave(Places *places, Place *place)
+    int places_too_many(const Places *places)
+    void *places_slowest(const Places *places, const Place *newcomer, uint64_t now)
+
 cdef extern from "csrc/census.h" nogil:
     struct Census:
         int64_t connections

@@ -17,9 +17,11 @@ import pytest
 from harness.broker import ROOT, Broker
 from harness.certificates import Authority
 from harness.plain import dial, greet, is_served
-from harness.waiting import DEADLINE
+from harness.waiting import DEADLINE, eventually
 
 Serve = Callable[..., Broker]
+LEAST = 1.0
+"""Seconds that everybody has for the login, whoever else comes."""
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +33,11 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def serve(tmp_path: Path, authority: Authority) -> Iterator[Serve]:
     with ExitStack() as stack:
 
-        def start(scheme: str, **tls: Any) -> Broker:
+        def start(scheme: str, *, limits: dict[str, int] | None = None, **tls: Any) -> Broker:
             certificate = str(authority.certify("server.pem", "localhost", "127.0.0.1"))
-            tables = {"listen": [f"{scheme}://127.0.0.1:0", "tcp://127.0.0.1:0"]}
-            broker = Broker(tmp_path, {**tables, "tls": {"certificate": certificate, **tls}})
+            tables: dict[str, Any] = {"listen": [f"{scheme}://127.0.0.1:0", "tcp://127.0.0.1:0"]}
+            tables |= {"tls": {"certificate": certificate, **tls}, "limits": limits or {}}
+            broker = Broker(tmp_path, tables)
             stack.callback(broker.stop)
             return broker
 
@@ -93,16 +96,33 @@ def hello(authority: Authority) -> bytes:
     return up.read()
 
 
-def half_open(broker: Broker, number: int, hosts: int, words: bytes, stack: ExitStack) -> None:
-    """Clients that say hello and nothing more, from so many hosts."""
+def silent(broker: Broker, scheme: str, number: int, hosts: int, words: bytes, stack: ExitStack) -> None:
+    """Clients that say these words and nothing more, from so many hosts."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, number + 500), hard), hard))
     for each in range(number):
         client = stack.enter_context(socket.socket())
         client.settimeout(DEADLINE)
         client.bind((f"127.0.0.{1 + each % hosts}", 0))
-        client.connect(("127.0.0.1", broker.ports["tls"]))
+        client.connect(("127.0.0.1", broker.ports[scheme]))
         client.sendall(words)
+
+
+@pytest.mark.parametrize(
+    ("crowd", "clients"),
+    [(700, 600), pytest.param(5_500, 5_000, marks=[pytest.mark.soak, pytest.mark.timeout(600)])],
+)
+@pytest.mark.parametrize("scheme", ["tcp", "ws"])
+def test_nobody_of_a_storm_is_lost_beside_those_who_say_nothing(
+    serve: Serve, scheme: str, crowd: int, clients: int
+) -> None:
+    """They hold all places, and one of them goes for each who comes, though all come from one host."""
+    broker = serve(scheme, limits={"max_unauthenticated": crowd, "login_timeout": 600})
+    with ExitStack() as stack:
+        silent(broker, scheme, crowd, 1, b"", stack)
+        eventually(lambda: broker.census()["connections"] == crowd, "all are there", pause=0.1)
+        time.sleep(2 * LEAST)  # so the last of them has had its time, too
+        weather(broker, clients)
 
 
 def wait_of_an_honest_one(broker: Broker, authority: Authority) -> float:
@@ -117,7 +137,7 @@ def test_half_open_handshakes_keep_nobody_out(serve: Serve, authority: Authority
     """They hold all places, and might for a minute; they have to make room long before."""
     broker = serve("tls", max_handshakes=40, handshake_timeout=60)
     with ExitStack() as stack:
-        half_open(broker, 100, hosts, hello(authority), stack)
+        silent(broker, "tls", 100, hosts, hello(authority), stack)
         assert wait_of_an_honest_one(broker, authority) < DEADLINE
         broker.refusal("too slow while others wait")
 
@@ -127,5 +147,5 @@ def test_half_open_handshakes_keep_nobody_out(serve: Serve, authority: Authority
 def test_beside_a_thousand_of_them_one_waits_less_than_a_second(serve: Serve, authority: Authority, hosts: int) -> None:
     broker = serve("tls")
     with ExitStack() as stack:
-        half_open(broker, 1000, hosts, hello(authority), stack)
+        silent(broker, "tls", 1000, hosts, hello(authority), stack)
         assert max(wait_of_an_honest_one(broker, authority) for _ in range(10)) < 1
