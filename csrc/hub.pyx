@@ -2,7 +2,7 @@
 
 The turn runs after all ready sockets were read and before the loop sleeps, when there is anything to do:
 
-    1. sessions whose frames waited for memory, and connections that were held, go on
+    1. sessions whose frames waited for memory, and connections that were held, go on: as many as there is time for
     2. queues with new credit dispatch
     3. every dirty connection is flushed once, and a slice of those that large fan-outs have written to
     4. the clock; timers fire in a tick of their own, and a turn follows
@@ -131,7 +131,7 @@ cdef class Hub:
         self.reads = 0
         try:
             set_clock(self)
-            self.until = self.broker.census.bytes_out + self.broker.census.work + TURN_SLICE
+            self.until = spent(self) + TURN_SLICE
             unpark(self)
             go_on(self)
             self.broker.namespace.dispatch_due()
@@ -181,8 +181,10 @@ cdef void trim(Hub self) noexcept:
 
 
 cdef int unpark(Hub self) except -1:
-    """Frames that waited for memory, once there is some: not at the first byte, which the first frame would use up."""
+    """Frames that waited for memory, once there is some: not at the first byte, which the first frame would use up.
+    They have half of the turn."""
     cdef Broker broker = self.broker
+    cdef int64_t until = self.until - TURN_SLICE // 2
     cdef Link waiting
     cdef void *owner
     if ring_empty(&broker.parking) or not ceiling_open(&broker.ceiling):
@@ -192,29 +194,49 @@ cdef int unpark(Hub self) except -1:
     owner = ring_take(&waiting)
     while owner != NULL:
         (<TurnTaker>(<Session>owner).go_on.owner).unpark()
-        owner = ring_take(&waiting) if broker.census.bytes_out + broker.census.work < self.until else NULL
+        owner = ring_take(&waiting) if spent(self) < until else NULL
     ring_splice(&waiting, &broker.parking)
     ring_splice(&broker.parking, &waiting)      # those who wait come first
     return 0
 
 
 cdef int go_on(Hub self) except -1:
-    cdef Link released
-    cdef Link *link
-    cdef void *owner
-    cdef int64_t count = 1
-    ring_init(&released)
-    ring_splice(&released, &self.broker.released)
-    link = released.next
-    while link != &released:
-        count += 1
-        link = link.next
-    self.slice = min(<int64_t>LARGEST_SLICE, TURN_SLICE // count)
-    owner = ring_take(&released)
-    while owner != NULL:
+    """Those that were held, or have more to do than their share, in the order in which they came; who finds nothing left
+    comes first in the next turn. One that does little is counted as if it had done more: it may be read from now."""
+    cdef Link waiting
+    cdef void *owner = NULL
+    cdef int64_t until = self.until, before
+    ring_init(&waiting)
+    ring_splice(&waiting, &self.broker.released)
+    self.slice = slice_for(&waiting)
+    before = spent(self)
+    while before < until:
+        owner = ring_take(&waiting)
+        if owner == NULL:
+            break
+        self.until = before + self.slice
         (<TurnTaker>owner).go_on()
-        owner = ring_take(&released)
+        until -= max(before + SMALLEST_SLICE - spent(self), <int64_t>0)
+        before = spent(self)
+    self.until = until
+    ring_splice(&waiting, &self.broker.released)
+    ring_splice(&self.broker.released, &waiting)
     return 0
+
+
+cdef int64_t slice_for(const Link *ring) noexcept:
+    """Of each of those who stand there; and as much is left for who does not yet."""
+    cdef const Link *link = ring.next
+    cdef int64_t slice = TURN_SLICE, count = 1
+    while link != ring and slice > SMALLEST_SLICE:
+        count += 1
+        slice = TURN_SLICE // count
+        link = link.next
+    return max(min(slice, <int64_t>LARGEST_SLICE), <int64_t>SMALLEST_SLICE)
+
+
+cdef inline int64_t spent(Hub self) noexcept:
+    return self.broker.census.bytes_out + self.broker.census.work
 
 
 cdef int flush(Hub self) except -1:

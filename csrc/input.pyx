@@ -16,7 +16,7 @@ from libc.string cimport memcpy
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.fanout cimport STORE_COST
 from fastbroker.core.frame cimport Frame
-from fastbroker.core.hub cimport INPUT_FRONT, SMALLEST_SLICE, Hub
+from fastbroker.core.hub cimport INPUT_FRONT, READ_SLICE, Hub
 from fastbroker.core.parser cimport PARSE_FRAME, PARSE_MORE
 from fastbroker.core.session cimport HOLD_OUTPUT, HOLD_SLOW, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session
 from fastbroker.core.wire cimport (
@@ -143,7 +143,7 @@ cdef size_t take_frames(Input self, const char *bytes, size_t length) except? 0:
     cdef Frame *frame = &broker.frame
     cdef Census *census = &broker.census
     cdef int64_t done = census.bytes_out + census.work
-    cdef int64_t share = max(min(self.hub.slice, self.hub.until - done), <int64_t>SMALLEST_SLICE)
+    cdef int64_t share = max(min(self.hub.slice, self.hub.until - done), <int64_t>READ_SLICE)
     cdef size_t used = 0
     cdef int status
     broker.fanout.most = <uint32_t>(share // STORE_COST)

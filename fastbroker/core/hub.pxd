@@ -8,9 +8,10 @@ from fastbroker.core.wire cimport Link, Places
 cdef enum:
     INPUT_SPACE = 262144    # of the read buffer that all connections share
     INPUT_FRONT = 65536     # room in front of it, for the start of a frame that the last read cut off
-    LARGEST_SLICE = 4194304     # bytes of output and work that one connection may cause before others are served ...
-    SMALLEST_SLICE = 524288     # ... of which it has so much, however many there are
-    TURN_SLICE = 33554432       # and all together in one turn, if that leaves them as much
+    TURN_SLICE = 16777216       # bytes of output and work that all may cause from one turn to the next ...
+    LARGEST_SLICE = 4194304     # ... one connection, before others are served ...
+    SMALLEST_SLICE = 524288     # ... which has so much in its turn, however many there are ...
+    READ_SLICE = 16384          # ... and so much for what it was sent in between, when nothing else is left
 
 
 @cython.final
@@ -31,7 +32,7 @@ cdef class Hub:
     cdef int64_t peak           # of the memory held since it was last given back
     cdef uint64_t ticks
     cdef int64_t slice          # of each connection in this turn
-    cdef int64_t until          # output and work, when all have had theirs
+    cdef int64_t until          # output and work, when all that there is for now is used up
     cdef bint turn_due
     cdef bint lone              # the last turn had one read
     cdef uint32_t reads         # since then
