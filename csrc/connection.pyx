@@ -23,13 +23,13 @@ from fastbroker.core.login cimport peer_of
 from fastbroker.core.parser cimport Parser
 from fastbroker.core.reasons cimport reason_of, reason_of_doom
 from fastbroker.core.session cimport (
-    HOLD_LOGIN, HOLD_MEMORY, HOLD_OUTPUT, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session, session_new,
+    HOLD_LOGIN, HOLD_MEMORY, HOLD_OUTPUT, STATE_CLOSING, STATE_NEW, Session, session_new,
 )
 from fastbroker.core.turntaker cimport ENDING, GONE, LOST, OPEN, SHUT, SPEAKING, TurnTaker
 from fastbroker.core.wire cimport (
-    DOOM_NONE, Link, flow_ease, flow_take, link_init, link_join, link_joined,
-    link_leave, outbuf_consume, outbuf_end, outbuf_free, outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure,
-    outbuf_put, outbuf_send, outbuf_touch, place_init, place_leave, place_spoken, place_take,
+    DOOM_LOST, DOOM_NONE, Link, flow_ease, flow_take, link_init, link_join, link_joined,
+    link_leave, outbuf_consume, outbuf_doom, outbuf_end, outbuf_free, outbuf_init, outbuf_peek, outbuf_pending,
+    outbuf_pressure, outbuf_put, outbuf_send, outbuf_touch, place_init, place_leave, place_spoken, place_take,
     places_slowest, places_too_many, ring_empty, timer_cancel,
 )
 
@@ -140,13 +140,9 @@ cdef class Connection(TurnTaker):
         self.hub.schedule()
 
     def connection_lost(self, exception):
-        self.ours = LOST
-        self.fd = self.out.fd = -1
-        try:
-            if self.session.state == STATE_CONNECTED:
-                self.input.take_all()
-        finally:
-            gone(self, exception)
+        if not self.session.reason:
+            self.session.reason = "closed by client" if exception is None else f"connection lost: {exception}"
+        lose(self)
 
     # ---- what the hub calls: nothing of it may fail for the others ----
 
@@ -190,13 +186,12 @@ cdef class Connection(TurnTaker):
             return broken(self, failure)
 
     cdef int drain(self) except -1:
-        """The broker stops: what was received is processed, and the client is told."""
+        """The broker stops: what was received is processed, perhaps over some turns, and the client is told."""
         if self.ours != OPEN:
             return 0
         if self.session.state == STATE_NEW:
             return self.abort("server shutting down")
-        self.input.take_all()
-        if self.session.state != STATE_CLOSING:
+        if self.input.take_rest() and self.session.state != STATE_CLOSING:
             self.session.fail(b"server shutting down", b"The broker is stopping; connect again later.")
         return self.after_input()
 
@@ -241,7 +236,8 @@ cdef class Connection(TurnTaker):
             if not self.session.parking.ended:
                 self.deadlines.said_all = self.hub.broker.now
                 self.session.said_all()
-        elif self.ours == OPEN and self.session.hold == 0 and not self.input.paused:
+        elif (self.ours == OPEN and self.session.hold == 0 and not self.input.paused
+                and not link_joined(&self.session.go_on)):
             self.close_for("closed by client")
         return self.after_input()
 
@@ -313,11 +309,15 @@ cdef int go_on(Connection self) except -1:
     """After being held: the kept input, then new input."""
     cdef Session session = self.session
     cdef Link *bulk = &self.hub.broker.outlets.bulk
-    if self.ours == LOST:
-        return 0
+    if self.ours == LOST and self.transport is not None:
+        return 0    # the loop has yet to say so
     if not ring_empty(bulk) and outbuf_pending(&(<TurnTaker>bulk.next.owner).out) > BULK_LAG:
         link_join(&self.hub.broker.released, &session.go_on)
         return 0
+    if self.ours == LOST:
+        return outlive(self)
+    if self.ours == OPEN and self.hub.draining:
+        return self.drain()
     if self.ours == OPEN:
         self.input.take_kept()
     if session.parking is None:
@@ -418,20 +418,44 @@ cdef int broken(Connection self, failure) except -1:
     return self.abort("internal error")
 
 
-cdef int gone(Connection self, exception) except -1:
-    """There is no socket any more: all that it had is free again."""
-    cdef Hub hub = self.hub
-    if not self.session.reason:
-        self.session.reason = "closed by client" if exception is None else f"connection lost: {exception}"
-    self.session.leave()
+cdef int lose(Connection self) except -1:
+    """There is no socket any more: nothing is said to it, nobody waits for it."""
+    self.ours = LOST
+    self.fd = -1
+    self.transport = self.input.transport = None
+    self.hub.lost.add(self)     # the loop forgets it
     timer_cancel(&self.deadlines.timer)
+    outbuf_free(&self.out)
+    self.out.fd = -1
+    outbuf_doom(&self.out, DOOM_LOST)
+    release_waiters(self.hub.broker, &self.out)
+    return outlive(self)
+
+
+cdef int outlive(Connection self) except -1:
+    """Its session goes on until what was received is used up."""
+    cdef bint over = True
+    try:
+        over = self.input.take_rest()
+    finally:
+        if over:
+            gone(self)
+        else:
+            self.hub.schedule()
+    return 0
+
+
+cdef int gone(Connection self) except -1:
+    """All that it had is free again."""
+    cdef Hub hub = self.hub
+    self.session.leave()
     link_leave(&self.session.go_on)
     link_leave(&self.link)
     release_waiters(hub.broker, &self.out)
     outbuf_free(&self.out)
     self.input.drop()
-    self.transport = self.input.transport = None
     self.framing = None
+    hub.lost.discard(self)
     hub.broker.census.connections -= 1
     place_leave(&hub.places, &self.place)
     hub.schedule()

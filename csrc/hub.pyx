@@ -63,6 +63,7 @@ cdef class Hub:
     def __init__(self, loop, *, settings, topic_policies=(), authenticate=None, authorize=None, log, server,
                  handshake=None):
         self.loop = loop
+        self.lost = set()
         self.broker = Broker(settings, topic_policies, authenticate, authorize, log, server)
         self.input_view = PyMemoryView_FromMemory(self.input + INPUT_FRONT, INPUT_SPACE, PyBUF_WRITE)
         self.small_view = self.input_view[:SMALL_INPUT]
@@ -201,21 +202,19 @@ cdef int unpark(Hub self) except -1:
 
 
 cdef int go_on(Hub self) except -1:
-    """Those that were held, or have more to do than their share, in the order in which they came; who finds nothing left
-    comes first in the next turn. One that does little is counted as if it had done more: it may be read from now."""
+    """Those that were held, or have more to do than their share, in the order in which they came; who finds nothing
+    left comes first in the next turn. One that does little counts as if it did more: it may be read from now."""
     cdef Link waiting
-    cdef void *owner = NULL
+    cdef TurnTaker one
     cdef int64_t until = self.until, before
     ring_init(&waiting)
     ring_splice(&waiting, &self.broker.released)
     self.slice = slice_for(&waiting)
     before = spent(self)
-    while before < until:
-        owner = ring_take(&waiting)
-        if owner == NULL:
-            break
+    while before < until and not ring_empty(&waiting):
+        one = <TurnTaker>ring_take(&waiting)    # which it may be the last to know
         self.until = before + self.slice
-        (<TurnTaker>owner).go_on()
+        one.go_on()
         until -= max(before + SMALLEST_SLICE - spent(self), <int64_t>0)
         before = spent(self)
     self.until = until

@@ -18,7 +18,9 @@ from fastbroker.core.fanout cimport STORE_COST
 from fastbroker.core.frame cimport Frame
 from fastbroker.core.hub cimport INPUT_FRONT, READ_SLICE, Hub
 from fastbroker.core.parser cimport PARSE_FRAME, PARSE_MORE
-from fastbroker.core.session cimport HOLD_OUTPUT, HOLD_SLOW, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session
+from fastbroker.core.session cimport (
+    HOLD_MEMORY, HOLD_OUTPUT, HOLD_SLOW, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session,
+)
 from fastbroker.core.wire cimport (
     DOOM_MEMORY, Census, OutBuf, ceiling_input_full, link_join, link_joined, link_leave, outbuf_doom, outbuf_pending,
     ring_take, text_free, text_length, text_put, text_use,
@@ -34,6 +36,7 @@ cdef Input input_new(Hub hub, Session session, OutBuf *out):
     new.parser = session.parser
     new.out = out
     new.kept.counted = &hub.broker.census.input
+    new.heeds = ~0
     return new
 
 
@@ -74,7 +77,7 @@ cdef class Input:
     cdef int take_kept(self) except -1:
         """The session may go on: what was kept for it, as far as it is whole frames."""
         cdef size_t length = text_length(&self.kept), used
-        if length and not self.session.hold and not link_joined(&self.session.go_on):
+        if length and not self.session.hold & self.heeds and not link_joined(&self.session.go_on):
             used = take_frames(self, self.kept.bytes + self.kept.start, length)
             text_use(&self.kept, used)
             if used:
@@ -82,17 +85,15 @@ cdef class Input:
             count_large(self)
         return 0
 
-    cdef int take_all(self) except -1:
-        """The client is gone: what was received is still processed (STOMP 1.2, "RECEIPT"), without holding, while there
-        is memory for it."""
-        cdef size_t before = 0
-        while (self.session.state == STATE_CONNECTED and self.session.parking is None and text_length(&self.kept)
-               and text_length(&self.kept) != before):
-            before = text_length(&self.kept)
-            self.session.hold = 0
-            link_leave(&self.session.go_on)
+    cdef bint take_rest(self) except -1:
+        """Nothing follows: what was received is still processed (STOMP 1.2, "RECEIPT"), without holding, while there is
+        memory for it. Whether that is done; if it is not, it goes on when its turn comes again."""
+        self.heeds = HOLD_MEMORY
+        link_leave(&self.session.go_on)
+        if self.session.state == STATE_CONNECTED and self.session.parking is None:
             self.take_kept()
-        return 0
+        return (not link_joined(&self.session.go_on) or self.session.state != STATE_CONNECTED
+                or self.session.parking is not None)
 
     cdef bint may_hold(self, size_t wrapped) except -1:
         """Whether all that it keeps, with so many bytes that still wrap it, is not too much. If it is, the session has
@@ -161,7 +162,7 @@ cdef size_t take_frames(Input self, const char *bytes, size_t length) except? 0:
             session.on_frame(frame)
             if outbuf_pending(self.out) > self.out.outlets.own:
                 session.hold |= HOLD_OUTPUT
-            if session.hold:
+            if session.hold & self.heeds:
                 break
             if census.bytes_out + census.work > done + share:
                 link_join(&broker.released, &session.go_on)

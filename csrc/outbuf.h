@@ -58,7 +58,7 @@ typedef struct Share {
     Shared *owner;
 } Share;
 
-enum { DOOM_NONE, DOOM_OVERFLOW, DOOM_SLOW, DOOM_MEMORY };
+enum { DOOM_NONE, DOOM_OVERFLOW, DOOM_SLOW, DOOM_MEMORY, DOOM_LOST /* there is no socket any more */ };
 
 typedef struct Outlets {
     Link dirty, bulk;

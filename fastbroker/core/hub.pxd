@@ -25,6 +25,7 @@ cdef class Hub:
     cdef object small_view      # of the first of them
     cdef object handshake       # who answers in HTTP before there is a WebSocket, or None
     cdef Link connections       # ring of all of them
+    cdef set lost               # those whose socket is gone before all that came from it is used up
     cdef uint64_t real          # monotonic milliseconds when the clock was last set
     cdef Places places          # of those that have not logged in
     cdef int64_t most_connections

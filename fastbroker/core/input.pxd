@@ -21,13 +21,14 @@ cdef class Input:
     cdef uint64_t wrapped_since # when what wraps it began, if that is not complete; 0: it is, or nothing does
     cdef size_t wrapped         # bytes of that, kept elsewhere
     cdef bint paused            # reading, by us
+    cdef int heeds              # HOLD_* that stop it
     cdef bint large             # one of the hub's large inputs
     cdef Hub hub                # last: what is freed before it counts itself down there
 
     cdef int take(self, char *bytes, size_t length) except -1
     cdef int add(self, const char *bytes, size_t length) except -1
     cdef int take_kept(self) except -1
-    cdef int take_all(self) except -1
+    cdef bint take_rest(self) except -1
     cdef bint may_hold(self, size_t wrapped) except -1
     cdef int drop(self) except -1
     cdef int pause(self) except -1

@@ -165,6 +165,7 @@ cdef extern from "csrc/outbuf.h":
         DOOM_OVERFLOW
         DOOM_SLOW
         DOOM_MEMORY
+        DOOM_LOST
     struct Shared:
         uint32_t references
         void (*release)(Shared *shared) noexcept

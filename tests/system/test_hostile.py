@@ -110,17 +110,29 @@ def test_ping_beside_many_consumers_of_a_long_queue(talk, broker_with, queue, re
         consumer.socket.shutdown(2)
 
 
+@pytest.fixture
+def deaf(talk, broker_with, topic):
+    """Make a broker with a client that has many subscriptions to the topic and reads nothing: each SEND is work."""
+
+    def make(subscriptions, policy="drop-newest", **limits):
+        broker = broker_with(
+            limits={"slow_consumer_grace": 0.1, "outbound_soft": 64 * KiB, "outbound_timeout": 50, **limits},
+            topics=[{"pattern": "#", "slow_consumer": policy}],
+        )
+        stalled, publisher = talk(to=broker, receive_buffer=NARROW), talk(to=broker)
+        subscribe_often(stalled, topic, subscriptions)
+        for _ in range(10):
+            publisher.publish(topic, "x" * 1000)
+        return broker
+
+    return make
+
+
 @pytest.mark.parametrize("policy", ["drop-newest", "drop-oldest"])
-def test_ping_beside_messages_that_are_dropped(talk, broker_with, topic, policy):
+def test_ping_beside_messages_that_are_dropped(talk, deaf, topic, policy):
     """To drop a message for each of thousands of subscriptions is work, too."""
-    broker = broker_with(
-        limits={"slow_consumer_grace": 0.1, "outbound_soft": 64 * KiB, "outbound_timeout": 50},
-        topics=[{"pattern": "#", "slow_consumer": policy}],
-    )
-    stalled, publisher, ping = talk(to=broker, receive_buffer=NARROW), talk(to=broker), talk(to=broker)
-    subscribe_often(stalled, topic, 5000)
-    for _ in range(10):
-        publisher.publish(topic, "x" * 1000)
+    broker = deaf(5000, policy)
+    publisher, ping = talk(to=broker), talk(to=broker)
     sends = frame("SEND", f"destination:{topic}") * 5000
 
     def work():
@@ -155,17 +167,10 @@ def test_ping_beside_unsubscriptions_by_a_destination(talk, broker_with, topic):
 
 
 @pytest.mark.parametrize("many", [60, 300])
-def test_ping_beside_many_publishers(talk, broker_with, topic, many):
+def test_ping_beside_many_publishers(talk, deaf, topic, many):
     """The more there are that have much to do, the less each of them does in a turn."""
-    broker = broker_with(
-        limits={"slow_consumer_grace": 0.1, "outbound_soft": 64 * KiB, "outbound_timeout": 50},
-        topics=[{"pattern": "#", "slow_consumer": "drop-newest"}],
-    )
-    stalled, ping = talk(to=broker, receive_buffer=NARROW), talk(to=broker)
-    publishers = [talk(to=broker) for _ in range(many)]
-    subscribe_often(stalled, topic, 2000)
-    for _ in range(10):
-        publishers[0].publish(topic, "x" * 1000)
+    broker = deaf(2000)
+    publishers, ping = [talk(to=broker) for _ in range(many)], talk(to=broker)
     sends = frame("SEND", f"destination:{topic}") * (18_000 // many)
 
     def work():
@@ -175,6 +180,22 @@ def test_ping_beside_many_publishers(talk, broker_with, topic, many):
             publisher.roundtrip()
 
     assert long_ping(work, broker, ping) < PATIENCE
+
+
+def test_ping_beside_what_a_client_had_sent_that_is_gone(talk, deaf, topic):
+    """It is processed, and everybody else is served in between."""
+    broker = deaf(5000)
+    publisher, ping, connections = talk(to=broker), talk(to=broker), broker.census()["connections"]
+    before = broker.census()["messages_in"]
+
+    def work():
+        publisher.send(frame("SEND", f"destination:{topic}", "receipt:1") * 4000)
+        eventually(lambda: broker.census()["messages_in"] > before, "it has begun", pause=0.001)
+        publisher.reset()
+        eventually(lambda: broker.census()["connections"] < connections, "it is gone")
+
+    assert longest_ping(work, broker, ping) < PATIENCE
+    assert broker.census()["messages_in"] - before > 500
 
 
 # Order
