@@ -1,6 +1,8 @@
 """The broker: what all sessions of a loop share."""
 import secrets
 
+from libc.stdint cimport INT64_MAX
+
 from fastbroker.core.fanout cimport POLICY_DISCONNECT, POLICY_DROP_NEWEST, POLICY_DROP_OLDEST, fanout_new
 from fastbroker.core.frame cimport frame_free, frame_init
 from fastbroker.core.namespace cimport namespace_new
@@ -41,6 +43,7 @@ cdef class Broker:
         self.outlets.census = &self.census
         self.outlets.ceiling = &self.ceiling
         self.now = 1
+        self.share_ends = INT64_MAX
         counter_init(&self.number)
         wheel_init(&self.wheel, self.now)
         memory_settle()

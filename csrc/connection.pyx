@@ -191,7 +191,7 @@ cdef class Connection(TurnTaker):
             return 0
         if self.session.state == STATE_NEW:
             return self.abort("server shutting down")
-        if self.input.take_rest() and self.session.state != STATE_CLOSING:
+        if not unfinished(self) and self.input.take_rest() and self.session.state != STATE_CLOSING:
             self.session.fail(b"server shutting down", b"The broker is stopping; connect again later.")
         return self.after_input()
 
@@ -316,6 +316,8 @@ cdef int go_on(Connection self) except -1:
         return 0
     if self.ours == LOST:
         return outlive(self)
+    if unfinished(self):
+        return 0
     if self.ours == OPEN and self.hub.draining:
         return self.drain()
     if self.ours == OPEN:
@@ -331,6 +333,11 @@ cdef int go_on(Connection self) except -1:
     return self.after_input()
 
 
+cdef bint unfinished(Connection self) except -1:
+    """Whether what its session has begun takes yet another turn."""
+    if self.session.unfinished():
+        self.session.carry_on()
+    return self.session.unfinished()
 
 
 # ---- output ----
@@ -436,7 +443,7 @@ cdef int outlive(Connection self) except -1:
     """Its session goes on until what was received is used up."""
     cdef bint over = True
     try:
-        over = self.input.take_rest()
+        over = not unfinished(self) and self.input.take_rest()
     finally:
         if over:
             gone(self)

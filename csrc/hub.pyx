@@ -213,7 +213,7 @@ cdef int go_on(Hub self) except -1:
     before = spent(self)
     while before < until and not ring_empty(&waiting):
         one = <TurnTaker>ring_take(&waiting)    # which it may be the last to know
-        self.until = before + self.slice
+        self.until = self.broker.share_ends = before + self.slice
         one.go_on()
         until -= max(before + SMALLEST_SLICE - spent(self), <int64_t>0)
         before = spent(self)

@@ -19,10 +19,10 @@ from fastbroker.core.frame cimport Frame
 from fastbroker.core.hub cimport INPUT_FRONT, READ_SLICE, Hub
 from fastbroker.core.parser cimport PARSE_FRAME, PARSE_MORE
 from fastbroker.core.session cimport (
-    HOLD_MEMORY, HOLD_OUTPUT, HOLD_SLOW, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session,
+    HOLD_COMMIT, HOLD_MEMORY, HOLD_OUTPUT, HOLD_SLOW, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session,
 )
 from fastbroker.core.wire cimport (
-    DOOM_MEMORY, Census, OutBuf, ceiling_input_full, link_join, link_joined, link_leave, outbuf_doom, outbuf_pending,
+    DOOM_MEMORY, OutBuf, ceiling_input_full, link_join, link_joined, link_leave, outbuf_doom, outbuf_pending,
     ring_take, text_free, text_length, text_put, text_use,
 )
 
@@ -88,7 +88,7 @@ cdef class Input:
     cdef bint take_rest(self) except -1:
         """Nothing follows: what was received is still processed (STOMP 1.2, "RECEIPT"), without holding, while there is
         memory for it. Whether that is done; if it is not, it goes on when its turn comes again."""
-        self.heeds = HOLD_MEMORY
+        self.heeds = HOLD_MEMORY | HOLD_COMMIT
         link_leave(&self.session.go_on)
         if self.session.state == STATE_CONNECTED and self.session.parking is None:
             self.take_kept()
@@ -142,11 +142,11 @@ cdef size_t take_frames(Input self, const char *bytes, size_t length) except? 0:
     cdef Broker broker = self.hub.broker
     cdef Session session = self.session
     cdef Frame *frame = &broker.frame
-    cdef Census *census = &broker.census
-    cdef int64_t done = census.bytes_out + census.work
+    cdef int64_t done = broker.census.bytes_out + broker.census.work
     cdef int64_t share = max(min(self.hub.slice, self.hub.until - done), <int64_t>READ_SLICE)
     cdef size_t used = 0
     cdef int status
+    broker.share_ends = done + share
     broker.fanout.most = <uint32_t>(share // STORE_COST)
     self.parser.begin()
     try:
@@ -164,7 +164,7 @@ cdef size_t take_frames(Input self, const char *bytes, size_t length) except? 0:
                 session.hold |= HOLD_OUTPUT
             if session.hold & self.heeds:
                 break
-            if census.bytes_out + census.work > done + share:
+            if broker.share_is_over():
                 link_join(&broker.released, &session.go_on)
                 break
     except Refused as refusal:

@@ -11,13 +11,14 @@ not overtake them. The table of commands says which are which.
 """
 import inspect
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memchr, memcmp
 
 from fastbroker.core.access cimport access_of
 from fastbroker.core.destination cimport (
     KIND_EXISTING_QUEUE, KIND_TEMPORARY, KIND_TOPIC, Kind, canonical, kind_of, name_in,
 )
+from fastbroker.core.fanout cimport BATCH_DELIVERIES
 from fastbroker.core.frame cimport (
     Content, Slice, content_of, decoded, frame_text, frame_value, number_of, put_connected, put_error, put_receipt,
     shown,
@@ -218,11 +219,12 @@ cdef class Session:
     cdef int unpark(self) except -1:
         """Handles parked frames while there is memory and nothing else holds them, up to a slice of work."""
         cdef Parking parking = self.parking
-        cdef int64_t budget = self.broker.census.bytes_out + self.broker.census.work + UNPARK_SLICE
+        self.broker.share_ends = self.broker.census.bytes_out + self.broker.census.work + UNPARK_SLICE
+        self.broker.fanout.most = BATCH_DELIVERIES
         self.hold &= ~HOLD_MEMORY
         parking.draining = True
         try:
-            while parking.size() and may_unpark(self, budget):
+            while parking.size() and may_unpark(self):
                 handle_parked(self, parking)
                 if self.state == STATE_CONNECTED:
                     parking.drop_first()
@@ -235,6 +237,10 @@ cdef class Session:
             link_join(&self.broker.parking, &parking.link)
             limit_parked(self)
         return 0
+
+    cdef int carry_on(self) except -1:
+        """With what was more than a share, as far as the next one reaches."""
+        return carry_out(self) if self.committing is not None else 0
 
 
 # ---- any frame but a plain SEND ----
@@ -255,7 +261,7 @@ cdef int handle(Session self, const Frame *frame) except -1:
     if command.handle == NULL:
         raise Refused(b"unknown command", b"The frame's command is not one that a client may send.")
     command.handle(self, frame)
-    return receipt(self, frame) if self.state == STATE_CONNECTED else 0
+    return receipt(self, frame) if self.state == STATE_CONNECTED and self.committing is None else 0
 
 
 cdef int receipt(Session self, const Frame *frame) except -1:
@@ -588,8 +594,33 @@ cdef int on_begin(Session self, const Frame *frame) except -1:
 
 
 cdef int on_commit(Session self, const Frame *frame) except -1:
-    transactions(self).commit(frame, &self.origin)
-    return settle_fanout(self)
+    """What is more than a share goes on in the next turns, whatever becomes of the client. No other frame of it is
+    handled meanwhile, and the receipt comes behind all."""
+    cdef Slice name = frame_value(frame, KNOWN_RECEIPT)
+    self.committing = transactions(self).commit(frame)
+    carry_out(self)
+    if self.committing is not None and name.bytes != NULL:
+        self.committing.owe(name.bytes, name.length)
+    return 0
+
+
+cdef int carry_out(Session self) except -1:
+    cdef Transaction transaction = self.committing
+    cdef bytes receipt = transaction.receipt
+    cdef bint done = True
+    try:
+        done = self.transactions.carry_out(transaction, &self.origin, self.broker.share_ends)
+    finally:
+        if done:
+            self.committing = None
+            self.hold &= ~HOLD_COMMIT
+    settle_fanout(self)
+    if not done:
+        self.hold |= HOLD_COMMIT
+        link_join(&self.broker.released, &self.go_on)
+    elif receipt is not None and self.state == STATE_CONNECTED:
+        return put_or_keep(self, Slice(receipt, len(receipt)))
+    return 0
 
 
 cdef int on_abort(Session self, const Frame *frame) except -1:
@@ -636,8 +667,8 @@ cdef int limit_parked(Session self) except -1:
     return 0
 
 
-cdef bint may_unpark(Session self, int64_t budget) noexcept:
-    if self.state != STATE_CONNECTED or self.hold or self.broker.census.bytes_out + self.broker.census.work > budget:
+cdef bint may_unpark(Session self) noexcept:
+    if self.state != STATE_CONNECTED or self.hold or self.broker.share_is_over():
         return False
     return not ceiling_closed_again(&self.broker.ceiling)
 

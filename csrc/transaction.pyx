@@ -71,6 +71,10 @@ cdef class Transaction:
         operation.verdict = verdict
         return 0
 
+    cdef void owe(self, const char *receipt, size_t length):
+        self.receipt = receipt[:length]
+        account_charge(self.account, length)
+
     cdef void end(self) noexcept:
         """It was carried out or taken back."""
         cdef uint32_t i
@@ -80,6 +84,8 @@ cdef class Transaction:
         free(self.operations)
         if self.id is not None:
             account_charge(self.account, -operations_cost(self.capacity) - COST - <int64_t>len(self.id))
+        if self.receipt is not None:
+            account_charge(self.account, -<int64_t>len(self.receipt))
         self.operations = NULL
         self.count = self.capacity = 0
-        self.kept = self.id = None
+        self.kept = self.id = self.receipt = None

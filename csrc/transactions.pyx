@@ -3,15 +3,18 @@
 A transaction is bounded in frames and bytes, and a client in transactions; what they hold is charged to the client. At
 the memory ceiling BEGIN and SEND wait, an ACK within one is refused: only what ends a transaction always goes on.
 """
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.frame cimport frame_text
 from fastbroker.core.message cimport message_content
 from fastbroker.core.settling cimport settle_in, settle_one, take_back
 from fastbroker.core.transaction cimport Operation, transaction_new
-from fastbroker.core.wire cimport KNOWN_TRANSACTION, ceiling_reached
+from fastbroker.core.wire cimport KNOWN_TRANSACTION, Census, ceiling_reached
 
 from fastbroker.core.frame import Refused
+
+cdef enum:
+    OPERATION_WORK = 128    # what one takes at its COMMIT beside the output that it causes, in bytes of that
 
 
 cdef Transactions transactions_of(Namespace namespace, Account *account):
@@ -49,28 +52,32 @@ cdef class Transactions:
                           b"The memory ceiling is reached; a transaction cannot grow now. Try again later.")
         return settle_in(transaction, subscription, slot, verdict)
 
-    cdef int commit(self, const Frame *frame, Origin *origin) except -1:
-        """All of it, in the order of its frames, before any other frame is looked at."""
-        cdef Transaction transaction = named(self, frame)
-        cdef Content content
-        cdef Operation *operation
-        cdef uint32_t i
-        for i in range(transaction.count):
-            operation = &transaction.operations[i]
-            if operation.message == NULL:
-                settle_one(<Subscription>operation.target, operation.slot, operation.verdict)
-            else:
-                message_content(operation.message, &content)
-                self.namespace.publish(<Route>operation.target, &content, origin)
-            transaction.done = i + 1
-        return end(self, transaction)
+    cdef Transaction commit(self, const Frame *frame):
+        """It is not open any more: whatever comes, it will be carried out."""
+        return taken(self, named(self, frame))
+
+    cdef bint carry_out(self, Transaction transaction, Origin *origin, int64_t until) except -1:
+        """In the order of its frames, before any other frame of its client is looked at, until there was so much output
+        and work; whether all is done now."""
+        cdef Census *census = self.namespace.census
+        try:
+            while transaction.done < transaction.count and census.bytes_out + census.work <= until:
+                carry_out_one(self, &transaction.operations[transaction.done], origin)
+                transaction.done += 1
+        except:
+            roll_back(transaction)
+            raise
+        if transaction.done < transaction.count:
+            return False
+        transaction.end()
+        return True
 
     cdef int abort(self, const Frame *frame) except -1:
-        return roll_back(self, named(self, frame))
+        return roll_back(taken(self, named(self, frame)))
 
     cdef int abort_any(self) except -1:
         """One of those that are open: the connection ends."""
-        return roll_back(self, next(iter(self.open.values())))
+        return roll_back(taken(self, next(iter(self.open.values()))))
 
     cdef uint64_t deadline(self) noexcept:
         """When the oldest ends; 0: none is open."""
@@ -102,8 +109,17 @@ cdef int count_frame(Transactions self, Transaction transaction, size_t size) ex
     return 0
 
 
-cdef int roll_back(Transactions self, Transaction transaction) except -1:
-    """What was acknowledged in it is not any more."""
+cdef int carry_out_one(Transactions self, Operation *operation, Origin *origin) except -1:
+    cdef Content content
+    self.namespace.census.work += OPERATION_WORK
+    if operation.message == NULL:
+        return settle_one(<Subscription>operation.target, operation.slot, operation.verdict)
+    message_content(operation.message, &content)
+    return self.namespace.publish(<Route>operation.target, &content, origin)
+
+
+cdef int roll_back(Transaction transaction) except -1:
+    """What was acknowledged in it, and was not settled by a COMMIT, is not acknowledged any more."""
     cdef Operation *operation
     cdef uint32_t i
     try:
@@ -112,11 +128,10 @@ cdef int roll_back(Transactions self, Transaction transaction) except -1:
             if operation.message == NULL:
                 take_back(<Subscription>operation.target, operation.slot)
     finally:
-        end(self, transaction)
+        transaction.end()
     return 0
 
 
-cdef int end(Transactions self, Transaction transaction) except -1:
+cdef Transaction taken(Transactions self, Transaction transaction):
     del self.open[transaction.id]
-    transaction.end()
-    return 0
+    return transaction

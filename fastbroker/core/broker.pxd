@@ -1,6 +1,6 @@
 """What a loop shares: the clock, the limits, the accounts, what is to be done in this turn, and who is asked."""
 cimport cython
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from fastbroker.core.fanout cimport Fanout
 from fastbroker.core.frame cimport Frame
@@ -21,6 +21,7 @@ cdef class Broker:
     cdef uint64_t now           # milliseconds; stands still while the process does
     cdef Counter number         # of the last message
     cdef uint64_t durable       # the last number that the journal has reported; receipts wait for it
+    cdef int64_t share_ends     # output and work, when whoever is served now has had his share
     cdef Link due               # queues to dispatch in this turn
     cdef Link released          # connections that were held and go on in this turn
     cdef Link owing             # Receipts that wait for the journal
@@ -40,3 +41,6 @@ cdef class Broker:
 
     cdef inline bint is_full(self) noexcept:
         return ceiling_closed(&self.ceiling)
+
+    cdef inline bint share_is_over(self) noexcept:
+        return self.census.bytes_out + self.census.work > self.share_ends

@@ -13,6 +13,7 @@ from fastbroker.core.receipts cimport Receipts
 from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.subscriptions cimport Subscriptions
 from fastbroker.core.temporaries cimport Temporaries
+from fastbroker.core.transaction cimport Transaction
 from fastbroker.core.transactions cimport Transactions
 from fastbroker.core.wire cimport Account, Link, OutBuf
 
@@ -26,6 +27,7 @@ cdef enum:
     HOLD_SLOW = 2           # a subscriber of a topic it publishes to is too slow
     HOLD_MEMORY = 4         # its parked frames have reached limits.max_parked
     HOLD_OUTPUT = 8         # it does not read its answers
+    HOLD_COMMIT = 16        # its COMMIT goes on in its next turn
 
 
 @cython.final
@@ -53,6 +55,7 @@ cdef class Session:
     cdef Access access          # None: everything is allowed
     cdef Subscriptions subscriptions
     cdef Transactions transactions  # None until the first
+    cdef Transaction committing     # None: no COMMIT is under way
     cdef Temporaries temporaries    # None until the first
     cdef Parking parking        # None: no frame waits for memory
     cdef Receipts receipts      # None: none waits for the journal
@@ -75,6 +78,11 @@ cdef class Session:
     cdef int drained(self) except -1
     cdef uint64_t next_timeout(self) noexcept
     cdef int unpark(self) except -1
+    cdef int carry_on(self) except -1
+
+    cdef inline bint unfinished(self) noexcept:
+        """Whether something was begun that is more than a share, and goes before all else."""
+        return self.committing is not None
 
 
 cdef Session session_new(Broker broker, OutBuf *out, Parser parser, void *connection)

@@ -26,7 +26,8 @@ cdef class Transaction:
     cdef Operation *operations
     cdef uint32_t count
     cdef uint32_t capacity
-    cdef uint32_t done              # of them, by a COMMIT that there was no memory to finish
+    cdef uint32_t done              # of them, by a COMMIT
+    cdef bytes receipt              # for the COMMIT, if that takes several turns; or None
     cdef readonly uint32_t frames
     cdef readonly size_t bytes
     cdef uint64_t deadline          # clock
@@ -34,6 +35,7 @@ cdef class Transaction:
 
     cdef int send(self, Route route, const Content *content) except -1
     cdef int note(self, Subscription subscription, uint32_t slot, Verdict verdict) except -1
+    cdef void owe(self, const char *receipt, size_t length)
     cdef void end(self) noexcept
 
 

@@ -1,6 +1,6 @@
 """The open transactions of one client."""
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.frame cimport Content, Frame
 from fastbroker.core.namespace cimport Namespace
@@ -20,7 +20,8 @@ cdef class Transactions:
     cdef int begin(self, const Frame *frame) except -1
     cdef int send(self, const Frame *frame, Route route, const Content *content) except -1
     cdef int settle(self, const Frame *frame, Subscription subscription, uint32_t slot, Verdict verdict) except -1
-    cdef int commit(self, const Frame *frame, Origin *origin) except -1
+    cdef Transaction commit(self, const Frame *frame)
+    cdef bint carry_out(self, Transaction transaction, Origin *origin, int64_t until) except -1
     cdef int abort(self, const Frame *frame) except -1
     cdef int abort_any(self) except -1
     cdef uint64_t deadline(self) noexcept

@@ -182,6 +182,37 @@ def test_ping_beside_many_publishers(talk, deaf, topic, many):
     assert long_ping(work, broker, ping) < PATIENCE
 
 
+@pytest.mark.parametrize("then", ["goes on", "disconnects", "is reset"])
+def test_ping_beside_a_commit(talk, deaf, topic, then):
+    """Once it was taken it is carried out, in order and to its end, whatever becomes of its client."""
+    broker = deaf(5000)
+    publisher, witness, ping = talk(to=broker), talk(to=broker), talk(to=broker)
+    publisher.subscribe(topic)  # so that it will be noticed that it has gone
+    witness.subscribe(topic)
+    bodies = list(map(str, range(999)))
+    publisher.send(frame("BEGIN", "transaction:t"))
+    publisher.send(*[frame("SEND", f"destination:{topic}", "transaction:t", body=body) for body in bodies])
+    publisher.roundtrip()
+
+    def work():
+        publisher.send(frame("COMMIT", "transaction:t", "receipt:1"))
+        publisher.send(
+            frame("DISCONNECT") if then == "disconnects" else frame("SEND", f"destination:{topic}", body="x")
+        )
+        witness.expect_message(topic, bodies[0])
+        if then == "is reset":
+            publisher.reset()
+        witness.expect_bodies(topic, bodies[1:])
+
+    assert longest_ping(work, broker, ping) < PATIENCE
+    if then == "goes on":
+        witness.expect_message(topic, "x")
+        publisher.expect_bodies(topic, bodies)
+        publisher.expect(receipt("1"))
+        publisher.expect_message(topic, "x")
+    eventually(lambda: broker.census()["transactions"] == 0, "it has ended")
+
+
 def test_ping_beside_what_a_client_had_sent_that_is_gone(talk, deaf, topic):
     """It is processed, and everybody else is served in between."""
     broker = deaf(5000)

@@ -3,7 +3,7 @@
 A client says frames and hears what would go to its socket; turns, and the clock, come when the test wants them.
 """
 cimport cython
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.frame cimport Content
@@ -62,6 +62,10 @@ cdef class House:
         content.seen = (SEEN_BACKSLASH if b"\\" in headers else 0) | (SEEN_CR if b"\\r" in headers else 0)
         content.opcode = 0
         self.broker.namespace.publish(route, &content, &self.origin)
+
+    def share(self, amount):
+        """Whoever is served next has so much output and work to cause."""
+        self.broker.share_ends = self.broker.census.bytes_out + self.broker.census.work + <int64_t>amount
 
     def settle(self):
         """The end of what was read."""
@@ -179,6 +183,19 @@ cdef class Client:
     def noted(self):
         """(messages that an ACK of STOMP 1.0 may name, further deliveries of those)"""
         return self.session.ledger.by_message.count, self.session.ledger.doubles
+
+    def carry_on(self):
+        """Its turn has come again."""
+        self.session.carry_on()
+
+    @property
+    def unfinished(self):
+        """Whether it has more to do than its share."""
+        return bool(self.session.unfinished())
+
+    def end(self):
+        """Its session ends; the client is still there."""
+        self.session.leave()
 
     def unpark(self):
         """What the turn does with a session whose frames wait for memory."""

@@ -77,6 +77,41 @@ def test_messages_come_with_commit_in_their_order(
         assert bodies(client.hear()) == [body for destination, body in expected if b"topic" in destination]
 
 
+@given(what=sends, shares=st.lists(st.integers(0, 2000), min_size=1, max_size=10), how=st.sampled_from(["", "is lost"]))
+def test_a_commit_may_take_many_turns(face: Face, what: list[tuple[bytes, int]], shares: list[int], how: str) -> None:
+    """All of it comes, in its order, whatever others do between, and whatever becomes of the client; then RECEIPT."""
+    house = new_house(face)
+    publisher, witness, other = face.Client(house), face.Client(house), face.Client(house)
+    for id, destination in ((b"0", b"/topic/#"), (b"1", b"/queue/a"), (b"2", b"/queue/b")):
+        witness.say(subscribe(id, destination))
+    publisher.say(BEGIN)
+    for number, (destination, size) in enumerate(what):
+        publisher.say(send(destination, b"%d " % number + b"x" * size, IN_T))
+    charged = publisher.charged
+    house.share(shares[0])
+    publisher.say(COMMIT.replace(b"\n\n", b"\nreceipt:r\n\n"))
+    heard, turns = witness.hear(), 0
+    while publisher.unfinished:
+        assert publisher.holds
+        assert publisher.hear() == b""
+        if how and turns == 1:
+            publisher.end()
+        other.say(send(b"/topic/a", b"other"))
+        turns += 1
+        house.share(shares[turns % len(shares)])
+        publisher.carry_on()
+        heard += witness.hear()
+    house.turn()
+    heard += witness.hear()
+    assert [body for body in bodies(heard) if body != b"other"] == [
+        b"%d " % number + b"x" * size for number, (_, size) in enumerate(what)
+    ]
+    assert bodies(heard).count(b"other") == turns
+    assert publisher.hear() == (b"" if how and turns > 1 else b"RECEIPT\nreceipt-id:r\n\n\0\n")
+    assert house.stats["transactions"] == 0
+    assert publisher.charged < charged
+
+
 @given(what=verdicts, mode=st.sampled_from(["client", "client-individual"]), how=st.sampled_from(ENDS))
 def test_verdicts_come_with_commit_and_not_otherwise(
     face: Face, what: list[tuple[int, str]], mode: str, how: str
