@@ -26,13 +26,16 @@ from fastbroker.core.table cimport (
     TableSlot, table_free, table_get, table_init, table_next, table_put, table_remove,
 )
 from fastbroker.core.topic cimport forget_outdated, topic_route
-from fastbroker.core.wire cimport account_charge, ceiling_reached, counter_increment, ring_init, ring_take
+from fastbroker.core.wire cimport (
+    account_charge, ceiling_reached, counter_increment, link_join, link_leave, ring_empty, ring_init, ring_take,
+)
 
 from fastbroker.core.frame import Refused
 
 cdef enum:
     AUDIENCES_SHARE = 16    # what the trie said of destinations may take this part of the memory
-    ROUTES_SHARE = 16       # looked-up destinations may take this part of the memory; then all are forgotten
+    ROUTES_SHARE = 16       # looked-up destinations may take this part of the memory; then the oldest are forgotten ...
+    FORGOTTEN = 2           # ... so many for each new one
     DISPATCH_SLICE = 4194304    # bytes of output that queues may cause in one turn
 
 
@@ -64,12 +67,15 @@ cdef class Namespace(QueueOwner):
         self.replies = {}
         self.policies = []
         ring_init(&self.audiences.routes)
+        ring_init(&self.known)
         table_init(&self.routes, random_seed())
         table_init(&self.queues, random_seed())
 
     def __dealloc__(self):
-        forget_all(&self.routes)
-        forget_all(&self.queues)
+        while not ring_empty(&self.known):
+            forget_oldest(self)
+        table_free(&self.routes)
+        forget_queues(&self.queues)
 
     # ---- publishing ----
 
@@ -227,17 +233,25 @@ cdef Route reply_route(Namespace self, bytes destination):
 
 
 cdef Route kept(Namespace self, Route route):
-    if self.route_memory > self.limits.memory // ROUTES_SHARE:
-        forget_all(&self.routes)
+    for _ in range(FORGOTTEN):
+        if self.route_memory > self.limits.memory // ROUTES_SHARE and not ring_empty(&self.known):
+            forget_oldest(self)
     if table_put(&self.routes, route.destination_bytes, route.destination_length, <void *>route) < 0:
         raise MemoryError()
+    link_join(&self.known, &route.known)
     Py_INCREF(route)
     return route
+
+
+cdef void forget_oldest(Namespace self) noexcept:
+    """Also one that comes again and again: it is looked up anew."""
+    forget_route(self, (<Route>self.known.next.owner).destination)
 
 
 cdef void forget_route(Namespace self, bytes destination) noexcept:
     cdef void *found = table_remove(&self.routes, PyBytes_AS_STRING(destination), PyBytes_GET_SIZE(destination))
     if found != NULL:
+        link_leave(&(<Route>found).known)
         Py_DECREF(<Route>found)
 
 
@@ -257,19 +271,16 @@ cdef Queue create_queue(Namespace self, bytes name):
     return queue
 
 
-# ---- tables of objects that they hold references to ----
+# ---- the tables ----
 
 cdef object random_seed():
     return int.from_bytes(secrets.token_bytes(8), "little")
 
 
-cdef void forget_all(Table *table) noexcept:
-    cdef Table old = table[0]
+cdef void forget_queues(Table *queues) noexcept:
     cdef size_t cursor = 0
-    cdef TableSlot *slot
-    table_init(table, old.seed)
-    slot = table_next(&old, &cursor)
+    cdef TableSlot *slot = table_next(queues, &cursor)
     while slot != NULL:
         Py_DECREF(<object>slot.value)
-        slot = table_next(&old, &cursor)
-    table_free(&old)
+        slot = table_next(queues, &cursor)
+    table_free(queues)

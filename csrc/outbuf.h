@@ -396,7 +396,7 @@ static inline size_t outbuf_peek(const OutBuf *out, const char **bytes, size_t m
 
 static inline void outbuf_free(OutBuf *out) {
     while (out->share_count)
-        outbuf_drop_first_share(out);
+        shared_drop(out->shares[--out->share_count].owner);
     out->shared_bytes = 0;
     outbuf_reset(out);
     free(out->shares);

@@ -9,6 +9,8 @@ A message is published by `take`, whatever the kind. Later kinds lead to applica
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t
 
+from fastbroker.core.wire cimport link_init
+
 cdef enum:
     COST = 384      # bytes of a route beside its texts
 
@@ -20,6 +22,7 @@ cdef int route_init(Route new, bytes destination, Census *census, int64_t *held)
     new.destination_length = PyBytes_GET_SIZE(destination)
     new.census = census
     new.held = held
+    link_init(&new.known, <void *>new)
     census.routes += 1
     route_charge(new, COST + 2 * PyBytes_GET_SIZE(destination))
     return 0

@@ -24,6 +24,7 @@ cdef class Namespace(QueueOwner):
     cdef Audiences audiences
     cdef uint64_t swept             # generation of `topics` whose outdated audiences are forgotten
     cdef Table routes
+    cdef Link known                 # ring of those, the oldest first
     cdef Table queues
     cdef dict replies               # /reply-queue/<token> -> Queue
     cdef list policies              # of topics: (pattern, POLICY_*)

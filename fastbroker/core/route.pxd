@@ -3,7 +3,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from fastbroker.core.frame cimport Content
-from fastbroker.core.wire cimport Census, OutBuf
+from fastbroker.core.wire cimport Census, Link, OutBuf
 
 
 cdef struct Origin:
@@ -20,6 +20,7 @@ cdef class Route:
     cdef readonly bytes destination     # decoded, as the sender wrote it
     cdef const char *destination_bytes
     cdef size_t destination_length
+    cdef Link known                     # in the namespace's ring of those that it has in its table
 
     # Hands one message to whoever gets it.
     cdef int take(self, const Content *content, Origin *origin) except -1

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from harness.broker import Broker
@@ -15,6 +17,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from test_trie import NAMES, PATTERNS, plain_match, words_of
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from bench.micro.compiled import compiled
 
 PREFIXES = ("/topic/", "/exchange/amq.topic/")
 MOST_SUBSCRIPTIONS = 40
@@ -198,3 +204,16 @@ def test_more_destinations_than_routes_are_kept_for(
         publisher.roundtrip()
         subscriber.expect_message("/topic/number.0", turn)
     assert broker.census()["routes"] < 2000
+
+
+def test_they_are_forgotten_one_by_one() -> None:
+    """The oldest first, and nobody waits for many of them to go."""
+    face = compiled(Path(__file__).with_name("broker_face.pyx"))
+    house, before, most = face.House(memory=4 << 20), 0, 0
+    for number in range(3000):
+        house.publish(b"/topic/%d" % number, b"x")
+        routes = house.stats["routes"]
+        assert routes >= before - 1
+        before, most = routes, max(most, routes)
+    assert 300 < most < 1000
+    assert before > most - 10
