@@ -10,7 +10,7 @@ import secrets
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t
 
 from fastbroker.core.destination cimport (
     KIND_EXISTING_QUEUE, KIND_REPLY, KIND_TOPIC, Kind, check_pattern, check_topic, kind_of, name_in,
@@ -36,7 +36,8 @@ cdef enum:
     AUDIENCES_SHARE = 16    # what the trie said of destinations may take this part of the memory
     ROUTES_SHARE = 16       # looked-up destinations may take this part of the memory; then the oldest are forgotten ...
     FORGOTTEN = 2           # ... so many for each new one
-    DISPATCH_SLICE = 4194304    # bytes of output that queues may cause in one turn
+    DISPATCH_SLICE = 4194304    # bytes of output and work that queues may cause in one turn ...
+    EMPTY_SLICE = 1048576       # ... of which one that is emptied has so much
 
 
 cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limits *limits, Wheel *wheel,
@@ -65,6 +66,7 @@ cdef class Namespace(QueueOwner):
     def __cinit__(self):
         self.topics = Trie()
         self.replies = {}
+        self.emptying = set()
         self.policies = []
         ring_init(&self.audiences.routes)
         ring_init(&self.known)
@@ -125,7 +127,7 @@ cdef class Namespace(QueueOwner):
         queue.remove_consumer(subscription)
         if queue.name is None:
             self.topics.remove(&queue.entry)
-            queue.purge()
+            queue.purge(INT64_MAX)  # no more than an output may have to wait for
         else:
             queue.left()
         return 0
@@ -163,9 +165,12 @@ cdef class Namespace(QueueOwner):
         return queue
 
     cdef void remove_queue(self, Queue queue) noexcept:
+        """Nothing comes to it any more; the messages that wait there are freed in the next turns."""
         cdef bytes name = queue.name
         queue.removed = True
-        queue.purge()
+        if queue.waiting():
+            self.emptying.add(queue)
+            queue.call()
         if queue.owned:
             self.replies.pop(name, None)
             return
@@ -175,16 +180,20 @@ cdef class Namespace(QueueOwner):
             Py_DECREF(queue)
 
     cdef int dispatch_due(self) except -1:
-        """The first step of a turn: queues with new credit. Queues that nobody has used for long end here too."""
+        """A step of each turn: queues with new credit. Queues that nobody has used for long end here, too, and those
+        that have gone are emptied."""
         cdef Queue queue
-        cdef int64_t until = self.census.bytes_out + DISPATCH_SLICE
+        cdef int64_t until = spent(self) + DISPATCH_SLICE
         cdef void *owner = ring_take(self.due)
         while owner != NULL:
             queue = <Queue>owner
-            queue.dispatch()
-            if queue.name is not None and queue.unused() and not queue.removed and self.now[0] >= queue.idle.due:
-                self.remove_queue(queue)
-            owner = ring_take(self.due) if self.census.bytes_out <= until else NULL
+            if queue.removed:
+                empty(self, queue)
+            else:
+                queue.dispatch()
+                if queue.name is not None and queue.unused() and self.now[0] >= queue.idle.due:
+                    self.remove_queue(queue)
+            owner = ring_take(self.due) if spent(self) <= until else NULL
         return 0
 
     cdef int dead_letter(self, Entry *entry) except -1:
@@ -260,6 +269,19 @@ cdef uint8_t policy_of(Namespace self, bytes name):
         if pattern_matches(<bytes>pattern, len(pattern), name, len(name)):
             return policy
     return POLICY_DISCONNECT
+
+
+cdef inline int64_t spent(Namespace self) noexcept:
+    return self.census.bytes_out + self.census.work
+
+
+cdef int empty(Namespace self, Queue queue) except -1:
+    queue.purge(spent(self) + EMPTY_SLICE)
+    if queue.waiting():
+        queue.call()
+    else:
+        self.emptying.discard(queue)
+    return 0
 
 
 cdef Queue create_queue(Namespace self, bytes name):

@@ -9,7 +9,7 @@ turns; one found without room leaves it and joins again when it gets credit or i
 
 A delivery to a consumer that acknowledges is counted (`unsettled`) when it goes out and when it is settled, both here.
 """
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
@@ -28,6 +28,7 @@ cdef enum:
     SMALLEST_RING = 8
     COST = 512              # bytes of a queue beside its name
     SLICE = 1048576         # bytes of output that one queue may cause before others are served
+    FREE_WORK = 64          # what it takes to free a message, in bytes of output
 
 
 cdef class QueueOwner:
@@ -75,14 +76,14 @@ cdef class Queue(Receiver):
         link_init(&self.due_link, <void *>self)
 
     def __dealloc__(self):
-        self.purge()
         link_leave(&self.due_link)
         timer_cancel(&self.idle)
-        free(self.ring)
-        free(self.returned)
         if self.census != NULL:
+            self.purge(INT64_MAX)
             self.census.queues -= 1
             self.census.memory -= self.cost + array_cost(self.capacity) + array_cost(self.returned_capacity)
+        free(self.ring)
+        free(self.returned)
 
     cdef int push(self, Message *message) except -1:
         """To the end; takes over the caller's reference, also when there is no memory."""
@@ -181,10 +182,12 @@ cdef class Queue(Receiver):
     cdef bint unused(self) noexcept:
         return self.waiting() == 0 and self.consumer_count == 0 and self.unsettled == 0 and not self.owned
 
-    cdef void purge(self) noexcept:
+    cdef void purge(self, int64_t until) noexcept:
+        """Frees what waits, until there was so much output and work."""
         cdef Entry entry
-        while self.take_first(&entry):
+        while self.census.bytes_out + self.census.work <= until and self.take_first(&entry):
             message_drop(entry.message)
+            self.census.work += FREE_WORK
 
 
 cdef void rested(void *owner) noexcept:

@@ -27,6 +27,7 @@ cdef class Namespace(QueueOwner):
     cdef Link known                 # ring of those, the oldest first
     cdef Table queues
     cdef dict replies               # /reply-queue/<token> -> Queue
+    cdef set emptying               # queues that were removed and still have messages
     cdef list policies              # of topics: (pattern, POLICY_*)
     cdef bytes dead_letter_name
 

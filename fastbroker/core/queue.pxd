@@ -42,7 +42,7 @@ cdef class Queue(Receiver):
     cdef Link consumers             # those believed to have room, in turn
     cdef Timer idle                 # armed while nobody uses it
     cdef readonly uint32_t consumer_count
-    cdef bint removed
+    cdef bint removed               # it is given nothing any more
     cdef bint owned                 # by a connection, with which it goes
     cdef OutBuf *outlet             # of a private one: the output of its subscription, where the bytes kept count too
     cdef Entry *ring                # never delivered, oldest first
@@ -66,7 +66,7 @@ cdef class Queue(Receiver):
     cdef void call(self) noexcept
     cdef void left(self) noexcept
     cdef bint unused(self) noexcept
-    cdef void purge(self) noexcept
+    cdef void purge(self, int64_t until) noexcept
 
     cdef inline size_t waiting(self) noexcept:
         return self.count + self.returned_count

@@ -425,3 +425,25 @@ def test_the_second_delivery_can_be_settled_while_the_first_is_in_a_transaction(
         client.say(b"ACK\nmessage-id:epoch-%d\n\n\0" % number)
     client.say(b"COMMIT\ntransaction:t\n\n\0")
     assert house.stats["deliveries"] == 0
+
+
+# ---- what goes with its client -------------------------------------------------------------------
+
+
+def test_a_temporary_queue_is_emptied_over_turns(face: Face) -> None:
+    """What is left of it is counted until it is free."""
+    house = face.House(memory=1 << 30)
+    before, client = house.stats, face.Client(house)
+    client.say(send(b"/temp-queue/a", b"x") * 190_000)
+    held, work = house.stats, house.stats["work"]
+    client.leave()
+    for left in range(2, -1, -1):
+        house.turn()
+        now = house.stats
+        assert now["work"] - work <= 6 << 20
+        assert (now["messages"] > 0) == (left > 0)
+        assert now["memory"] >= now["messages"] * 128
+        assert now["memory"] < held["memory"]
+        held, work = now, now["work"]
+    assert house.stats["memory"] == before["memory"]
+    assert house.stats["queues"] == 0
