@@ -440,10 +440,13 @@ cdef int lose(Connection self) except -1:
 
 
 cdef int outlive(Connection self) except -1:
-    """Its session goes on until what was received is used up."""
+    """Its session goes on until what was received is used up, and what it held is free again."""
     cdef bint over = True
     try:
         over = not unfinished(self) and self.input.take_rest()
+        if over:
+            self.session.leave()
+            over = not self.session.unfinished()
     finally:
         if over:
             gone(self)

@@ -114,7 +114,7 @@ cdef class Namespace(QueueOwner):
         return 0
 
     cdef int unsubscribe(self, Subscription subscription) except -1:
-        """No more messages for it. What it did not settle must have gone back to its queue before."""
+        """No more messages for it. What it did not settle comes back to its queue later, or goes with that."""
         cdef Queue queue = subscription.source
         if subscription.closed:
             return 0
@@ -127,6 +127,7 @@ cdef class Namespace(QueueOwner):
         queue.remove_consumer(subscription)
         if queue.name is None:
             self.topics.remove(&queue.entry)
+            queue.removed = True
             queue.purge(INT64_MAX)  # no more than an output may have to wait for
         else:
             queue.left()

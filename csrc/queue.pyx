@@ -117,11 +117,11 @@ cdef class Queue(Receiver):
 
     cdef int dispatch(self) except -1:
         """Gives messages to consumers in turn while there are both; above the memory ceiling, one to each whose output
-        is empty. What is much goes on in the next turn."""
+        is empty. What is much goes on in the next turn. While older ones are still to come back, nobody gets any."""
         cdef Subscription consumer
         cdef Entry entry
         cdef int64_t until = self.census.bytes_out + SLICE
-        while self.waiting():
+        while self.waiting() and not self.returning:
             if self.census.bytes_out > until:
                 self.call()
                 return 0
@@ -172,6 +172,12 @@ cdef class Queue(Receiver):
         """Messages that wait are dispatched in this turn."""
         if self.waiting() and not link_joined(&self.due_link):
             link_join((<QueueOwner>self.owner).due, &self.due_link)
+
+    cdef void has_returned(self) noexcept:
+        """All that a consumer had, who has gone, has come back."""
+        self.returning -= 1
+        self.call()
+        self.left()
 
     cdef void left(self) noexcept:
         """Somebody is done with it: if nobody uses it, its days are counted."""
@@ -323,7 +329,7 @@ cdef void free_returned(Queue queue) noexcept:
 
 cdef inline int offer(Queue queue, const Content *content, uint64_t id) except -1:
     """A SEND: straight to a consumer if one waits, without a copy if that is `auto`; else a message is kept."""
-    cdef Subscription consumer = next_consumer(queue, False) if queue.waiting() == 0 else None
+    cdef Subscription consumer = next_consumer(queue, False) if queue.waiting() == 0 and not queue.returning else None
     cdef Entry entry
     if consumer is None:
         queue.push(message_new(queue.census, content, id))

@@ -51,6 +51,7 @@ from fastbroker.core.login import LoginRefused
 cdef enum:
     COST = 2560             # bytes of a session, and of the connection that it belongs to
     COMMANDS = 16           # more than there are
+    SUBSCRIBE_WORK = 512    # what it takes to end a subscription, in bytes of output
     UNPARK_SLICE = 4194304  # bytes of output that one session's parked frames may cause before others are served
 
 ACK_MODES = {b"auto": ACK_AUTO, b"client": ACK_CLIENT, b"client-individual": ACK_CLIENT_INDIVIDUAL}
@@ -87,6 +88,7 @@ cdef Session session_new(Broker broker, OutBuf *out, Parser parser, void *connec
     new.parser = parser
     new.account.total = &broker.census.memory
     new.subscriptions = Subscriptions()
+    new.returning = []
     link_init(&new.go_on, connection)
     broker.census.sessions += 1
     account_charge(&new.account, COST)
@@ -167,7 +169,7 @@ cdef class Session:
         return self.end_subscriptions()
 
     cdef int end_subscriptions(self) except -1:
-        """Everything that it holds of others' is free again."""
+        """Everything that it holds of others' is free again, in the next turns if that is much."""
         cdef Subscription subscription
         while self.transactions is not None and self.transactions.open:
             try:
@@ -181,7 +183,7 @@ cdef class Session:
             except MemoryError:
                 lost_messages(self)
             subscription = self.subscriptions.remove_any()
-        return 0
+        return give_all_back(self)
 
     cdef void leave(self) noexcept:
         """The session is over: everything it held is free again. More than once is fine."""
@@ -240,7 +242,9 @@ cdef class Session:
 
     cdef int carry_on(self) except -1:
         """With what was more than a share, as far as the next one reaches."""
-        return carry_out(self) if self.committing is not None else 0
+        if self.committing is not None:
+            carry_out(self)
+        return give_all_back(self)
 
 
 # ---- any frame but a plain SEND ----
@@ -527,15 +531,31 @@ cdef int on_unsubscribe(Session self, const Frame *frame) except -1:
     subscription = self.subscriptions.get(key)
     if subscription is None or subscription.implicit:
         raise Refused(b"unknown subscription", b"The connection has no such subscription.")
-    return end_subscription(self, self.subscriptions.remove(key))
+    end_subscription(self, self.subscriptions.remove(key))
+    return give_all_back(self)
 
 
 cdef int end_subscription(Session self, Subscription subscription) except -1:
-    """What it has not settled goes back to the front of its queue, in order."""
-    try:
-        give_back(subscription)
-    finally:
-        self.namespace.unsubscribe(subscription)
+    """It gets nothing any more. What it has not settled goes back to the front of its queue, which waits for that."""
+    self.broker.census.work += SUBSCRIBE_WORK
+    if subscription.outstanding:
+        (<Queue>subscription.source).returning += 1
+        self.returning.append(subscription)
+    return self.namespace.unsubscribe(subscription)
+
+
+cdef int give_all_back(Session self) except -1:
+    """What ended subscriptions have not settled; what is more than a share, in the next turns."""
+    cdef Subscription subscription
+    while self.returning and not self.broker.share_is_over():
+        subscription = self.returning.pop()
+        try:
+            give_back(subscription)
+        except MemoryError:
+            lost_messages(self)
+        (<Queue>subscription.source).has_returned()
+    if self.returning:
+        link_join(&self.broker.released, &self.go_on)
     return 0
 
 

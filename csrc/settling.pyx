@@ -16,6 +16,7 @@ from fastbroker.core.wire cimport timer_arm
 
 cdef enum:
     SEARCH_STEP = 16    # what looking at one delivery costs, in bytes of output
+    SETTLE_WORK = 64    # and settling one of many
 
 
 cdef uint32_t find_message(Subscription subscription, uint64_t number) noexcept:
@@ -49,6 +50,7 @@ cdef int settle_before(Subscription subscription, uint32_t slot, Verdict verdict
         next = subscription.ledger.slots[current].next
         if subscription.ledger.slots[current].state == DELIVERY_OUT:
             settle_slot(subscription, current, verdict)
+            subscription.census.work += SETTLE_WORK
         current = next
     return 0
 
@@ -80,7 +82,7 @@ cdef int take_back(Subscription subscription, uint32_t slot) except -1:
 
 
 cdef int give_back(Subscription subscription) except -1:
-    """The subscription ends: what it has not settled goes back to the front of its queue, in order."""
+    """The subscription has ended: what it has not settled goes back to the front of its queue, in order."""
     return settle_before(subscription, NO_SLOT, RETURNED)
 
 

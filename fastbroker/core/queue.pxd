@@ -43,6 +43,7 @@ cdef class Queue(Receiver):
     cdef Timer idle                 # armed while nobody uses it
     cdef readonly uint32_t consumer_count
     cdef bint removed               # it is given nothing any more
+    cdef uint32_t returning         # consumers that have gone, and whose deliveries it waits for
     cdef bint owned                 # by a connection, with which it goes
     cdef OutBuf *outlet             # of a private one: the output of its subscription, where the bytes kept count too
     cdef Entry *ring                # never delivered, oldest first
@@ -64,6 +65,7 @@ cdef class Queue(Receiver):
     cdef void remove_consumer(self, Subscription consumer) noexcept
     cdef void regained(self, Subscription consumer) noexcept
     cdef void call(self) noexcept
+    cdef void has_returned(self) noexcept
     cdef void left(self) noexcept
     cdef bint unused(self) noexcept
     cdef void purge(self, int64_t until) noexcept

@@ -54,6 +54,7 @@ cdef class Session:
     cdef Route route            # of the last SEND
     cdef Access access          # None: everything is allowed
     cdef Subscriptions subscriptions
+    cdef list returning         # Subscriptions that have ended and whose deliveries have yet to go back
     cdef Transactions transactions  # None until the first
     cdef Transaction committing     # None: no COMMIT is under way
     cdef Temporaries temporaries    # None until the first
@@ -82,7 +83,7 @@ cdef class Session:
 
     cdef inline bint unfinished(self) noexcept:
         """Whether something was begun that is more than a share, and goes before all else."""
-        return self.committing is not None
+        return self.committing is not None or len(self.returning) > 0
 
 
 cdef Session session_new(Broker broker, OutBuf *out, Parser parser, void *connection)

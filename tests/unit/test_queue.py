@@ -447,3 +447,33 @@ def test_a_temporary_queue_is_emptied_over_turns(face: Face) -> None:
         held, work = now, now["work"]
     assert house.stats["memory"] == before["memory"]
     assert house.stats["queues"] == 0
+
+
+@pytest.mark.parametrize("mode", ["client", "client-individual"])
+def test_what_many_subscriptions_had_comes_back_over_turns(face: Face, mode: str) -> None:
+    """In order, and before anybody gets a newer message of the same queue."""
+    house = face.House(outbound_soft=1 << 20)
+    client, other = face.Client(house), face.Client(house)
+    for queue in b"abc":
+        for id in (b"%d" % queue, b"%d again" % queue):
+            client.say(subscribe(id, b"/queue/%c" % queue, b"ack:%b\nprefetch-count:1000\n" % mode.encode()))
+        client.say(send(b"/queue/%c" % queue, b"old") * 1000)
+    house.share(100 * 64)
+    client.end()
+    assert client.unfinished
+    for queue in b"abc":
+        other.say(subscribe(b"%d" % queue, b"/queue/%c" % queue) + send(b"/queue/%c" % queue, b"new"))
+    house.turn()
+    turns = 0
+    while client.unfinished:
+        turns += 1
+        house.share(100 * 64)
+        client.carry_on()
+        house.turn()
+    assert turns == 5, "a subscription is the smallest piece"
+    heard = messages(other.hear())
+    for queue in b"abc":
+        numbers = [each.number for each in heard if each.subscription == b"%d" % queue]
+        assert len(numbers) == 1001
+        assert numbers == sorted(numbers)
+    assert house.stats["deliveries"] == 0
