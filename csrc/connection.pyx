@@ -103,7 +103,8 @@ cdef class Connection(TurnTaker):
         self.after_input()
 
     def get_buffer(self, size_hint):
-        return self.hub.small_view if self.hub.broker.is_full() else self.hub.input_view
+        cdef Hub hub = self.hub
+        return hub.small_view if hub.broker.is_full() or hub.is_used_up() else hub.input_view
 
     def buffer_updated(self, Py_ssize_t length):
         self.deadlines.last_read = self.hub.broker.now

@@ -207,13 +207,17 @@ cdef int go_on(Hub self) except -1:
     cdef Link waiting
     cdef TurnTaker one
     cdef int64_t until = self.until, before
+    self.slice = LARGEST_SLICE
+    if ring_empty(&self.broker.released):
+        return 0
     ring_init(&waiting)
     ring_splice(&waiting, &self.broker.released)
     self.slice = slice_for(&waiting)
     before = spent(self)
     while before < until and not ring_empty(&waiting):
         one = <TurnTaker>ring_take(&waiting)    # which it may be the last to know
-        self.until = self.broker.share_ends = before + self.slice
+        self.until = before + self.slice
+        self.broker.give_share(self.slice)
         one.go_on()
         until -= max(before + SMALLEST_SLICE - spent(self), <int64_t>0)
         before = spent(self)

@@ -10,16 +10,15 @@ HTTP) may hold back bytes of its own: they are counted here, too, and share one 
 All unfinished input together may take half of the memory. When it has, everybody may still keep an equal share, however
 many there are: large frames of one client are not turned away because of others who let theirs stand.
 """
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from fastbroker.core.broker cimport Broker
-from fastbroker.core.fanout cimport STORE_COST
 from fastbroker.core.frame cimport Frame
 from fastbroker.core.hub cimport INPUT_FRONT, READ_SLICE, Hub
 from fastbroker.core.parser cimport PARSE_FRAME, PARSE_MORE
 from fastbroker.core.session cimport (
-    HOLD_COMMIT, HOLD_MEMORY, HOLD_OUTPUT, HOLD_SLOW, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session,
+    FRAME_WORK, HOLD_COMMIT, HOLD_MEMORY, HOLD_OUTPUT, HOLD_SLOW, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session,
 )
 from fastbroker.core.wire cimport (
     DOOM_MEMORY, OutBuf, ceiling_input_full, link_join, link_joined, link_leave, outbuf_doom, outbuf_pending,
@@ -146,8 +145,7 @@ cdef size_t take_frames(Input self, const char *bytes, size_t length) except? 0:
     cdef int64_t share = max(min(self.hub.slice, self.hub.until - done), <int64_t>READ_SLICE)
     cdef size_t used = 0
     cdef int status
-    broker.share_ends = done + share
-    broker.fanout.most = <uint32_t>(share // STORE_COST)
+    broker.give_share(share)
     self.parser.begin()
     try:
         while used < length and session.state != STATE_CLOSING:
@@ -159,6 +157,7 @@ cdef size_t take_frames(Input self, const char *bytes, size_t length) except? 0:
                     session.malformed(status)
                 break
             used += frame.size
+            broker.census.work += frame.size + FRAME_WORK
             session.on_frame(frame)
             if outbuf_pending(self.out) > self.out.outlets.own:
                 session.hold |= HOLD_OUTPUT

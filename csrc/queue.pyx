@@ -27,6 +27,7 @@ from fastbroker.core.wire cimport (
 cdef enum:
     SMALLEST_RING = 8
     COST = 512              # bytes of a queue beside its name
+    MAKE_WORK = 1024        # what it takes to make one, in bytes of output
     SLICE = 1048576         # bytes of output that one queue may cause before others are served
     FREE_WORK = 64          # what it takes to free a message, in bytes of output
 
@@ -49,6 +50,7 @@ cdef Queue queue_new(bytes name, QueueOwner owner):
     new.census = owner.census
     new.cost = COST + (2 * len(name) if name is not None else 0)
     new.census.queues += 1
+    new.census.work += MAKE_WORK
     new.census.memory += new.cost
     timer_init(&new.idle, idle_too_long, <void *>new)
     return new

@@ -13,6 +13,7 @@ from fastbroker.core.wire cimport link_init
 
 cdef enum:
     COST = 384      # bytes of a route beside its texts
+    MAKE_WORK = 1024    # what it takes to make one, in bytes of output
 
 
 cdef int route_init(Route new, bytes destination, Census *census, int64_t *held) except -1:
@@ -24,6 +25,7 @@ cdef int route_init(Route new, bytes destination, Census *census, int64_t *held)
     new.held = held
     link_init(&new.known, <void *>new)
     census.routes += 1
+    census.work += MAKE_WORK
     route_charge(new, COST + 2 * PyBytes_GET_SIZE(destination))
     return 0
 

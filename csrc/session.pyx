@@ -18,7 +18,6 @@ from fastbroker.core.access cimport access_of
 from fastbroker.core.destination cimport (
     KIND_EXISTING_QUEUE, KIND_TEMPORARY, KIND_TOPIC, Kind, canonical, kind_of, name_in,
 )
-from fastbroker.core.fanout cimport BATCH_DELIVERIES
 from fastbroker.core.frame cimport (
     Content, Slice, content_of, decoded, frame_text, frame_value, number_of, put_connected, put_error, put_receipt,
     shown,
@@ -51,7 +50,8 @@ from fastbroker.core.login import LoginRefused
 cdef enum:
     COST = 2560             # bytes of a session, and of the connection that it belongs to
     COMMANDS = 16           # more than there are
-    SUBSCRIBE_WORK = 512    # what it takes to end a subscription, in bytes of output
+    COMMAND_WORK = 448      # what any frame takes that is no plain SEND, in bytes of output beside FRAME_WORK ...
+    END_WORK = 512          # ... and the end of a subscription
     UNPARK_SLICE = 4194304  # bytes of output that one session's parked frames may cause before others are served
 
 ACK_MODES = {b"auto": ACK_AUTO, b"client": ACK_CLIENT, b"client-individual": ACK_CLIENT_INDIVIDUAL}
@@ -221,8 +221,7 @@ cdef class Session:
     cdef int unpark(self) except -1:
         """Handles parked frames while there is memory and nothing else holds them, up to a slice of work."""
         cdef Parking parking = self.parking
-        self.broker.share_ends = self.broker.census.bytes_out + self.broker.census.work + UNPARK_SLICE
-        self.broker.fanout.most = BATCH_DELIVERIES
+        self.broker.give_share(UNPARK_SLICE)
         self.hold &= ~HOLD_MEMORY
         parking.draining = True
         try:
@@ -264,6 +263,7 @@ cdef int handle(Session self, const Frame *frame) except -1:
     cdef const Command *command = &TABLE[frame.command]
     if command.handle == NULL:
         raise Refused(b"unknown command", b"The frame's command is not one that a client may send.")
+    self.broker.census.work += COMMAND_WORK
     command.handle(self, frame)
     return receipt(self, frame) if self.state == STATE_CONNECTED and self.committing is None else 0
 
@@ -537,7 +537,7 @@ cdef int on_unsubscribe(Session self, const Frame *frame) except -1:
 
 cdef int end_subscription(Session self, Subscription subscription) except -1:
     """It gets nothing any more. What it has not settled goes back to the front of its queue, which waits for that."""
-    self.broker.census.work += SUBSCRIBE_WORK
+    self.broker.census.work += END_WORK
     if subscription.outstanding:
         (<Queue>subscription.source).returning += 1
         self.returning.append(subscription)
@@ -697,6 +697,7 @@ cdef int handle_parked(Session self, Parking parking) except -1:
     cdef Frame *frame = &self.broker.frame
     cdef Slice record
     cdef Parked kind = parking.first(&record)
+    self.broker.census.work += record.length + FRAME_WORK
     if kind == PARKED_RECEIPT:
         return put_or_keep(self, record)
     if kind == PARKED_END:

@@ -12,6 +12,7 @@ from fastbroker.core.wire cimport Account, Link, OutBuf, account_charge, link_in
 
 
 cdef enum:
+    MAKE_WORK = 1536    # what it takes to make one, in bytes of output
     COST = 640  # bytes of a subscription beside its texts: this object, those of its texts, its places in tables
 
 
@@ -39,6 +40,7 @@ cdef Subscription subscription_new(bytes id, bytes destination, bytes epoch, int
     new.starved = starved
     new.census = ledger.census
     new.census.subscriptions += 1
+    new.census.work += MAKE_WORK
     new.account = account
     new.cost = COST + 2 * (len(id) if id is not None else 0) + 2 * len(destination)
     account_charge(account, new.cost)

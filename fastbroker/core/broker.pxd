@@ -1,8 +1,8 @@
 """What a loop shares: the clock, the limits, the accounts, what is to be done in this turn, and who is asked."""
 cimport cython
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from fastbroker.core.fanout cimport Fanout
+from fastbroker.core.fanout cimport STORE_COST, Fanout
 from fastbroker.core.frame cimport Frame
 from fastbroker.core.limits cimport Limits
 from fastbroker.core.namespace cimport Namespace
@@ -41,6 +41,11 @@ cdef class Broker:
 
     cdef inline bint is_full(self) noexcept:
         return ceiling_closed(&self.ceiling)
+
+    cdef inline void give_share(self, int64_t amount) noexcept:
+        """So much output and work may whoever is served next cause."""
+        self.share_ends = self.census.bytes_out + self.census.work + amount
+        self.fanout.most = <uint32_t>(amount // STORE_COST)
 
     cdef inline bint share_is_over(self) noexcept:
         return self.census.bytes_out + self.census.work > self.share_ends

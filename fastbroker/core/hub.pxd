@@ -41,6 +41,10 @@ cdef class Hub:
     cdef bint stalled           # the last tick came late, and no timer has fired in it
     cdef readonly bint draining
 
+    cdef inline bint is_used_up(self) noexcept:
+        """Whether nothing of this turn is left: who is read from now will mostly have to wait."""
+        return self.broker.census.bytes_out + self.broker.census.work >= self.until
+
     cdef int schedule(self) except -1
     cdef int answer_at_once(self) except -1
     cdef int tick_on(self) except -1

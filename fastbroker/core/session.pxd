@@ -23,6 +23,9 @@ cdef enum:
     STATE_CLOSING
 
 cdef enum:
+    FRAME_WORK = 64         # what it takes to handle a frame, in bytes of output, beside its size
+
+cdef enum:
     HOLD_LOGIN = 1          # the authenticator has not answered yet
     HOLD_SLOW = 2           # a subscriber of a topic it publishes to is too slow
     HOLD_MEMORY = 4         # its parked frames have reached limits.max_parked

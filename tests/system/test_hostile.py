@@ -182,6 +182,28 @@ def test_ping_beside_many_publishers(talk, deaf, topic, many):
     assert long_ping(work, broker, ping) < PATIENCE
 
 
+CHEAP = {
+    "SEND": frame("SEND", "destination:/topic/hostile.nobody") * 2,
+    "SUBSCRIBE": frame("SUBSCRIBE", "id:1", "destination:/topic/hostile.a.*") + frame("UNSUBSCRIBE", "id:1"),
+    "ABORT": frame("BEGIN", "transaction:t") + frame("ABORT", "transaction:t"),
+}
+
+
+@pytest.mark.parametrize("what", CHEAP)
+def test_ping_beside_very_many_cheap_frames(talk, broker_with, what):
+    """To handle a frame is work, also if nothing comes of it."""
+    broker = broker_with()
+    clients, ping, frames = [talk(to=broker) for _ in range(200)], talk(to=broker), CHEAP[what] * 5000
+
+    def work():
+        for client in clients:
+            client.send(frames)
+        for client in clients:
+            client.roundtrip()
+
+    assert long_ping(work, broker, ping) < PATIENCE
+
+
 @pytest.mark.parametrize("then", ["goes on", "disconnects", "is reset"])
 def test_ping_beside_a_commit(talk, deaf, topic, then):
     """Once it was taken it is carried out, in order and to its end, whatever becomes of its client."""

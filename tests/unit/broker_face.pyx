@@ -3,7 +3,7 @@
 A client says frames and hears what would go to its socket; turns, and the clock, come when the test wants them.
 """
 cimport cython
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport uint64_t
 
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.frame cimport Content
@@ -65,7 +65,7 @@ cdef class House:
 
     def share(self, amount):
         """Whoever is served next has so much output and work to cause."""
-        self.broker.share_ends = self.broker.census.bytes_out + self.broker.census.work + <int64_t>amount
+        self.broker.give_share(amount)
 
     def settle(self):
         """The end of what was read."""
