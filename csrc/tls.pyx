@@ -81,9 +81,10 @@ cdef class Handshakes:
         free(self.space)
 
     cdef int serve(self, TlsTransport one) except -1:
-        """When it is its turn. What it says meanwhile waits."""
+        """When it is its turn. What it says meanwhile waits, and so does its end: it may have said all by now."""
         one.waits = True
         if one.life == SHAKING:
+            one.transport.pause_reading()
             self.answers.append(one)
         else:
             self.hosts.setdefault(one.ticket.host, deque()).append(one)
@@ -250,10 +251,10 @@ cdef class TlsTransport:
 
     cdef bint prepare(self) except -1:
         """Whether there is a step to be made, with what the client has said."""
-        if not self.transport.is_reading() and is_gone(self):
-            refuse(self, "closed by client")
-            return False
         if self.life == WAITING:
+            if not self.transport.is_reading() and is_gone(self):
+                refuse(self, "closed by client")
+                return False
             begin(self)
         self.incoming.write(self.left[:PORTION])
         keep(self, self.left[PORTION:])

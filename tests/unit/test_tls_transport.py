@@ -61,12 +61,23 @@ class Loop:
 
 
 class Workers:
-    """Do everything at once."""
+    """Do everything at once, or when they are told to."""
 
     most = 2
 
+    def __init__(self) -> None:
+        self.at_once = True
+        self._begun: deque[tuple[Callable[[], Any], Callable[[Any], object]]] = deque()
+
     def run(self, work: Callable[[], Any], then: Callable[[Any], object]) -> None:
-        then(work())
+        self._begun.append((work, then))
+        if self.at_once:
+            self.finish()
+
+    def finish(self) -> None:
+        while self._begun:
+            work, then = self._begun.popleft()
+            then(work())
 
 
 class Wire:
@@ -188,8 +199,9 @@ class House:
         self.refused: list[str] = []
         limits = {**config.hub_settings(config.Config()), "max_connections": 100}
         self.hub = Hub(self.loop, settings=limits, log=self._log, server="test")  # type: ignore[arg-type]
+        self.workers = Workers()
         self.arriving = Arriving(self.loop, options.pop("places", 5000))  # type: ignore[arg-type]
-        self.handshakes = Handshakes(self.hub, self.arriving, Workers(), **{"timeout": 5.0, "most": 2000, **options})
+        self.handshakes = Handshakes(self.hub, self.arriving, self.workers, **{"timeout": 5.0, "most": 2000, **options})
         self.make = protocol
         self.acceptor = TlsAcceptor(
             self.handshakes, CONTEXT, arrived=self._arrived, failed=lambda _, reason: self.refused.append(reason)
@@ -289,6 +301,42 @@ def test_the_end_of_a_client_comes_behind_what_it_has_said() -> None:
     protocol.go_on()
     house.loop.settle()
     assert (bytes(protocol.got), protocol.ended) == (b"x" * 100, True)
+
+
+def test_what_comes_while_a_thread_is_at_work_waits_and_so_does_the_end_behind_it() -> None:
+    house = House()
+    wire = house.half_open("192.0.2.7")
+    house.loop.settle()
+    house.workers.at_once = False
+    assert wire.shake()
+    wire.say(b"x" * 100)
+    wire.deliver()
+    assert not wire.reading, "an end would be taken for that of somebody who gave up"
+    assert not house.protocols
+    house.workers.finish()
+    house.loop.settle()
+    assert wire.reading
+    assert house.protocols[0].got == b"x" * 100
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_who_is_lost_while_a_thread_is_at_work_leaves_nothing(steps: int) -> None:
+    house = House()
+    house.workers.at_once = False
+    wire = house.half_open("192.0.2.7")
+    for _ in range(1, steps):
+        house.workers.finish()
+        wire.shake()
+        wire.deliver()
+    wire.close()
+    house.loop.settle()
+    house.workers.finish()
+    house.loop.settle()
+    assert (house.refused, house.protocols) == (["closed by client"], [])
+    assert house.hub.stats()["input"] == 0
+    assert house.arriving.room == house.arriving.most
+    house.workers.at_once = True
+    house.come_in(house.wire("192.0.2.8"))
 
 
 def test_what_is_kept_is_counted_until_it_is_gone() -> None:
