@@ -10,7 +10,7 @@ turns; one found without room leaves it and joins again when it gets credit or i
 A delivery to a consumer that acknowledges is counted (`unsettled`) when it goes out and when it is settled, both here.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content
@@ -273,16 +273,18 @@ cdef void free_ring(Queue queue) noexcept:
 
 
 cdef int grow_ring(Queue queue) except -1:
-    cdef size_t capacity = queue.capacity * 2 if queue.capacity else SMALLEST_RING
-    cdef size_t behind = queue.capacity - queue.head
-    cdef Entry *ring = <Entry *>malloc(capacity * sizeof(Entry))
+    """It is full. What is mapped grows where it is, and only the smaller of the two ends has to move."""
+    cdef size_t before = queue.capacity, behind = queue.capacity - queue.head
+    cdef size_t capacity = before * 2 if before else SMALLEST_RING
+    cdef Entry *ring = <Entry *>realloc(queue.ring, capacity * sizeof(Entry))
     if ring == NULL:
         raise MemoryError()
-    if queue.count:
-        memcpy(ring, queue.ring + queue.head, behind * sizeof(Entry))
-        memcpy(ring + behind, queue.ring, queue.head * sizeof(Entry))
-    free_ring(queue)
-    queue.census.memory += array_cost(capacity)
+    if queue.head <= behind:
+        memcpy(ring + before, ring, queue.head * sizeof(Entry))
+    else:
+        memcpy(ring + capacity - behind, ring + queue.head, behind * sizeof(Entry))
+        queue.head = capacity - behind
+    queue.census.memory += array_cost(capacity) - array_cost(before)
     queue.ring = ring
     queue.capacity = capacity
     return 0
