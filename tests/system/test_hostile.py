@@ -207,11 +207,11 @@ def test_ping_beside_very_many_cheap_frames(talk, broker_with, what):
 @pytest.mark.parametrize("then", ["goes on", "disconnects", "is reset"])
 def test_ping_beside_a_commit(talk, deaf, topic, then):
     """Once it was taken it is carried out, in order and to its end, whatever becomes of its client."""
-    broker = deaf(5000)
+    broker = deaf(5000, max_transaction_frames=10_000)
     publisher, witness, ping = talk(to=broker), talk(to=broker), talk(to=broker)
     publisher.subscribe(topic)  # so that it will be noticed that it has gone
     witness.subscribe(topic)
-    bodies = list(map(str, range(999)))
+    bodies = list(map(str, range(5000)))
     publisher.send(frame("BEGIN", "transaction:t"))
     publisher.send(*[frame("SEND", f"destination:{topic}", "transaction:t", body=body) for body in bodies])
     publisher.roundtrip()
@@ -226,7 +226,8 @@ def test_ping_beside_a_commit(talk, deaf, topic, then):
             publisher.reset()
         witness.expect_bodies(topic, bodies[1:])
 
-    assert longest_ping(work, broker, ping) < PATIENCE
+    # In one piece it takes 0.25 s. The broker works on until the test, which is busy as well, has read the answer.
+    assert longest_ping(work, broker, ping) < 2 * PATIENCE
     if then == "goes on":
         witness.expect_message(topic, "x")
         publisher.expect_bodies(topic, bodies)
