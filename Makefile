@@ -72,11 +72,11 @@ lint: build $(STAMPS)/tools ## ruff, mypy, and whether the .pyi files tell the t
 in_variant = PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/$(1)/lib:$(CURDIR)" FASTBROKER_TEST_DEADLINE=30
 is_variant = -c "import fastbroker.core.hub as hub; assert '/build/$(1)/' in hub.__file__, hub.__file__"
 
-debug-test: build/debug/built $(STAMPS)/tools ## build with bounds checks and C asserts; run the unit and protocol tests on it
+debug-test: build/debug/built $(STAMPS)/installed $(STAMPS)/tools ## build with bounds checks and C asserts; run the unit and protocol tests on it
 	@$(call in_variant,debug) $(PY) $(call is_variant,debug)
 	$(call in_variant,debug) $(PY) $(PYTEST) $(COMPILED_TESTS) $(ARGS)
 
-sanitize: build/sanitize/built $(STAMPS)/tools ## the same with the address and undefined-behaviour sanitizers
+sanitize: build/sanitize/built $(STAMPS)/installed $(STAMPS)/tools ## the same with the address and undefined-behaviour sanitizers
 	@$(call in_variant,sanitize) $(sanitized) $(PY) $(call is_variant,sanitize)
 	$(call in_variant,sanitize) $(sanitized) $(PY) $(PYTEST) $(COMPILED_TESTS) $(ARGS)
 
