@@ -8,7 +8,7 @@ from fastbroker.core.frame cimport frame_free, frame_init
 from fastbroker.core.namespace cimport namespace_new
 from fastbroker.core.receipts cimport Receipts
 from fastbroker.core.wire cimport (
-    ceiling_init, counter_init, memory_settle, pool_free, ring_init, text_free, wheel_init,
+    blocks_end, blocks_init, ceiling_init, counter_init, memory_settle, pool_free, ring_init, text_free, wheel_init,
 )
 
 POLICIES = {"disconnect": POLICY_DISCONNECT, "drop-oldest": POLICY_DROP_OLDEST, "drop-newest": POLICY_DROP_NEWEST}
@@ -34,6 +34,7 @@ cdef class Broker:
     """
 
     def __cinit__(self):
+        blocks_init(&self.blocks, &self.census)
         ring_init(&self.due)
         ring_init(&self.released)
         ring_init(&self.parking)
@@ -66,6 +67,7 @@ cdef class Broker:
         self.namespace.dead_letter_name = settings["dead_letter"].encode()
 
     def __dealloc__(self):
+        blocks_end(&self.blocks)
         frame_free(&self.frame)
         text_free(&self.scratch)
         pool_free(&self.outlets)

@@ -28,6 +28,7 @@ typedef struct Census {
     int64_t bytes_out;       /* bytes of those */
     int64_t dropped;         /* topic messages that a slow consumer lost by policy */
     int64_t dead_lettered;
+    struct Blocks *blocks;   /* where messages are */
 } Census;
 
 /* ---- the ceiling ---- */

@@ -26,8 +26,8 @@ from fastbroker.core.session cimport Session
 from fastbroker.core.table cimport hash_seed
 from fastbroker.core.turntaker cimport ENDING, TurnTaker
 from fastbroker.core.wire cimport (
-    SCAN_SLACK, Link, Outlets, ceiling_open, link_join, memory_trim, outbuf_pending, places_init, pool_free, pool_trim,
-    ring_empty, ring_init, ring_splice, ring_take, wheel_advance,
+    SCAN_SLACK, Blocks, Link, Outlets, ceiling_open, link_join, memory_trim, outbuf_pending, places_init, pool_bytes,
+    pool_free, pool_trim, ring_empty, ring_init, ring_splice, ring_take, round_begin, round_go_on, wheel_advance,
 )
 
 import os
@@ -41,6 +41,8 @@ cdef enum:
     LEAVING_SLICE = 64      # connections that end, flushed and shut in one turn
     FLUSH_SLICE = 16777216  # bytes given to the kernel in one turn
     WORTH_TRIMMING = 16777216   # bytes that were freed
+    MOVED_SLICE = 2097152   # bytes of messages moved in one tick
+    MOVE_SOON = 5           # ticks, where frames wait for memory
     SMALL_OUTPUT = 65536    # of one connection: does not wait for another turn
     SMALL_INPUT = 16384     # read at a time while frames wait for memory
     LEAST_PATIENCE = 1000   # milliseconds that everybody has for the login where `login_timeout` is four times as long
@@ -160,7 +162,8 @@ cdef class Hub:
         if not self.stalled:
             wheel_advance(&self.broker.wheel, self.broker.now)
         self.ticks += 1
-        self.peak = max(self.peak, self.broker.census.memory)
+        self.peak = max(self.peak, apart(self))
+        move_messages(self)
         if self.ticks % TRIM_EVERY == 0:
             pool_trim(&self.broker.outlets)
             self.broker.namespace.sweep()
@@ -173,9 +176,25 @@ cdef class Hub:
         self.schedule()
 
 
+cdef void move_messages(Hub self) noexcept:
+    """Once a second, where a few hold much more than their size; soon, and for less, where frames wait for memory."""
+    cdef Blocks *blocks = &self.broker.blocks
+    if self.ticks % TRIM_EVERY == 0:
+        round_begin(blocks, blocks.taken // 4)
+    elif self.ticks % MOVE_SOON == 0 and not ring_empty(&self.broker.parking):
+        round_begin(blocks, 0)
+    round_go_on(blocks, MOVED_SLICE)
+
+
+cdef int64_t apart(Hub self) noexcept:
+    """What is held beside messages, and comes from malloc."""
+    return (self.broker.census.memory - self.broker.blocks.account.bytes
+            + <int64_t>pool_bytes(&self.broker.outlets))
+
+
 cdef void trim(Hub self) noexcept:
     """Once much of what there was has gone, the allocator gives back what it keeps of that."""
-    cdef int64_t held = self.broker.census.memory
+    cdef int64_t held = apart(self)
     if held < self.peak // 4 * 3 and self.peak - held > WORTH_TRIMMING:
         self.peak = held
         memory_trim()

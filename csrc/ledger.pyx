@@ -15,8 +15,11 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr
 
+from fastbroker.core.message cimport VISIT_COST, Message, message_left, message_moved
 from fastbroker.core.table cimport table_free, table_get, table_init, table_put, table_remove
-from fastbroker.core.wire cimport account_charge, parse_number, put_number
+from fastbroker.core.wire cimport (
+    account_charge, block_is_left, blocks_of, keeper_join, keeper_leave, parse_number, put_number,
+)
 
 cdef enum:
     FEWEST = 8
@@ -29,6 +32,7 @@ cdef Ledger ledger_new(Census *census, Account *account, bint indexed):
     new.census = census
     new.account = account
     new.indexed = indexed
+    keeper_join(census, &new.keeper, visit_ledger, <void *>new)
     if indexed:
         table_init(&new.by_message, int.from_bytes(secrets.token_bytes(8), "little"))
     return new
@@ -46,6 +50,7 @@ cdef class Ledger:
         self.free_slot = NO_SLOT
 
     def __dealloc__(self):
+        keeper_leave(&self.keeper)
         free(self.slots)
         table_free(&self.by_message)
 
@@ -129,3 +134,32 @@ cdef int grow(Ledger ledger) except -1:
     ledger.free_slot = ledger.capacity
     ledger.capacity = capacity
     return 0
+
+
+cdef int64_t visit_ledger(void *owner, int64_t budget) noexcept:
+    cdef Ledger ledger = <Ledger>owner
+    cdef uint32_t slot = <uint32_t>ledger.keeper.place
+    while budget > 0 and slot < ledger.capacity:
+        budget -= VISIT_COST
+        if ledger.slots[slot].state != DELIVERY_FREE:
+            budget -= move_message(ledger, slot)
+        slot += 1
+    ledger.keeper.place = slot if slot < ledger.capacity else 0
+    return budget
+
+
+cdef int64_t move_message(Ledger ledger, uint32_t slot) noexcept:
+    """Returns how many bytes that were. The table of messages has its keys in them."""
+    cdef Message *message = ledger.slots[slot].entry.message
+    cdef Message *moved
+    cdef void *place = <void *>(<size_t>slot + 1)
+    if not block_is_left(blocks_of(ledger.census), message):
+        return 0
+    moved = message_moved(message)
+    if moved == NULL:
+        return 0
+    if table_get(&ledger.by_message, <const char *>&message.id, sizeof(uint64_t)) == place:
+        table_put(&ledger.by_message, <const char *>&moved.id, sizeof(uint64_t), place)
+    message_left(message)
+    ledger.slots[slot].entry.message = moved
+    return <int64_t>moved.size

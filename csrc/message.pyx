@@ -4,14 +4,11 @@ from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content, head_in_form
 from fastbroker.core.wire cimport (
-    DOOM_MEMORY, DOOM_NONE, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, WS_HEAD_OUT, WS_TEXT, Blocks, Census,
-    OutBuf, Shared, block_cost, block_give, block_take, framed_begin, framed_end, framed_put, outbuf_commit,
+    DOOM_MEMORY, DOOM_NONE, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, WS_HEAD_OUT, WS_TEXT, Census,
+    OutBuf, Shared, block_cost, block_give, block_take, blocks_of, framed_begin, framed_end, framed_put, outbuf_commit,
     outbuf_doom, outbuf_pending, outbuf_put, outbuf_put_shared, outbuf_reserve, shared_drop, wrapped_new, ws_opcode,
     ws_put_head,
 )
-
-
-cdef Blocks blocks  # zeroed, as every static is; messages of one thread
 
 
 cdef inline size_t bytes_of(size_t head_length, size_t body_length) noexcept:
@@ -21,16 +18,15 @@ cdef inline size_t bytes_of(size_t head_length, size_t body_length) noexcept:
 cdef void message_free(Shared *shared) noexcept:
     cdef Message *message = <Message *>shared
     message.census.messages -= 1
-    message.census.memory -= <Py_ssize_t>message.size
     if message.wrapped != NULL:
         shared_drop(&message.wrapped.shared)
-    block_give(&blocks, message, bytes_of(message.head_length, message.body_length))
+    block_give(blocks_of(message.census), message, bytes_of(message.head_length, message.body_length))
 
 
 cdef Message *message_new(Census *census, const Content *content, uint64_t id) except NULL:
     """A copy of `content`, with one reference, which is the caller's."""
     cdef size_t size = bytes_of(content.head_length, content.body_length)
-    cdef Message *message = <Message *>block_take(&blocks, size)
+    cdef Message *message = <Message *>block_take(blocks_of(census), size)
     cdef char *bytes
     if message == NULL:
         raise MemoryError()
@@ -49,8 +45,24 @@ cdef Message *message_new(Census *census, const Content *content, uint64_t id) e
     bytes[content.head_length] = c'\n'
     memcpy(bytes + content.head_length + 1, content.body, content.body_length)
     census.messages += 1
-    census.memory += <Py_ssize_t>message.size
     return message
+
+
+cdef Message *message_moved(Message *message) noexcept:
+    """The same in another place, whose slab is not left; NULL where that cannot be. The old one is for the caller to
+    give back."""
+    cdef size_t size = bytes_of(message.head_length, message.body_length)
+    cdef Message *moved = NULL
+    if message.shared.references == 1:
+        moved = <Message *>block_take(blocks_of(message.census), size)
+    if moved != NULL:
+        memcpy(moved, message, size)
+    return moved
+
+
+cdef void message_left(Message *message) noexcept:
+    """It has moved."""
+    block_give(blocks_of(message.census), message, bytes_of(message.head_length, message.body_length))
 
 
 cdef int put_message_apart(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,

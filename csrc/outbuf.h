@@ -161,6 +161,15 @@ static inline void pool_give(Outlets *outlets, unsigned size_class, void *buffer
     outlets->pooled[size_class] += class_bytes(size_class);
 }
 
+/* What is kept there; it is charged to nobody. */
+static inline size_t pool_bytes(const Outlets *outlets) {
+    size_t bytes = 0;
+    unsigned size_class;
+    for (size_class = 0; size_class < POOL_CLASSES; size_class++)
+        bytes += outlets->pooled[size_class];
+    return bytes;
+}
+
 /* Gives back to the system what was not needed since the last call. */
 static inline void pool_trim(Outlets *outlets) {
     unsigned size_class;

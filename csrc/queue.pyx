@@ -15,13 +15,14 @@ from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content
 from fastbroker.core.message cimport (
-    MIDDLE_SPACE, Entry, Message, message_drop, message_new, put_message, put_middle,
+    MIDDLE_SPACE, VISIT_COST, Entry, Message, message_drop, message_left, message_moved, message_new, put_message,
+    put_middle,
 )
 from fastbroker.core.route cimport route_init
 from fastbroker.core.subscription cimport ACK_AUTO, Receiver, Subscription
 from fastbroker.core.wire cimport (
-    ceiling_reached, link_init, link_join, link_joined, link_leave, outbuf_touch, ring_empty, ring_init,
-    timer_arm, timer_cancel, timer_init,
+    block_is_left, blocks_of, ceiling_reached, keeper_join, keeper_leave, link_init, link_join, link_joined, link_leave,
+    outbuf_touch, ring_empty, ring_init, timer_arm, timer_cancel, timer_init,
 )
 
 cdef enum:
@@ -53,6 +54,7 @@ cdef Queue queue_new(bytes name, QueueOwner owner):
     new.census.work += MAKE_WORK
     new.census.memory += new.cost
     timer_init(&new.idle, idle_too_long, <void *>new)
+    keeper_join(new.census, &new.keeper, visit_queue, <void *>new)
     return new
 
 
@@ -78,6 +80,7 @@ cdef class Queue(Receiver):
         link_init(&self.due_link, <void *>self)
 
     def __dealloc__(self):
+        keeper_leave(&self.keeper)
         link_leave(&self.due_link)
         timer_cancel(&self.idle)
         if self.census != NULL:
@@ -329,6 +332,33 @@ cdef void free_returned(Queue queue) noexcept:
     queue.census.memory -= array_cost(queue.returned_capacity)
     queue.returned = NULL
     queue.returned_capacity = 0
+
+
+cdef int64_t visit_queue(void *owner, int64_t budget) noexcept:
+    cdef Queue queue = <Queue>owner
+    cdef size_t place = queue.keeper.place, end = queue.capacity + queue.returned_count
+    while budget > 0 and place < end:
+        budget -= VISIT_COST
+        if place >= queue.capacity:
+            budget -= move_message(queue, &queue.returned[place - queue.capacity])
+        elif ((place - queue.head) & (queue.capacity - 1)) < queue.count:
+            budget -= move_message(queue, &queue.ring[place])
+        place += 1
+    queue.keeper.place = place if place < end else 0
+    return budget
+
+
+cdef inline int64_t move_message(Queue queue, Entry *entry) noexcept:
+    """Returns how many bytes that were."""
+    cdef Message *moved
+    if not block_is_left(blocks_of(queue.census), entry.message):
+        return 0
+    moved = message_moved(entry.message)
+    if moved == NULL:
+        return 0
+    message_left(entry.message)
+    entry.message = moved
+    return <int64_t>moved.size
 
 
 cdef inline int offer(Queue queue, const Content *content, uint64_t id) except -1:

@@ -7,7 +7,7 @@ from fastbroker.core.frame cimport Frame
 from fastbroker.core.limits cimport Limits
 from fastbroker.core.namespace cimport Namespace
 from fastbroker.core.parser cimport Parser, ParserLimits
-from fastbroker.core.wire cimport Census, Ceiling, Counter, Link, Outlets, Text, Wheel, ceiling_closed
+from fastbroker.core.wire cimport Blocks, Census, Ceiling, Counter, Link, Outlets, Text, Wheel, ceiling_closed
 
 
 @cython.final
@@ -16,6 +16,7 @@ cdef class Broker:
     cdef ParserLimits parser_limits
     cdef Census census
     cdef Ceiling ceiling
+    cdef Blocks blocks          # where messages are
     cdef Outlets outlets
     cdef Wheel wheel
     cdef uint64_t now           # milliseconds; stands still while the process does

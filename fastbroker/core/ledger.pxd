@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastbroker.core.message cimport Entry
 from fastbroker.core.table cimport Table
-from fastbroker.core.wire cimport Account, Census
+from fastbroker.core.wire cimport Account, Census, Keeper
 
 cdef extern from *:
     """
@@ -32,6 +32,7 @@ cdef struct Delivery:
 cdef class Ledger:
     cdef Census *census
     cdef Account *account       # of the session, outlives it
+    cdef Keeper keeper          # for the round that moves messages
     cdef Delivery *slots
     cdef uint32_t capacity
     cdef uint32_t free_slot

@@ -26,7 +26,7 @@ cdef struct Message:
     Shared shared           # first: outputs hold references to it
     Census *census
     uint64_t id
-    size_t size             # bytes of memory that it takes
+    size_t size             # of its block
     size_t body_length
     uint32_t head_length
     uint16_t seen
@@ -43,7 +43,14 @@ cdef struct Entry:
     bint redelivered
 
 
+cdef enum:
+    VISIT_COST = 32         # of one message that a round looks at, in bytes that could be moved meanwhile
+
+
 cdef Message *message_new(Census *census, const Content *content, uint64_t id) except NULL
+
+cdef Message *message_moved(Message *message) noexcept
+cdef void message_left(Message *message) noexcept
 
 cdef inline void message_keep(Message *message) noexcept:
     message.shared.references += 1

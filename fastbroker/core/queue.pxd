@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from fastbroker.core.message cimport Entry, Message
 from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.subscription cimport Receiver, Subscription
-from fastbroker.core.wire cimport Census, Ceiling, Counter, Link, OutBuf, Timer, Wheel
+from fastbroker.core.wire cimport Census, Ceiling, Counter, Keeper, Link, OutBuf, Timer, Wheel
 
 cdef enum Verdict:
     ACKED                   # done with
@@ -38,6 +38,7 @@ cdef class Queue(Receiver):
     cdef void *owner                # QueueOwner, which outlives it
     cdef Census *census
     cdef int64_t cost               # of itself, in the memory ceiling
+    cdef Keeper keeper              # for the round that moves messages
     cdef Link due_link              # in the owner's ring
     cdef Link consumers             # those believed to have room, in turn
     cdef Timer idle                 # armed while nobody uses it

@@ -209,6 +209,7 @@ cdef extern from "csrc/outbuf.h":
     void outbuf_push(OutBuf *out, size_t written)
     size_t outbuf_peek(const OutBuf *out, const char **data, size_t most)
     void outbuf_consume(OutBuf *out, size_t length)
+    size_t pool_bytes(const Outlets *outlets)
     void pool_trim(Outlets *outlets)
     void pool_free(Outlets *outlets)
 
@@ -246,12 +247,26 @@ cdef extern from "csrc/peer.h" nogil:
 
 cdef extern from "csrc/blocks.h":
     struct Blocks:
-        pass
+        Account account
+        int64_t taken
+    void blocks_init(Blocks *blocks, Census *census)
+    void blocks_end(Blocks *blocks)
+    Blocks *blocks_of(const Census *census)
     void *block_take(Blocks *blocks, size_t size)
     void block_give(Blocks *blocks, void *block, size_t size)
     size_t block_cost(size_t size)
     void memory_settle()
     void memory_trim()
+
+cdef extern from "csrc/moving.h":
+    struct Keeper:
+        size_t place
+    void keeper_join(Census *census, Keeper *keeper, int64_t (*visit)(void *owner, int64_t budget) noexcept,
+                     void *owner)
+    void keeper_leave(Keeper *keeper)
+    bint block_is_left(const Blocks *blocks, const void *block)
+    void round_begin(Blocks *blocks, int64_t tolerated)
+    void round_go_on(Blocks *blocks, int64_t budget)
 
 cdef extern from "csrc/wheel.h":
     enum:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 
 FLOORS = (
-    "wire ring census text blocks outbuf flow wrapping wheel table places peer wsframe",
+    "wire ring census text blocks moving outbuf flow wrapping wheel table places peer wsframe",
     "frame parser pattern entries nodes tails paths walk trie request reasons logline limits",
     "message subscription ledger settling queue topic fanout route transaction access receipts",
     "destination namespace broker login parking temporaries subscriptions transactions session",

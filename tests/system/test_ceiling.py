@@ -14,6 +14,8 @@ CEILING = 32 * MiB
 BESIDE = 64 * MiB
 """What a broker may have beside its ceiling: the interpreter, the loop, code."""
 SECONDS = 3
+SLAB = 256 * KiB
+"""Messages of about the same size lie together in so much memory."""
 
 
 @pytest.fixture
@@ -108,9 +110,26 @@ def acks_in_transactions(talk, queue):
     until_cut_off(client, frame("BEGIN", "transaction:t"), *acks, frame("ABORT", "transaction:t"))
 
 
+def one_message_in_each_slab(talk, queue):
+    """Of one size after the other; and two clients have them, so that they cannot be moved."""
+    for client in (talk(), talk()):
+        client.subscribe("/topic/ceiling.stay", "prefetch-count:65535", ack="client")
+        client.roundtrip()
+    for size in range(300, 1000, 64):
+        passing = talk()
+        body = "x" * size
+        group = frame("SEND", "destination:/topic/ceiling.stay", body=body)
+        group += frame("SEND", "destination:/temp-queue/go", body=body) * (SLAB // (size + 200))
+        passing.socket.settimeout(0.2)
+        with suppress(TimeoutError):
+            for _ in range(80):
+                passing.socket.sendall(group)
+        passing.close()
+
+
 DEEDS = (
     transactions_in_a_loop, open_transactions, resets, tiny_messages, long_ids, fan_out_to_nobody_who_reads,
-    temporary_queues, acks_in_transactions,
+    temporary_queues, acks_in_transactions, one_message_in_each_slab,
 )  # fmt: skip
 
 
@@ -203,3 +222,61 @@ def test_parked_frames_of_a_client_that_is_reset_cost_little(talk, broker, queue
     newcomer.send(frame("BEGIN", "transaction:t"))
     eventually(lambda: broker.census()["connections"] == 2, "those who were reset are gone")
     assert broker.processor_time() - start < 1
+
+
+BLOCKS = {100: 256, 1000: 1152, 4000: 4352, 60_000: 61_440}
+"""Sizes of bodies, and of the blocks that their messages have."""
+
+
+def send_of_which_few_stay(client, size, one_in, stay):
+    """64 MiB of messages, of which one in so many goes to `stay`, and all others end with the client."""
+    body = "x" * size
+    group = frame("SEND", f"destination:{stay}", body=body)
+    group += frame("SEND", "destination:/temp-queue/go", body=body) * (one_in - 1)
+    groups = 64 * MiB // (one_in * BLOCKS[size])
+    at_once = max(1, MiB // len(group))
+    for sent in range(0, groups, at_once):
+        client.send(group * min(at_once, groups - sent))
+        client.roundtrip()
+    client.close()
+    return groups
+
+
+@pytest.fixture
+def roomy(tmp_path):
+    """A broker with much memory, which nobody has used."""
+    queues = {"prefetch": 65535, "prefetch_bytes": 1024 * MiB}
+    broker = Broker(tmp_path, {"limits": {"memory": 1024 * MiB}, "queues": queues})
+    yield broker
+    broker.stop()
+
+
+WAIT = [(size, one_in, "queue") for size in BLOCKS for one_in in (100, SLAB // BLOCKS[size])]
+UNACKNOWLEDGED = [(100, 100, "1.0"), (100, 100, "1.2"), (4000, 60, "1.0"), (4000, 60, "1.2")]
+
+
+@pytest.mark.parametrize(("size", "one_in", "holder"), WAIT + UNACKNOWLEDGED)
+def test_a_few_messages_do_not_hold_the_memory_of_many(dial, roomy, queue, size, one_in, holder):
+    """Whether they wait in a queue, or a client has not acknowledged them; and they are the same afterwards."""
+    broker = roomy
+    consumer, publisher = dial(to=broker), dial(to=broker)
+    consumer.login("1.2" if holder == "queue" else holder)
+    publisher.login("1.2")
+    publisher.roundtrip()
+    before = broker.resident()
+    if holder != "queue":
+        consumer.subscribe(queue, ack="client")
+    stay = send_of_which_few_stay(publisher, size, one_in, queue)
+    received = [consumer.expect_message(queue, "x" * size) for _ in range(stay if holder != "queue" else 0)]
+    eventually(
+        lambda: broker.resident() - before < 1.25 * stay * BLOCKS[size] + 16 * MiB,
+        "memory is given back",
+        timeout=4 * SOON,
+        pause=0.2,
+    )
+    if holder == "queue":
+        consumer.subscribe(queue, ack="client")
+        received = [consumer.expect_message(queue, "x" * size) for _ in range(stay)]
+    for message in received:
+        consumer.settle(message)
+    eventually(lambda: broker.census()["messages"] == 0, "all are acknowledged")
