@@ -52,8 +52,8 @@ class Transport:
     def is_closing(self) -> bool:
         return False
 
-    def can_write_eof(self) -> bool:
-        return False
+    def write_eof(self) -> None:
+        pass
 
 
 def hub_of(loop: Loop, login_timeout: float) -> Hub:
