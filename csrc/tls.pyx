@@ -36,6 +36,7 @@ from fastbroker.core.login cimport peer_of
 from fastbroker.core.wire cimport PEER_THERE, peer_state
 
 from collections import OrderedDict, deque
+from functools import partial
 from ssl import MemoryBIO, SSLWantReadError, SSLZeroReturnError
 
 cdef enum:
@@ -48,7 +49,8 @@ cdef enum:
     MOST_OF_ITS_OWN = 65536     # of what TLS itself says to a peer that is told nothing else: 2,000 times new keys
 
 cdef enum:
-    AHEAD = 8                   # steps of handshakes that threads have, each
+    TOGETHER = 8                # steps of handshakes that a thread is given at a time
+    AHEAD = 2                   # times that, for each thread
     AGAIN = 50                  # milliseconds until it is seen again whether there is a place for another handshake
 
 # Seconds that a client has for its hello and for its answer, whatever the crowd.
@@ -69,7 +71,7 @@ cdef class Handshakes:
         self.loop = hub.loop
         self.arriving = arriving
         self.workers = workers
-        self.ahead = workers.most * AHEAD
+        self.ahead = max(1, AHEAD * workers.most)
         self.hello = arriving.awaited(timeout, min(timeout / 2, HELLO_AT_LEAST))
         self.answer = arriving.awaited(timeout, min(timeout / 5, ANSWER_AT_LEAST))
         self.most = most
@@ -103,23 +105,41 @@ cdef class Handshakes:
         self.due = False
         work(self)
 
-    def _stepped(self, result):
-        """A thread has made a step."""
+    def _stepped(self, list results):
+        """A thread has made these steps."""
+        cdef TlsTransport one
         self.under_way -= 1
-        (<TlsTransport>result[0]).stepped(result[1])
+        for one, result in results:
+            one.stepped(result)
         schedule(self)
 
 
 cdef int work(Handshakes self) except -1:
-    cdef TlsTransport one
+    cdef list some
     while self.under_way < self.ahead:
+        some = next_ones(self)
+        if not some:
+            break
+        self.under_way += 1
+        self.workers.run(partial(made, some), self._stepped)
+    return 0
+
+
+def made(list some):
+    """In a thread: a step of each, and what came of it. Each time, whoever waits for the interpreter can have it."""
+    return [(one, (<TlsTransport>one).step()) for one in some]
+
+
+cdef list next_ones(Handshakes self):
+    cdef TlsTransport one
+    cdef list some = []
+    while len(some) < TOGETHER:
         one = next_one(self)
         if one is None:
             break
         if one.prepare():
-            self.under_way += 1
-            self.workers.run(one.step, self._stepped)
-    return 0
+            some.append(one)
+    return some
 
 
 cdef TlsTransport next_one(Handshakes self):
@@ -260,17 +280,17 @@ cdef class TlsTransport:
         keep(self, self.left[PORTION:])
         return True
 
-    def step(self):
-        """In a thread: the connection may be lost meanwhile. Returns itself, and whether the handshake is complete, or
-        what came of it instead."""
+    cdef object step(self):
+        """In a thread: the connection may be lost meanwhile. Returns whether the handshake is complete, or what came of
+        it instead."""
         connection = self.ssl
         try:
             connection.do_handshake()
         except SSLWantReadError:
-            return self, False
+            return False
         except Exception as failure:
-            return self, failure
-        return self, True
+            return failure
+        return True
 
     cdef int stepped(self, result) except -1:
         """What fails here is nobody else's business."""

@@ -25,8 +25,8 @@ cdef class Handshakes:
     cdef object loop
     cdef object arriving
     cdef object workers             # threads
-    cdef int ahead                  # steps that they are given at one time
-    cdef int under_way              # and have
+    cdef int ahead                  # so many times they may be given some steps
+    cdef int under_way              # and have been
     cdef object hello               # of arriving: those who have yet to say it
     cdef object answer              # and those who have yet to finish their handshake
     cdef int most                   # handshakes at one time
@@ -73,4 +73,5 @@ cdef class TlsTransport:
     cdef bint paused                # by the protocol
 
     cdef bint prepare(self) except -1
+    cdef object step(self)
     cdef int stepped(self, result) except -1

@@ -3,8 +3,10 @@
     loop      run(work, then) ----.                        .--> then(result)
     thread                         `--> result = work() --'
 
-There is one for each processor but the loop's own, so that the loop has its own also when thousands come at once; they
-start when they are needed, and wait between two pieces of work.
+There is one for each processor but two: the loop has its own also when thousands come at once, and one is for the
+system and the others on the machine (two are often one core, and threads on both are slower than the loop alone). They
+start when they are needed, and wait between two pieces of work. Where there are no more, the loop does the work between
+its turns.
 """
 
 import asyncio
@@ -31,7 +33,7 @@ class Workers:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start none yet."""
-        self.most = max(1, min(processors() - 1, MOST))
+        self.most = max(0, min(processors() - 2, MOST))
         self._loop = loop
         self._todo: SimpleQueue[tuple[Work, Then] | None] = SimpleQueue()
         self._under_way = 0
@@ -41,11 +43,11 @@ class Workers:
         """Have a thread do `work`, which raises nothing; then the loop calls `then` with what it returned."""
         if len(self._threads) < min(self.most, self._under_way + 1):
             self._start()
+        self._under_way += 1
         if self._threads:
-            self._under_way += 1
             self._todo.put((work, then))
         else:
-            then(work())
+            self._loop.call_soon(self._do, then, work)
 
     def close(self) -> None:
         """End them, behind what they have begun; what was not begun is not done."""
@@ -69,6 +71,9 @@ class Workers:
         while item := self._todo.get():
             work, then = item
             self._loop.call_soon_threadsafe(self._done, then, work())
+
+    def _do(self, then: Then, work: Work) -> None:
+        self._done(then, work())
 
     def _done(self, then: Then, result: Any) -> None:
         self._under_way -= 1

@@ -17,14 +17,15 @@ from pathlib import Path
 import pytest
 import uvloop
 from harness.broker import ROOT
-from harness.certificates import tls_table
+from harness.certificates import authority, tls_table
 from harness.waiting import DEADLINE
 
-from fastbroker.client import StompError, connected
+from fastbroker.client import StompError, Trust, connected
 from fastbroker.config import Auth, Config, Tls, WebSocket
 from fastbroker.errors import StartError
 from fastbroker.log import Log, line_of
 from fastbroker.server import Server
+from fastbroker.transports import workers
 from fastbroker.transports.address import parse_target
 
 LISTEN = ("tcp://127.0.0.1:0",)
@@ -113,6 +114,26 @@ def test_nothing_is_left_of_one_that_was_closed(tmp_path):
     uvloop.run(work())
     assert not (tmp_path / "s.sock").exists()
     assert not (tmp_path / "data" / "listening").exists()
+
+
+def test_handshakes_are_made_in_threads_where_there_are_processors_for_it(monkeypatch):
+    monkeypatch.setattr(workers, "processors", lambda: 4)
+
+    def handshake_threads():
+        return sum(thread.name == "handshakes" for thread in threading.enumerate())
+
+    async def work():
+        config = Config(listen=("tls://127.0.0.1:0", "wss://127.0.0.1:0"), tls=Tls(**tls_table()))
+        async with Server(config, log=Lines().log) as server:
+            await asyncio.gather(*(come_and_go(parse_target(address)) for address in server.addresses * 50))
+            assert 1 <= handshake_threads() <= 2
+        assert handshake_threads() == 0
+
+    async def come_and_go(target):
+        async with connected(target, trust=Trust(ca=authority())) as client:
+            await client.send("/queue/a", b"x", receipt=True)
+
+    uvloop.run(asyncio.wait_for(work(), DEADLINE))
 
 
 def test_without_a_log_of_ones_own_lines_go_to_the_standard_error_output(capfd):

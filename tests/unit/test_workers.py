@@ -12,7 +12,7 @@ from harness.waiting import DEADLINE
 from fastbroker.transports import workers
 from fastbroker.transports.workers import Workers
 
-PROCESSORS = 4
+PROCESSORS = 5
 
 
 def handshake_threads() -> int:
@@ -65,7 +65,7 @@ def test_there_are_no_more_threads_than_work_or_processors(loop: asyncio.Abstrac
     may_end = threading.Event()
     for _ in range(10):
         pool.run(may_end.wait, lambda _: None)
-    assert handshake_threads() == PROCESSORS - 1
+    assert handshake_threads() == PROCESSORS - 2
     may_end.set()
     pool.close()
     assert handshake_threads() == 0
@@ -89,6 +89,20 @@ def test_where_no_thread_can_be_started_all_is_done_nevertheless(
     pool.close()
 
 
+@pytest.mark.parametrize("processors", [1, 2])
+def test_with_few_processors_the_loop_does_it_between_its_turns(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch, processors: int
+) -> None:
+    monkeypatch.setattr(workers, "processors", lambda: processors)
+    pool = Workers(loop)
+    turns: list[int] = []
+    pool.run(lambda: turns.append(1), lambda _: pool.run(lambda: turns.append(2), lambda _: loop.stop()))
+    assert not turns
+    loop.run_forever()
+    assert turns == [1, 2]
+    assert handshake_threads() == 0
+
+
 def test_what_was_not_begun_is_not_done_at_the_end(loop: asyncio.AbstractEventLoop) -> None:
     pool = Workers(loop)
     began, may_end = threading.Semaphore(0), threading.Event()
@@ -101,9 +115,9 @@ def test_what_was_not_begun_is_not_done_at_the_end(loop: asyncio.AbstractEventLo
 
     for number in range(10):
         pool.run(lambda it=number: work(it), lambda _: None)  # type: ignore[misc]
-    for _ in range(PROCESSORS - 1):
+    for _ in range(PROCESSORS - 2):
         assert began.acquire(timeout=DEADLINE)
     threading.Timer(0.1, may_end.set).start()
     pool.close()
-    assert len(done) == PROCESSORS - 1
+    assert len(done) == PROCESSORS - 2
     assert handshake_threads() == 0
