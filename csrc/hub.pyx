@@ -8,7 +8,8 @@ The turn runs after all ready sockets were read and before the loop sleeps, when
     4. the clock; timers fire in a tick of their own, and a turn follows
 
 While there is one small read a turn, its output does not wait for the turn: that would be one more round of the loop,
-for the sake of others that are not there.
+for the sake of others that are not there. Nor does output wait for very many reads: the loop reads all sockets that are
+ready before there is a turn, and these can be thousands.
 
 Nobody is closed inside its own call stack: a connection that must end is aborted when it is flushed.
 
@@ -38,6 +39,7 @@ cdef enum:
     LONGEST_STEP = 200      # of the clock; more means that the process stood still
     TRIM_EVERY = 50         # ticks
     BULK_SLICE = 128        # connections of large fan-outs flushed in one turn
+    READS_SLICE = 256       # small reads whose output may wait for each other
     LEAVING_SLICE = 64      # connections that end, flushed and shut in one turn
     FLUSH_SLICE = 16777216  # bytes given to the kernel in one turn
     WORTH_TRIMMING = 16777216   # bytes that were freed
@@ -122,9 +124,10 @@ cdef class Hub:
         return 0
 
     cdef int answer_at_once(self) except -1:
-        """After a read: what it caused goes out now if the turns before had one read each, so nothing would join it."""
+        """After a read: what it caused goes out now if the turns before had one read each, so that nothing would join
+        it; and so does what very many have caused."""
         self.reads += 1
-        if self.reads == 1 and self.lone:
+        if self.reads == 1 and self.lone or self.reads % READS_SLICE == 0:
             flush(self)
         return 0
 

@@ -19,8 +19,9 @@ from fastbroker.transports.arriving import Arriving
 from fastbroker.transports.listeners import BACKLOG, Listener
 
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
-# Seconds for accepting in one turn of the loop, and until another attempt when there are no descriptors.
-_SPELL, _AGAIN = 0.008, 0.1
+# Seconds for accepting in one turn of the loop: what these have to say then takes five times as long. And until another
+# attempt when there are no descriptors.
+_SPELL, _AGAIN = 0.002, 0.1
 
 
 class Door(Protocol):
