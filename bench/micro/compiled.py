@@ -53,7 +53,8 @@ def build(source: str, target: str, *switches: str) -> None:
     """Compile; does nothing when there is nothing to do."""
     cythonize = import_module("Cython.Build").cythonize  # imported like this, since they have no type hints
     setuptools = import_module("setuptools")
-    checks = ["-fsanitize=address,undefined", "-g"] if "sanitize" in switches else []
+    # Checks make much of what is optimized, so that it takes long to compile.
+    checks = ["-fsanitize=address,undefined", "-O1", "-g"] if "sanitize" in switches else []
     extension = setuptools.Extension(
         Path(source).stem,
         [source],
@@ -61,7 +62,7 @@ def build(source: str, target: str, *switches: str) -> None:
         depends=sorted(str(header) for header in Path("csrc").glob("*.h")),
         define_macros=[("NDEBUG", "1")],
         extra_compile_args=[*FLAGS, *checks],
-        extra_link_args=checks,
+        extra_link_args=checks[:1],
     )
     directives = {"language_level": "3", "boundscheck": False, "wraparound": False, "cdivision": True}
     modules = cythonize([extension], include_path=["."], build_dir=target, compiler_directives=directives, quiet=True)
