@@ -26,7 +26,7 @@ THIN := $(shell find fastbroker -name '*.py' -o -name '*.pyi')
 # The tests that need no other programs; slow builds run them too, but not over the transports that have no compiled code of
 # their own, nor what has none at all.
 OWN_TESTS := tests/unit tests/protocol -k 'not unix and not wss'
-COMPILED_TESTS := $(SIDE_BY_SIDE) $(OWN_TESTS) --ignore-glob='*/test_bench_*'
+COMPILED_TESTS := $(SIDE_BY_SIDE) $(OWN_TESTS) --hypothesis-profile=checked --ignore-glob='*/test_bench_*'
 
 .DEFAULT_GOAL := help
 .PHONY: help run chat build test soak lint debug-test sanitize coverage fuzz wheel wheels clean \
