@@ -1,4 +1,5 @@
-/* Round trips, one at a time for each client: ping (to its own subscription) and request (answered by somebody else). */
+/* Round trips: ping (to its own subscription) and request (answered by somebody else). One at a time for each client; or,
+ * if the load has a rate, each when it is due, whatever has become of those before. */
 #include "check.h"
 #include "names.h"
 #include "plan.h"
@@ -43,14 +44,13 @@ static void address_of_request(const Engine *engine, Frames *frames) {
     name_numbered(engine, true, ".reply", 0, &frames->reply_to);
 }
 
-/* ---- one at a time ---- */
+/* ---- when ---- */
 
 static uint64_t allowed(Engine *engine, Connection *c) {
-    bool late = engine->phase == DRAINING && paced(engine) && engine->now < engine->phase_end;
-    bool due = paced(engine) ? (running(engine) || late) && pace_due(&engine->pace, c, due_until(engine)) : running(engine);
-    if (due && begun_by(c) > c->came)
-        c->limited = true;
-    return due && begun_by(c) == c->came;
+    bool late = engine->phase == DRAINING && engine->now < engine->phase_end;
+    if (paced(engine))
+        return running(engine) || late ? pace_due(&engine->pace, c, due_until(engine)) : 0;
+    return running(engine) && begun_by(c) == c->came;
 }
 
 static void on_message(Engine *engine, Connection *c, const Message *message) {
