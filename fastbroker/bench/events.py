@@ -22,7 +22,7 @@ class Order(Struct, frozen=True, kw_only=True):
     target: Target
     load: Load
     core: int | None = None
-    is_timed: bool | None = None  # whether this or another one's round trips are, where several loads share cores
+    comes_first: bool = False  # where several loads share a core
 
 
 class Phase(Struct, frozen=True, tag="phase", tag_field="event"):

@@ -86,9 +86,8 @@ class _Run:
         watched = _Watched(self._result.server.pid)
         cores = cores_for(1 + len(self._result.beside), self._core)
         loads = list(self._loads())
-        several = len({load.kind for load in loads}) > 1
         orders = [
-            Order(target=self._target, load=load, core=core, is_timed=load.kind == "ping" if several else None)
+            Order(target=self._target, load=load, core=core, comes_first=len(loads) > 1 and load.kind == "ping")
             for load, core in zip(loads, cores, strict=True)
         ]
         main, *beside = [await stack.enter_async_context(started_worker(order)) for order in orders]

@@ -75,7 +75,8 @@ def main() -> int:
     try:
         order = msgspec.json.decode(orders.next(), type=Order)
         _hold_to(order.core)
-        _take_turns(order.is_timed)
+        if order.comes_first:
+            _come_first()
         # Nothing here makes garbage, so no collection shall interrupt the generator either.
         gc.disable()
         _say(_load(Generator(order.target, order.load, sessions_of(order.target)), orders))
@@ -87,13 +88,14 @@ def main() -> int:
     return DONE
 
 
-def _take_turns(is_timed: bool | None) -> None:
-    """The one that is timed does not wait for those beside it, as far as the system grants that."""
-    if is_timed and hasattr(os, "sched_setscheduler"):
+def _come_first() -> None:
+    """Wait for nobody else on the core, if the system grants that.
+
+    If the others were nice instead, the scheduler would take their core for a free one, and put the server there.
+    """
+    if hasattr(os, "sched_setscheduler"):
         with suppress(PermissionError):
             os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    elif is_timed is False:
-        os.nice(19)
 
 
 def _hold_to(core: int | None) -> None:
