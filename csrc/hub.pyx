@@ -27,8 +27,8 @@ from fastbroker.core.session cimport Session
 from fastbroker.core.table cimport hash_seed
 from fastbroker.core.turntaker cimport ENDING, TurnTaker
 from fastbroker.core.wire cimport (
-    SCAN_SLACK, Blocks, Link, Outlets, ceiling_open, link_join, memory_trim, outbuf_pending, places_init, pool_bytes,
-    pool_free, pool_trim, ring_empty, ring_init, ring_splice, ring_take, round_begin, round_go_on, wheel_advance,
+    SCAN_SLACK, Blocks, Link, Outlets, ceiling_open, link_join, memory_trim, outbuf_pending, places_init, pool_free,
+    pool_trim, ring_empty, ring_init, ring_splice, ring_take, round_begin, round_go_on, wheel_advance,
 )
 
 import os
@@ -191,8 +191,7 @@ cdef void move_messages(Hub self) noexcept:
 
 cdef int64_t apart(Hub self) noexcept:
     """What is held beside messages, and comes from malloc."""
-    return (self.broker.census.memory - self.broker.blocks.account.bytes
-            + <int64_t>pool_bytes(&self.broker.outlets))
+    return self.broker.census.memory - self.broker.blocks.account.bytes + <int64_t>self.broker.outlets.kept
 
 
 cdef void trim(Hub self) noexcept:

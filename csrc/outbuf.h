@@ -34,8 +34,8 @@
 #define MSG_MORE 0
 #endif
 
-#define POOL_CLASSES 6
-#define POOL_CLASS_BYTES ((size_t)32 << 20)
+#define POOL_CLASSES 7
+#define POOL_BYTES ((size_t)32 << 20) /* of all classes together */
 #define SMALLEST_BUFFER ((size_t)1024)
 #define MOST_PIECES 64
 #define WORTH_A_CALL ((size_t)24576) /* bytes */
@@ -65,6 +65,7 @@ typedef struct Outlets {
     void *pool[POOL_CLASSES];
     size_t pooled[POOL_CLASSES];
     size_t idle[POOL_CLASSES]; /* the least that was pooled since the last trim: nobody needed it */
+    size_t kept;               /* in the pool altogether; it is charged to nobody */
     size_t soft, low, hard;
     uint64_t sent; /* bytes that the kernel has taken; twice those that a transport has */
     size_t own; /* from here on a client that does not read its answers is not read from */
@@ -145,6 +146,7 @@ static inline void *pool_take(Outlets *outlets, unsigned size_class) {
     if (buffer == NULL)
         return malloc(class_bytes(size_class));
     outlets->pool[size_class] = *(void **)buffer;
+    outlets->kept -= class_bytes(size_class);
     outlets->pooled[size_class] -= class_bytes(size_class);
     if (outlets->pooled[size_class] < outlets->idle[size_class])
         outlets->idle[size_class] = outlets->pooled[size_class];
@@ -152,22 +154,14 @@ static inline void *pool_take(Outlets *outlets, unsigned size_class) {
 }
 
 static inline void pool_give(Outlets *outlets, unsigned size_class, void *buffer) {
-    if (outlets->pooled[size_class] + class_bytes(size_class) > POOL_CLASS_BYTES) {
+    if (outlets->kept + class_bytes(size_class) > POOL_BYTES) {
         free(buffer);
         return;
     }
     *(void **)buffer = outlets->pool[size_class];
     outlets->pool[size_class] = buffer;
+    outlets->kept += class_bytes(size_class);
     outlets->pooled[size_class] += class_bytes(size_class);
-}
-
-/* What is kept there; it is charged to nobody. */
-static inline size_t pool_bytes(const Outlets *outlets) {
-    size_t bytes = 0;
-    unsigned size_class;
-    for (size_class = 0; size_class < POOL_CLASSES; size_class++)
-        bytes += outlets->pooled[size_class];
-    return bytes;
 }
 
 /* Gives back to the system what was not needed since the last call. */

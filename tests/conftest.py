@@ -15,8 +15,8 @@ from harness.frames import unique
 from harness.transports import CLIENTS
 from hypothesis import settings
 
-# What is tried at random is tried a hundred times, or what a test makes of that; far more often in `make soak`, and less
-# often where each time is slow, as the builds with checks are.
+# What is tried at random is tried a hundred times, or what a test makes of that; far more often in `make soak`, and
+# less often where each time is slow, as in the builds with checks.
 settings.register_profile("suite", deadline=None)
 settings.register_profile("soak", settings.get_profile("suite"), max_examples=5000)
 settings.register_profile("checked", settings.get_profile("suite"), max_examples=40)

@@ -173,6 +173,7 @@ cdef extern from "csrc/outbuf.h":
     struct Outlets:
         Link dirty
         Link bulk
+        size_t kept
         size_t soft
         size_t low
         size_t hard
@@ -209,7 +210,6 @@ cdef extern from "csrc/outbuf.h":
     void outbuf_push(OutBuf *out, size_t written)
     size_t outbuf_peek(const OutBuf *out, const char **data, size_t most)
     void outbuf_consume(OutBuf *out, size_t length)
-    size_t pool_bytes(const Outlets *outlets)
     void pool_trim(Outlets *outlets)
     void pool_free(Outlets *outlets)
 

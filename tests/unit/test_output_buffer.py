@@ -121,6 +121,13 @@ def test_what_is_large_and_alone_is_sent_at_once(face: Face) -> None:
     there.close()
 
 
+def test_buffers_of_all_sizes_together_are_kept_up_to_a_bound(face: Face) -> None:
+    output = face.Output()
+    assert output.come_and_go(3 << 20, 2) == 8 << 20, "large ones are used again, too"
+    for size in (1 << size for size in range(9, 22)):
+        assert output.come_and_go(size, (48 << 20) // size) <= 32 << 20
+
+
 # ---- frames --------------------------------------------------------------------------------------
 
 
