@@ -182,6 +182,8 @@ cdef class Connection(TurnTaker):
                 self.framing.interject()
             if not self.out.blocked and outbuf_pending(&self.out):
                 transmit(self)
+                if self.framing is not None:
+                    self.framing.interject()    # for which there was no room before
             return written(self)
         except Exception as failure:
             return broken(self, failure)

@@ -393,6 +393,17 @@ def test_every_ping_of_a_few_is_answered(talk_ws):
         client.expect_pong(b"%d" % n)
 
 
+def test_ping_is_answered_when_what_stood_before_its_pong_goes_out_at_once(broker_with, open_ws):
+    """More than `outbound_soft`, and then nothing: no room for the PONG at first, and then no other reason to write."""
+    client = open_ws(to=broker_with(limits={"outbound_soft": 16 * KiB}))
+    client.login("1.2")
+    for number in range(4):
+        client.send(frame("SUBSCRIBE", "destination:/topic/a", f"id:{number}"))
+    client.roundtrip()
+    client.send_raw(packed(frame("SEND", "destination:/topic/a", body="x" * 10_000)) + packed("1", PING))
+    client.expect_pong(b"1")
+
+
 def test_pong_that_nobody_asked_for(talk_ws):
     client = talk_ws()
     client.send_raw(packed("x", PONG))
