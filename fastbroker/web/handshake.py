@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # The best comes first.
 SUBPROTOCOLS = ("v12.stomp", "v11.stomp", "v10.stomp")
 _LONGEST_METHOD = 16
+# The answer to an upgrade, up to the header that is another one each time, and the header behind that.
+_SWITCHING = http.head_of(HTTPStatus.SWITCHING_PROTOCOLS, [("Connection", "Upgrade"), ("Upgrade", "websocket")])[:-2]
+_CHOSEN = {each: b"Sec-WebSocket-Protocol: %b\r\n" % each.encode() for each in SUBPROTOCOLS} | {"": b""}
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 _NOT_HTTP = (
@@ -124,27 +127,27 @@ def _wants_websocket(request: Request) -> bool:
     return upgrade and any(word.lower() == "upgrade" for word in request.words("connection"))
 
 
-def _accept(key: str) -> str:
+def _accept(key: str) -> bytes:
     """What proves that the key was read (RFC 6455, section 4.2.2); nothing if it is none."""
     try:
         nonce = binascii.a2b_base64(key, strict_mode=True)
     except ValueError:
         nonce = b""
     if len(nonce) != 16:
-        return ""
+        return b""
     digest = hashlib.sha1((key + _GUID).encode(), usedforsecurity=False).digest()
-    return binascii.b2a_base64(digest, newline=False).decode()
+    return binascii.b2a_base64(digest, newline=False)
 
 
 def _subprotocol(offered: list[str]) -> str:
     """The best of those that the client offers; it says nothing of the STOMP version, which CONNECT settles."""
     words = [each.strip() for each in offered]
-    return next((known for known in SUBPROTOCOLS if known in words), "")
+    for known in SUBPROTOCOLS:
+        if known in words:
+            return known
+    return ""
 
 
-def _upgraded(accept: str, subprotocol: str, wraps: bool) -> Answer:
-    headers = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Accept", accept)]
-    if subprotocol:
-        headers.append(("Sec-WebSocket-Protocol", subprotocol))
-    head = http.head_of(HTTPStatus.SWITCHING_PROTOCOLS, headers)
+def _upgraded(accept: bytes, subprotocol: str, wraps: bool) -> Answer:
+    head = b"%bSec-WebSocket-Accept: %b\r\n%b\r\n" % (_SWITCHING, accept, _CHOSEN[subprotocol])
     return Answer(head, True, "", codec=sockjs.Codec() if wraps else None)

@@ -5,6 +5,7 @@ Whatever two readers of a request could understand in two ways is an error. (Tho
 are read by fastbroker.core.request, which knows no other shape.)
 """
 
+import string
 from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
@@ -126,10 +127,14 @@ def _bad(why: str) -> Refusal:
     return Refusal(HTTPStatus.BAD_REQUEST, why)
 
 
+# Leaves what has no place in a host.
+_OF_HOSTS = str.maketrans("", "", f"{string.ascii_letters}{string.digits}-._:[]")
+
+
 def is_host(text: str) -> bool:
     """Whether this is a name or an address, perhaps with a port."""
     found = origin(f"http://{text}")
-    return found is not None and all(each.isalnum() or each in "-._:[]" for each in text)
+    return found is not None and not text.translate(_OF_HOSTS)
 
 
 def origin(text: str) -> tuple[str, str, int] | None:
