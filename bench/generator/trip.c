@@ -1,5 +1,6 @@
-/* Round trips: ping (to its own subscription) and request (answered by somebody else). One at a time for each client; or,
- * if the load has a rate, each when it is due, whatever has become of those before. */
+/* Round trips: ping (to its own subscription) and request (answered by somebody else). One at a time for each client; but
+ * pings that have a rate are sent when they are due, whatever has become of those before. Answers of several would not
+ * come in order. */
 #include "check.h"
 #include "names.h"
 #include "plan.h"
@@ -46,11 +47,20 @@ static void address_of_request(const Engine *engine, Frames *frames) {
 
 /* ---- when ---- */
 
-static uint64_t allowed(Engine *engine, Connection *c) {
+static uint64_t due(Engine *engine, Connection *c) {
     bool late = engine->phase == DRAINING && engine->now < engine->phase_end;
-    if (paced(engine))
-        return running(engine) || late ? pace_due(&engine->pace, c, due_until(engine)) : 0;
-    return running(engine) && begun_by(c) == c->came;
+    return running(engine) || late ? pace_due(&engine->pace, c, due_until(engine)) : 0;
+}
+
+static uint64_t one_at_a_time(Engine *engine, Connection *c) {
+    bool is_due = paced(engine) ? due(engine, c) > 0 : running(engine);
+    if (is_due && begun_by(c) > c->came)
+        c->limited = true;
+    return is_due && begun_by(c) == c->came;
+}
+
+static uint64_t allowed_ping(Engine *engine, Connection *c) {
+    return paced(engine) ? due(engine, c) : one_at_a_time(engine, c);
 }
 
 static void on_message(Engine *engine, Connection *c, const Message *message) {
@@ -74,7 +84,7 @@ const Kind ping_kind = {
     .subscription = subscription_of_ping,
     .address = address_of_ping,
     .message = on_message,
-    .allowed = allowed,
+    .allowed = allowed_ping,
     .settled = settled,
 };
 
@@ -85,6 +95,6 @@ const Kind request_kind = {
     .subscription = subscription_of_request,
     .address = address_of_request,
     .message = on_message,
-    .allowed = allowed,
+    .allowed = one_at_a_time,
     .settled = settled,
 };
