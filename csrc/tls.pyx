@@ -270,15 +270,11 @@ cdef class TlsTransport:
     # ---- the handshake ----
 
     cdef bint prepare(self) except -1:
-        """Whether there is a step to be made, with what the client has said."""
-        if self.life == WAITING:
-            if not self.transport.is_reading() and is_gone(self):
-                refuse(self, "closed by client")
-                return False
-            begin(self)
-        self.incoming.write(self.left[:PORTION])
-        keep(self, self.left[PORTION:])
-        return True
+        """Whether there is a step to be made, with what the client has said. A failure is nobody else's business."""
+        try:
+            return may_step(self)
+        except Exception as failure:
+            return broken(self, failure)
 
     cdef object step(self):
         """In a thread: the connection may be lost meanwhile. Returns whether the handshake is complete, or what came of
@@ -293,16 +289,14 @@ cdef class TlsTransport:
         return True
 
     cdef int stepped(self, result) except -1:
-        """What fails here is nobody else's business."""
+        """Nor is what fails here."""
         self.waits = False
         if self.life != SHAKING:
             return 0
         try:
             return proceed(self, result)
         except Exception as failure:
-            self.handshakes.hub.broker.log("error", "internal error", peer=self.peer, error=repr(failure))
-            self.abort()
-        return 0
+            return broken(self, failure)
 
     def turn_away(self, str reason):
         """It is not waited for any longer."""
@@ -410,6 +404,23 @@ cdef int look(TlsTransport self) except -1:
 cdef bint is_gone(TlsTransport self) except -1:
     """Whether the client went away while it was not read from."""
     return peer_state(self.transport.get_extra_info("socket").fileno()) != PEER_THERE
+
+
+cdef int broken(TlsTransport self, failure) except -1:
+    self.handshakes.hub.broker.log("error", "internal error", peer=self.peer, error=repr(failure))
+    self.abort()
+    return 0
+
+
+cdef bint may_step(TlsTransport self) except -1:
+    if self.life == WAITING:
+        if not self.transport.is_reading() and is_gone(self):
+            refuse(self, "closed by client")
+            return False
+        begin(self)
+    self.incoming.write(self.left[:PORTION])
+    keep(self, self.left[PORTION:])
+    return True
 
 
 cdef int begin(TlsTransport self) except -1:

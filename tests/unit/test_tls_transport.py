@@ -319,6 +319,22 @@ def test_what_comes_while_a_thread_is_at_work_waits_and_so_does_the_end_behind_i
     assert house.protocols[0].got == b"x" * 100
 
 
+def test_a_handshake_that_cannot_begin_is_nobody_elses_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def wrap_bio(self, *_: object, **__: object) -> None:
+            raise MemoryError
+
+    monkeypatch.setattr(House, "_log", staticmethod(lambda *_, **__: None))
+    house = House()
+    house.acceptor.context = Broken()  # type: ignore[assignment]
+    wire = house.half_open("192.0.2.7")
+    house.loop.settle()
+    assert wire.closed
+    assert house.arriving.room == house.arriving.most
+    house.acceptor.context = CONTEXT
+    house.come_in(house.wire("192.0.2.8"))
+
+
 @pytest.mark.parametrize("steps", [1, 2])
 def test_who_is_lost_while_a_thread_is_at_work_leaves_nothing(steps: int) -> None:
     house = House()
