@@ -13,7 +13,8 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
 # More handshakes at one time than the loop could take the clients of.
@@ -51,8 +52,9 @@ class Workers:
 
     def close(self) -> None:
         """End them, behind what they have begun; what was not begun is not done."""
-        while not self._todo.empty():
-            self._todo.get()
+        with suppress(Empty):  # which a thread may make it at any time
+            while True:
+                self._todo.get_nowait()
         for _ in self._threads:
             self._todo.put(None)
         for thread in self._threads:
