@@ -74,11 +74,14 @@ cdef bint is_secret(str name) except -1:
 
 
 cdef str shown(str name, value):
-    value = REDACTED if is_secret(name) else clean(value)
-    if type(value) is not str:
-        return repr(value)
-    kind = look(value)
-    return repr(value) if kind == WORDS or kind == SUSPECT and NEEDS_QUOTES.search(value) else value
+    if is_secret(name):
+        return REDACTED
+    if type(value) is str:
+        kind = look(value)
+        if kind != SUSPECT:
+            return value if kind == WORD else repr(value)
+    value = clean(value)
+    return repr(value) if type(value) is not str or NEEDS_QUOTES.search(value) else value
 
 
 cdef int look(str text) noexcept:
@@ -100,12 +103,16 @@ cdef int look(str text) noexcept:
 
 
 cdef bint may_end_a_secret(const unsigned char *letters, Py_ssize_t at) noexcept:
-    """Whether in front of this, or a little before, stands a letter with which a secret's name ends."""
-    cdef Py_ssize_t i
-    for i in range(max(at - 3, 0), at):
-        if (letters[i] | 32) in (c'd', c'e', c'n', c't'):
-            return True
-    return False
+    """Whether the last letter in front of this, and of two others that are none, is one with which a secret's name
+    ends."""
+    cdef Py_ssize_t i = at - 1
+    while i > 0 and i > at - 3 and not is_word(letters[i]):
+        i -= 1
+    return i >= 0 and (letters[i] | 32) in (c'd', c'e', c'n', c't')
+
+
+cdef bint is_word(unsigned char letter) noexcept:
+    return c'a' <= (letter | 32) <= c'z' or c'0' <= letter <= c'9' or letter == c'_'
 
 
 cdef str mended(value):

@@ -30,7 +30,8 @@ class Writer:
         """Write to `descriptor`, which stays open; `note` makes the line that says how many lines were lost."""
         self._descriptor = descriptor
         self._note = note
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._closed = threading.Event()
         self._idle = True
         self._waiting = bytearray()
@@ -42,7 +43,7 @@ class Writer:
 
     def write(self, line: bytes) -> None:
         """Have a line written, or count it as lost. It returns at once, and may be called in any thread."""
-        with self._changed:
+        with self._lock:
             # Behind a gap nothing follows until the gap was told.
             if self._lost or len(self._waiting) + len(line) > MOST:
                 self._lost += 1

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastbroker.core.logline import LONGEST, clean
+from fastbroker.core.logline import LONGEST, SECRET, clean
 from fastbroker.log import RATE_LIMITED, Log, line_of
 
 
@@ -133,6 +133,16 @@ def test_secrets_are_not_logged(style, fields):
     log, stream, _ = logged(style=style)
     log("info", "event", **fields)
     assert "canary" not in stream.getvalue()
+
+
+_PIECES = [*"aden:=_- \t7tTé", "passcode", "Token", "secret", "COOKIE", "password", "authorization", "canary"]
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=12).map("".join))
+def test_what_needs_no_mending_has_no_secret(text):
+    """The quick look and the expression that finds secrets agree."""
+    mended = SECRET.sub(r"\1\2[redacted]", text)
+    assert clean(text) == (mended if mended.isprintable() else mended.replace("\t", "\\t"))
 
 
 @pytest.mark.parametrize("reason", [*sorted(RATE_LIMITED), "TLS handshake: timed out"])
