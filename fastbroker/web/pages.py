@@ -1,8 +1,10 @@
 """The files of `websocket.pages`, read once and then answered from memory: no request ever meets the file system."""
 
+import base64
 import hashlib
 import mimetypes
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,12 +17,13 @@ from fastbroker.web.http import Answer, Request
 MOST = 16 * 2**20
 INDEX = "index.html"
 
-HEADERS = {
-    "Cache-Control": "no-cache",
-    "Content-Security-Policy": "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; "
-    "worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-}
+HEADERS = {"Cache-Control": "no-cache", "Referrer-Policy": "no-referrer"}
+# What stands in a page itself is taken by its hash: what is put into the page later is not.
+_POLICY = (
+    "default-src 'self'{inline}; connect-src 'self' ws: wss:; img-src 'self' data:; worker-src 'self' blob:; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+_INLINE = re.compile(rb"<(script|style)\b[^>]*>(.*?)</\1\b", re.DOTALL | re.IGNORECASE)
 
 # What browsers must be told, whatever the machine's own list of types says.
 _TYPES = {
@@ -45,6 +48,7 @@ class Page(NamedTuple):
     content: bytes
     content_type: str
     tag: str
+    policy: str
 
 
 class Pages:
@@ -67,7 +71,7 @@ class Pages:
         page = self._pages.get(unquote(request.path))
         if page is None:
             return None
-        headers = {**HEADERS, "ETag": page.tag}
+        headers = {**HEADERS, "Content-Security-Policy": page.policy, "ETag": page.tag}
         if page.tag in request.words("if-none-match"):
             return http.unchanged(headers)
         return http.found(page.content, page.content_type, headers)
@@ -81,7 +85,21 @@ def _load(directory: Path) -> Iterator[tuple[str, Page]]:
             raise StartError(f"websocket.pages: the files in {directory} are larger than {MOST // 2**20} MiB together")
         content = path.read_bytes()
         tag = hashlib.sha256(content).hexdigest()[:32]
-        yield f"/{path.relative_to(directory).as_posix()}", Page(content, content_type(path), f'"{tag}"')
+        kind = content_type(path)
+        policy = _POLICY.format(inline=inline(content) if kind.startswith("text/html") else "")
+        yield f"/{path.relative_to(directory).as_posix()}", Page(content, kind, f'"{tag}"', policy)
+
+
+def inline(page: bytes) -> str:
+    """The scripts and styles that stand in a page, as sources of a Content-Security-Policy (CSP 3, section 2.3.1)."""
+    # Browsers hash what they have read, in which every line ends in LF.
+    texts = dict.fromkeys(match[2] for match in _INLINE.finditer(page.replace(b"\r\n", b"\n")))
+    return "".join(f" '{csp_hash(text)}'" for text in texts if text)
+
+
+def csp_hash(text: bytes) -> str:
+    """A script or style as a Content-Security-Policy names it."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text).digest()).decode()}"
 
 
 def _files(directory: Path) -> Iterator[Path]:

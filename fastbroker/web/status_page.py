@@ -1,11 +1,10 @@
 """The page at `/` of a ws:// or wss:// address without pages of one's own: what this is, and how to connect."""
 
-import base64
-import hashlib
 from html import escape
 
 from fastbroker.web import http
 from fastbroker.web.http import Answer, Request
+from fastbroker.web.pages import csp_hash
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --dim: #5b6675; --paper: #f6f7f9; --card: #fff; --line: #dfe3e8;
@@ -37,22 +36,40 @@ _PAGE = """<!doctype html>
 <h1>{server}</h1>
 <p class="ok">serving</p>
 <p>STOMP over WebSocket is at <code>{url}</code></p>
-<p class="dim">In a page, with <code>@stomp/stompjs</code>:</p>
-<pre>const client = new StompJs.Client({{
-  brokerURL: "{url}",
-  onConnect: () =&gt; client.subscribe("/topic/hello", (message) =&gt; alert(message.body)),
-}});
-client.activate();</pre>
+<p class="dim">Paste this into the console of the browser's developer tools, here or in a page of your own:</p>
+<pre>{snippet}</pre>
+<p class="dim">Pages of other origins than {origin} may connect when <code>websocket.allowed_origins</code> names them.
+With <code>@stomp/stompjs</code>, the address is its <code>brokerURL</code>.</p>
 </main>
 </html>
 """
 
-_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; frame-ancestors 'none'; base-uri 'none'"
+# STOMP by hand: nothing need be fetched from anywhere.
+_SNIPPET = """\
+const socket = new WebSocket("{url}", "v12.stomp");
+const send = (...lines) => socket.send(lines.join("\\n") + "\\0");
+socket.onopen = () => {{
+  send("CONNECT", "accept-version:1.2", "", "");
+  send("SUBSCRIBE", "id:1", "destination:/topic/hello", "", "");
+  send("SEND", "destination:/topic/hello", "", "hello, world");
+}};
+socket.onmessage = ({{ data }}) => console.log(data);"""
+
+_POLICY = (
+    f"default-src 'none'; style-src '{csp_hash(_STYLE.encode())}'; connect-src 'self' ws: wss:; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
 
 
 def status_page(request: Request, *, server: str, path: str, secure: bool) -> Answer:
     """Answer with the page."""
-    url = f"{'wss' if secure else 'ws'}://{request.host or 'localhost'}{path}"
-    body = _PAGE.format(style=_STYLE, server=escape(server.replace("/", " ")), url=escape(url))
+    host, s = request.host or "localhost", "s" if secure else ""
+    url = f"ws{s}://{host}{path}"
+    shown = {
+        "server": server.replace("/", " "),
+        "url": url,
+        "snippet": _SNIPPET.format(url=url),
+        "origin": f"http{s}://{host}",
+    }
+    body = _PAGE.format(style=_STYLE, **{name: escape(text) for name, text in shown.items()})
     return http.found(body.encode(), "text/html; charset=utf-8", {"Content-Security-Policy": _POLICY})

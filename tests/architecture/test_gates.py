@@ -12,9 +12,11 @@ from tree import COMPILED, ROOT, THIN, code_of, modules_named_in, shown, texts
 DANGEROUS = {"pickle", "cPickle", "dill", "marshal", "shelve", "yaml", "jsonpickle"}
 CALLS = re.compile(r"(?<![\w.])(eval|exec|compile|__import__)\s*\(")
 # Matching by `re` can be made slow by what is matched, so what clients send does not meet it. These look at something
-# else: settings, one capped value in a log line, and what the broker says to the command line.
+# else: settings, the operator's own pages when they are read, one capped value in a log line, and what the broker says
+# to the command line.
 MAY_MATCH = {"csrc/logline.pyx"} | {
-    f"fastbroker/{name}.py" for name in ("config/units", "config/conflicts", "client/frames", "transports/certificate")
+    f"fastbroker/{name}.py"
+    for name in ("config/units", "config/conflicts", "client/frames", "transports/certificate", "web/pages")
 }
 
 MACHINE = re.compile(r"(?<![\w.~/>])/(?:work|root|home|Users)/\w|/tmp/(?:venv|plan)\b")

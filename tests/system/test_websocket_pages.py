@@ -157,7 +157,8 @@ def test_without_pages_there_is_a_status_page(broker: Broker) -> None:
     head, body = get(broker.ports["ws"], "/", host="chat.example:8080")
     text = body.decode()
     assert "STOMP over WebSocket is at <code>ws://chat.example:8080/ws</code>" in text
-    assert "new StompJs.Client" in text
+    assert "new WebSocket(&quot;ws://chat.example:8080/ws&quot;" in text
+    assert "<code>websocket.allowed_origins</code>" in text
     assert re.search(r"<h1>fastbroker [0-9]", text)
     assert not re.search(r"(?:src|href)=|url\(|@import", text), "it needs nothing from elsewhere"
     style = re.search(r"<style>(.*)</style>", text, re.DOTALL)

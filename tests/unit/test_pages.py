@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -90,6 +93,31 @@ def test_what_is_said_of_a_page(site: Path) -> None:
     for part in (b"default-src 'self'", b"connect-src 'self' ws: wss:", b"frame-ancestors 'none'"):
         assert part in policy
     assert b"unsafe" not in policy
+
+
+def test_what_stands_in_a_page_itself_is_allowed(site: Path) -> None:
+    """And nothing else that does not come from a file."""
+    texts = ("one()", "\ntwo()\n", "p { color: red }")
+    (site / "index.html").write_bytes(
+        b'<script src="a/b/c.js"></script><SCRIPT type="module">one()</SCRIPT>\r\n'
+        b"<script>\r\ntwo()\r\n</script><style>p { color: red }</style>"
+    )
+    assert policy(site, "/") == ["'self'", *(f"'sha256-{digest(text)}'" for text in texts)]
+    assert policy(site, "/a/") == ["'self'"]
+    assert policy(site, "/a/b/c.js") == ["'self'"]
+
+
+def policy(site: Path, path: str) -> list[str]:
+    """Where scripts and styles of a page may come from."""
+    answer = ask(site, path)
+    assert answer
+    found = re.search(rb"Content-Security-Policy: default-src ([^;]*);", answer.head)
+    assert found
+    return found[1].decode().split()
+
+
+def digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def test_what_the_client_has_is_not_sent_again(site: Path) -> None:
