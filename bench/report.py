@@ -201,8 +201,7 @@ def _load(record: Record, scenario: str) -> str:
 
 
 def front(records: Sequence[Record], out: Path, readme: Path) -> str:
-    """What the README shows: of all records the one with most servers, and below it what is around STOMP."""
-    around = [record for record in records if _kind(record) == TRANSPORTS]
+    """What the README shows: of all records of brokers the one with most of them."""
     brokers = [record for record in records if _kind(record) not in (TRANSPORTS, STORMS)] or records
     record = max(brokers, key=lambda each: len(comparison.measured_servers(each)))
     images = out.parent / "images"
@@ -213,7 +212,6 @@ def front(records: Sequence[Record], out: Path, readme: Path) -> str:
             markdown.image("Messages per second of each broker", f"{beside}/images/front.png"),
             _front_table(record),
             _small_print(record, f"{beside}/{out.name}"),
-            *(f"Over other transports, measured in a run of their own:\n\n{_front_table(each)}" for each in around),
         )
     )
 
@@ -221,32 +219,30 @@ def front(records: Sequence[Record], out: Path, readme: Path) -> str:
 def _front_table(record: Record) -> str:
     shown = [column for column in COLUMNS if column[1] in record.scenarios()]
     lines = [
-        [_emphasised(server), *[_short(record, Row(scenario, metric), server) for _, scenario, metric in shown]]
+        [_with_version(record, server), *[_front_cell(record, server, *column[1:]) for column in shown]]
         for server in comparison.measured_servers(record)
     ]
     return markdown.table(["", *[heading for heading, _, _ in shown]], lines)
 
 
-def _emphasised(server: str) -> str:
-    return f"**{server}**" if server == BROKER.name else server
+def _with_version(record: Record, server: str) -> str:
+    version = next((markdown.quoted(peer.version) for peer in record.peers if peer.name == server), "")
+    name = f"**{server}**" if server == BROKER.name else server
+    return f"{name}<br>{version}" if version else name
 
 
-def _short(record: Record, row: Row, server: str) -> str:
-    value = record.runs(row.scenario, server).median(row.metric)
-    if value is None:
-        return comparison.why_not(record, row.scenario, server)
-    text = metrics.METRICS[row.metric].written(value)
-    return f"**{text}**" if server == BROKER.name else text
+def _front_cell(record: Record, server: str, scenario: str, metric: str) -> str:
+    return comparison.cell(record, Row(scenario, metric), server, best=server == BROKER.name)
 
 
 def _small_print(record: Record, link: str) -> str:
     machine, method = record.machine, record.method
     return (
-        f"Median of {method.repeat} runs on {machine.processor}, {machine.cores} cores, {machine.system}"
-        f" {machine.kernel}, {machine.date[:10]}; 100-byte bodies, everything on loopback of one machine, the load"
-        f" generator on its last core. `{RELAY.name}` copies bytes and parses nothing: the limit of the machine."
-        f" nats-server speaks its own protocol. [All of it]({link}), with the versions, the spread, what failed,"
-        f" and [where others are faster]({link}#where-others-are-faster)."
+        f"{machine.date[:10]}: the median of {method.repeat} runs, below it the lowest and the highest, on"
+        f" {machine.processor}, {machine.cores} cores, {machine.system} {machine.kernel}; 100-byte bodies, everything"
+        f" on loopback of one machine, the load generator on its last core. `{RELAY.name}` copies bytes and parses"
+        f" nothing: the limit of the machine. nats-server speaks its own protocol. [All of it]({link}), with every"
+        f" number, other transports, what failed, and [where others are faster]({link}#where-others-are-faster)."
     )
 
 

@@ -475,12 +475,13 @@ def test_the_readme_gets_its_table_between_the_marks(
         text = readme.read_text()
         assert text.startswith("before\n<!-- bench:begin -->\n![")
         assert text.endswith("\n<!-- bench:end -->\nafter\n")
-        assert "| **fastbroker** | **5.00 M** |" in text
+        assert "| **fastbroker**<br>1.0 | **5.00 M**<br>4.00 M–6.00 M |" in text
+        assert "2026-01-02: the median of 3 runs" in text
         assert "(docs/images/front.png)" in text
         assert "old" not in text
 
 
-def test_transports_have_a_table_of_their_own_in_the_readme(
+def test_the_readme_shows_brokers_and_the_report_transports_too(
     compared: Record, write_report: Callable[..., str], tmp_path: Path
 ) -> None:
     readme = tmp_path / "README.md"
@@ -493,9 +494,10 @@ def test_transports_have_a_table_of_their_own_in_the_readme(
     assert "## 3. Storms" in text
     assert "## 2. TCP, Unix sockets, WebSocket, TLS" in text
     assert "fastbroker-ws ≥ 0.6 × fastbroker | 1.00 × | met" in text
-    brokers, _, others = readme.read_text().partition("Over other transports")
-    assert "| rabbitmq |" in brokers
-    assert "| fastbroker-ws | 3.00 M |" in others
+    front = readme.read_text()
+    assert "| rabbitmq<br>3.10 |" in front
+    assert "fastbroker-ws" not in front
+    assert front.count("| --- |") == 1
 
 
 def test_a_readme_without_marks_is_left_alone(
