@@ -85,7 +85,7 @@ def _wrong_websocket(config: Config) -> Iterator[Conflict]:
     for origin in config.websocket.allowed_origins:
         if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#\s@]+", origin):
             yield (
-                "this is no origin; write it as https://host or https://host:port",
+                "this is no origin; write it as https://host or https://host:port; pages that have none (null) need *",
                 {"websocket.allowed_origins": origin},
             )
 
