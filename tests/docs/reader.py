@@ -159,8 +159,8 @@ class Reader:
                 continue
             try:
                 self._do(block)
-            except AssertionError as failure:
-                raise AssertionError(f"{block.place}: {failure}") from None
+            except Exception as failure:
+                raise AssertionError(f"{block.place}: {failure}") from failure
         self._settle()
 
     def _do(self, block: Block) -> None:
