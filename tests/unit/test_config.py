@@ -351,6 +351,7 @@ def test_the_example_of_the_reference_is_valid(file):
         ({"websocket": {"path": "/a b"}}, "this is no path"),
         ({"websocket": {"path": "/a?b"}}, "this is no path"),
         ({"websocket": {"allowed_origins": ["example.com"]}}, "this is no origin"),
+        ({"websocket": {"allowed_origins": ["null"]}}, "(null) need *"),
         ({"websocket": {"allowed_origins": ["https://example.com/"]}}, "this is no origin"),
         ({"tcp": {"user_timeout": 5}}, "tcp.user_timeout must not be less than limits.outbound_timeout"),
     ],
