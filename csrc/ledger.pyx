@@ -5,9 +5,9 @@
 A slot is used again when its delivery is settled, with the next generation: looking an ack id up is one index and one
 comparison, and an id that was settled long ago, or belonged to a subscription that is gone, is never taken for another.
 
-An ACK of STOMP 1.0 names a message, and perhaps no subscription: for such a session deliveries are also known by the
-number of their message. Where subscriptions overlap, a message has several; only the first is known so, the others are
-looked for.
+An ACK of STOMP 1.0 names a message, and perhaps no subscription, and clients of later versions do so, too: from the
+first such ACK on, the deliveries of a session are also known by the number of their message. Where subscriptions
+overlap, a message has several; only one is known so, the others are looked for.
 """
 import secrets
 
@@ -25,16 +25,14 @@ cdef enum:
     FEWEST = 8
     NOTE_COST = 32      # bytes of a place in the table
     SEARCH_STEP = 16    # what looking at one delivery costs, in bytes of output
+    NOTE_WORK = 128     # and a place for one of many in the table
 
 
-cdef Ledger ledger_new(Census *census, Account *account, bint indexed):
+cdef Ledger ledger_new(Census *census, Account *account):
     cdef Ledger new = Ledger()
     new.census = census
     new.account = account
-    new.indexed = indexed
     keeper_join(census, &new.keeper, visit_ledger, <void *>new)
-    if indexed:
-        table_init(&new.by_message, int.from_bytes(secrets.token_bytes(8), "little"))
     return new
 
 
@@ -77,20 +75,16 @@ cdef class Ledger:
             return NO_SLOT
         return <uint32_t>slot if self.slots[slot].generation == generation else NO_SLOT
 
-    cdef uint32_t find_number(self, uint64_t number) noexcept:
-        """The slot of an unsettled delivery of that message to any subscription, the first where it is known; or
-        NO_SLOT. A delivery that is settled in an open transaction is passed over."""
-        cdef size_t found = <size_t>table_get(&self.by_message, <const char *>&number, sizeof(number))
-        cdef uint32_t slot
-        if found and self.slots[found - 1].state == DELIVERY_OUT:
+    cdef uint32_t find_number(self, uint64_t number, bint only) except? 0xffffffff:
+        """The slot of an unsettled delivery of that message to any subscription; NO_SLOT: there is none, or with `only`
+        more than one. A delivery that is settled in an open transaction is passed over."""
+        cdef size_t found
+        if not self.indexed:
+            index(self)
+        found = <size_t>table_get(&self.by_message, <const char *>&number, sizeof(number))
+        if found and self.slots[found - 1].state == DELIVERY_OUT and not (only and self.doubles):
             return <uint32_t>(found - 1)
-        if self.doubles == 0:
-            return NO_SLOT
-        for slot in range(self.capacity):
-            self.census.work += SEARCH_STEP
-            if self.slots[slot].state == DELIVERY_OUT and self.slots[slot].entry.message.id == number:
-                return slot
-        return NO_SLOT
+        return search(self, number, only) if self.doubles else NO_SLOT
 
     cdef int note(self, uint32_t slot) except -1:
         """A delivery is in its slot, and ACKs may name it by its message."""
@@ -108,6 +102,37 @@ cdef class Ledger:
         self.slots[slot].next = self.free_slot
         self.free_slot = slot
         self.census.deliveries -= 1
+
+
+cdef int index(Ledger ledger) except -1:
+    """From now on deliveries are known by their messages, too."""
+    cdef uint32_t slot
+    table_init(&ledger.by_message, int.from_bytes(secrets.token_bytes(8), "little"))
+    try:
+        for slot in range(ledger.capacity):
+            if ledger.slots[slot].state != DELIVERY_FREE:
+                ledger.note(slot)
+    except MemoryError:
+        table_free(&ledger.by_message)
+        ledger.doubles = 0
+        raise
+    account_charge(ledger.account, <int64_t>ledger.capacity * NOTE_COST)
+    ledger.census.work += <int64_t>ledger.capacity * NOTE_WORK
+    ledger.indexed = True
+    return 0
+
+
+cdef uint32_t search(Ledger ledger, uint64_t number, bint only) noexcept:
+    cdef uint32_t slot, found = NO_SLOT
+    for slot in range(ledger.capacity):
+        ledger.census.work += SEARCH_STEP
+        if ledger.slots[slot].state == DELIVERY_OUT and ledger.slots[slot].entry.message.id == number:
+            if not only:
+                return slot
+            if found != NO_SLOT:
+                return NO_SLOT
+            found = slot
+    return found
 
 
 cdef void forget(Ledger ledger, uint32_t slot) noexcept:

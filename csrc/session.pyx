@@ -154,7 +154,7 @@ cdef class Session:
         self.identity = identity
         self.state = STATE_CONNECTED
         self.parser.version = self.version
-        self.ledger = ledger_new(&self.broker.census, &self.account, self.version == 10)
+        self.ledger = ledger_new(&self.broker.census, &self.account)
         if self.broker.authorize is not None:
             self.access = access_of(self.broker.authorize, identity, &self.account)
         put_connected(self.out, self.welcome)
@@ -589,7 +589,7 @@ cdef uint32_t find_delivery(Session self, const Frame *frame) except? 0xffffffff
     if not number_in(self, value, &number):
         return NO_SLOT
     if not frame.known[KNOWN_SUBSCRIPTION]:
-        return self.ledger.find_number(number)
+        return self.ledger.find_number(number, False)
     subscription = self.subscriptions.get(frame_text(frame, KNOWN_SUBSCRIPTION))
     return NO_SLOT if subscription is None else find_message(subscription, number)
 

@@ -36,16 +36,16 @@ cdef class Ledger:
     cdef Delivery *slots
     cdef uint32_t capacity
     cdef uint32_t free_slot
-    cdef bint indexed           # STOMP 1.0, whose ACK names a message and no subscription
-    cdef Table by_message       # number of a message -> 1 + slot of its first unsettled delivery
+    cdef bint indexed           # since an ACK named a message and no subscription
+    cdef Table by_message       # number of a message -> 1 + slot of one unsettled delivery
     cdef uint32_t doubles       # deliveries of a message that had one already
 
     cdef uint32_t take(self) except? 0xffffffff
     cdef uint32_t find(self, const char *ack, size_t length) noexcept
-    cdef uint32_t find_number(self, uint64_t number) noexcept
+    cdef uint32_t find_number(self, uint64_t number, bint only) except? 0xffffffff
     cdef int note(self, uint32_t slot) except -1
     cdef void give_back(self, uint32_t slot) noexcept
 
 
-cdef Ledger ledger_new(Census *census, Account *account, bint indexed)
+cdef Ledger ledger_new(Census *census, Account *account)
 cdef size_t put_ack(char *out, uint32_t slot, uint32_t generation) noexcept

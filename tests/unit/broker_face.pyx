@@ -173,7 +173,7 @@ cdef class Client:
         return self.session.ledger.find(ack, len(ack)) != NO_SLOT
 
     def knows_number(self, uint64_t number):
-        return self.session.ledger.find_number(number) != NO_SLOT
+        return self.session.ledger.find_number(number, False) != NO_SLOT
 
     def has(self, bytes id not None, uint64_t number):
         """Whether that subscription has an unsettled delivery of that message."""
@@ -181,7 +181,7 @@ cdef class Client:
 
     @property
     def noted(self):
-        """(messages that an ACK of STOMP 1.0 may name, further deliveries of those)"""
+        """(messages that an ACK may name, since the first that did; further deliveries of those)"""
         return self.session.ledger.by_message.count, self.session.ledger.doubles
 
     def carry_on(self):

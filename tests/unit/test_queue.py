@@ -340,7 +340,7 @@ def test_a_name_that_looks_like_a_reply_queue_is_a_name(face: Face, house: Face)
     assert bodies(owner.hear()) == [b"answer"]
 
 
-# ---- the ledger of STOMP 1.0 ---------------------------------------------------------------------
+# ---- a ledger whose deliveries are known by their messages ---------------------------------------
 
 
 class IndexedMachine(RuleBasedStateMachine):
@@ -398,10 +398,10 @@ class IndexedMachine(RuleBasedStateMachine):
 
     @invariant()
     def knows_what_is_unsettled(self) -> None:
-        first, others = self.client.noted
-        assert first + others == self.house.stats["deliveries"] == len(self.unsettled)
         for number in range(1, self.published + 1):
             assert self.client.knows_number(number) == any(key[0] == number for key in self.unsettled)
+        first, others = self.client.noted
+        assert first + others == self.house.stats["deliveries"] == len(self.unsettled)
 
     def teardown(self) -> None:
         self.client.leave()
