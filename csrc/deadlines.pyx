@@ -10,6 +10,7 @@ from libc.stdint cimport uint64_t
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.input cimport Input, release_waiters
 from fastbroker.core.fanout cimport POLICY_DISCONNECT
+from fastbroker.core.parking cimport Parking
 from fastbroker.core.session cimport HOLD_MEMORY, STATE_CLOSING, STATE_NEW, Session
 from fastbroker.core.turntaker cimport LOST, OPEN, SHUT, TurnTaker
 from fastbroker.core.wire cimport (
@@ -133,16 +134,16 @@ cdef int unfinished_over(Deadlines of) except -1:
 
 
 cdef uint64_t silence_due(Deadlines of) noexcept:
-    """Anything comes. Without heart-beats, what it was sent counts as life too."""
+    """Anything comes. Without heart-beats, what it was sent counts as life too. While it is not read from, it may have
+    sent: we do not look."""
     cdef uint64_t most = of.broker.limits.idle_timeout
+    if of.input.paused:
+        return NEVER
     if of.session.expect_every:
         return of.last_read + min(<uint64_t>(of.session.expect_every * of.broker.limits.heart_beat_margin), most)
     return max(of.last_read, of.last_write) + most
 
 cdef int silence_over(Deadlines of) except -1:
-    if of.input.paused:
-        of.last_read = of.broker.now    # it may have sent: we did not look
-        return 0
     if of.session.expect_every:
         return of.session.fail(b"no heart-beat", b"Nothing came from the client for longer than its heart-beat allows.")
     return of.session.fail(b"idle too long",
@@ -184,11 +185,17 @@ cdef int probe(Deadlines of) except -1:
 
 
 cdef uint64_t transaction_due(Deadlines of) noexcept:
-    cdef uint64_t due = of.session.next_timeout()
-    return due if due else NEVER
+    """A client with an open transaction lets hear of itself. While it is not read from it has as long; and so have its
+    frames that wait for memory, whatever it says: what all wait for may be held by transactions."""
+    cdef Parking parking = of.session.parking
+    if not of.session.in_transaction():
+        return NEVER
+    return (of.last_read if parking is None else parking.since) + of.broker.limits.transaction_timeout
 
 cdef int transaction_over(Deadlines of) except -1:
-    return of.session.fail(b"transaction timed out", b"A transaction was open longer than limits.transaction_timeout.")
+    return of.session.fail(b"transaction timed out",
+                           b"A transaction was open while nothing came, or could be taken, from the client for "
+                           b"limits.transaction_timeout; use heart-beats to keep it open.")
 
 
 # ---- what is to go out ----

@@ -1,5 +1,5 @@
 """Transactions: operations in the order of their frames, carried out or taken back all at once by the session."""
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, realloc
 
 from fastbroker.core.message cimport message_drop, message_new
@@ -11,10 +11,9 @@ cdef enum:
     KEPT_COST = 8           # bytes of an operation's place in `kept`
 
 
-cdef Transaction transaction_new(bytes id, uint64_t deadline, Census *census, Account *account):
+cdef Transaction transaction_new(bytes id, Census *census, Account *account):
     cdef Transaction new = Transaction()
     new.id = id
-    new.deadline = deadline
     new.census = census
     new.account = account
     new.kept = []

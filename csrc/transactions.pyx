@@ -3,7 +3,7 @@
 A transaction is bounded in frames and bytes, and a client in transactions; what they hold is charged to the client. At
 the memory ceiling BEGIN and SEND wait, an ACK within one is refused: only what ends a transaction always goes on.
 """
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t
 
 from fastbroker.core.frame cimport frame_text
 from fastbroker.core.message cimport message_content
@@ -35,8 +35,7 @@ cdef class Transactions:
             raise Refused(b"duplicate transaction", b"A transaction with this id is open already.")
         if len(self.open) >= <Py_ssize_t>self.namespace.limits.max_transactions:
             raise Refused(b"too many transactions", b"The connection has limits.max_transactions open transactions.")
-        self.open[id] = transaction_new(id, self.namespace.now[0] + self.namespace.limits.transaction_timeout,
-                                        self.namespace.census, self.account)
+        self.open[id] = transaction_new(id, self.namespace.census, self.account)
         return 0
 
     cdef int send(self, const Frame *frame, Route route, const Content *content) except -1:
@@ -78,14 +77,6 @@ cdef class Transactions:
     cdef int abort_any(self) except -1:
         """One of those that are open: the connection ends."""
         return roll_back(taken(self, next(iter(self.open.values()))))
-
-    cdef uint64_t deadline(self) noexcept:
-        """When the oldest ends; 0: none is open."""
-        cdef Transaction transaction
-        if not self.open:
-            return 0
-        transaction = next(iter(self.open.values()))
-        return transaction.deadline
 
 
 cdef Transaction named(Transactions self, const Frame *frame):

@@ -143,7 +143,13 @@ class Limits(Table, frozen=True):
     max_transaction_frames: Annotated[int, count("Frames in one transaction.", 1, 10_000_000)] = 1000
     max_transaction_bytes: Annotated[int, size("Bytes of the frames in one transaction.", KiB, GiB)] = 8 * MiB
     transaction_timeout: Annotated[
-        float, seconds("A transaction may be open for so long, also while its frames wait for memory.", 0.1, DAY)
+        float,
+        seconds(
+            "A client with an open transaction may be silent for so long; what it sends, heart-beats too, keeps the "
+            "transaction open. Nor may it be kept from sending, or its frames wait for memory, for longer.",
+            0.1,
+            DAY,
+        ),
     ] = 60.0
     memory: Annotated[
         int,

@@ -1,6 +1,6 @@
 """What STOMP means, for one client: one handler per command."""
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
 from fastbroker.core.access cimport Access
 from fastbroker.core.broker cimport Broker
@@ -80,9 +80,11 @@ cdef class Session:
     cdef int end_subscriptions(self) except -1
     cdef void leave(self) noexcept
     cdef int drained(self) except -1
-    cdef uint64_t next_timeout(self) noexcept
     cdef int unpark(self) except -1
     cdef int carry_on(self) except -1
+
+    cdef inline bint in_transaction(self) noexcept:
+        return self.transactions is not None and len(self.transactions.open) > 0
 
     cdef inline bint unfinished(self) noexcept:
         """Whether something was begun that is more than a share, and goes before all else."""

@@ -1,6 +1,6 @@
 """What a client has put into an open transaction."""
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
 from fastbroker.core.frame cimport Content
 from fastbroker.core.message cimport Message
@@ -30,7 +30,6 @@ cdef class Transaction:
     cdef bytes receipt              # for the COMMIT, if that takes several turns; or None
     cdef readonly uint32_t frames
     cdef readonly size_t bytes
-    cdef uint64_t deadline          # clock
     cdef list kept                  # keeps the targets alive
 
     cdef int send(self, Route route, const Content *content) except -1
@@ -39,4 +38,4 @@ cdef class Transaction:
     cdef void end(self) noexcept
 
 
-cdef Transaction transaction_new(bytes id, uint64_t deadline, Census *census, Account *account)
+cdef Transaction transaction_new(bytes id, Census *census, Account *account)

@@ -1,6 +1,6 @@
 """The open transactions of one client."""
 cimport cython
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t
 
 from fastbroker.core.frame cimport Content, Frame
 from fastbroker.core.namespace cimport Namespace
@@ -24,7 +24,6 @@ cdef class Transactions:
     cdef bint carry_out(self, Transaction transaction, Origin *origin, int64_t until) except -1
     cdef int abort(self, const Frame *frame) except -1
     cdef int abort_any(self) except -1
-    cdef uint64_t deadline(self) noexcept
 
 
 cdef Transactions transactions_of(Namespace namespace, Account *account)

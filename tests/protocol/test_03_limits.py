@@ -1,5 +1,7 @@
 """B3: limits, and what happens beyond them. How they hold under attack is in system/test_limits.py."""
 
+import select
+
 import pytest
 from harness.frames import every_version, frame, receipt
 
@@ -134,10 +136,26 @@ def test_transaction_too_large(talk, small, queue, version, frames, size):
 
 @every_version
 @pytest.mark.item(33)
-def test_transaction_open_too_long(talk, broker_with, version):
+def test_silence_in_a_transaction(talk, broker_with, version):
     client = talk(version, to=broker_with(limits={"transaction_timeout": 0.3}))
     client.send(frame("BEGIN", "transaction:t"))
     client.expect_error("transaction timed out")
+
+
+@pytest.mark.item(33)
+@pytest.mark.over("tcp", "ws")
+def test_transaction_is_open_as_long_as_its_client_is_heard(talk, broker_with):
+    """The other one's time, which is a hundred times what is between two bytes of this one, is the measure."""
+    broker = broker_with(limits={"transaction_timeout": 1.0})
+    worker, silent = talk(to=broker), talk(to=broker)
+    worker.send(frame("BEGIN", "transaction:t", "receipt:1"))
+    worker.expect(receipt("1"))
+    silent.send(frame("BEGIN", "transaction:t"))
+    while not select.select([silent.socket], [], [], 0.01)[0]:
+        worker.send("\n")
+    silent.expect_error("transaction timed out")
+    worker.send(frame("COMMIT", "transaction:t", "receipt:2"))
+    worker.expect(receipt("2"))
 
 
 @every_version

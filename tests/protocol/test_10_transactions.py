@@ -159,6 +159,22 @@ def test_leaving_aborts_open_transactions(talk, broker, publish, queue, version,
 
 
 @every_version
+@pytest.mark.item(93)
+def test_credit_used_up_in_a_transaction_comes_back_with_its_commit(talk, publish, queue, version):
+    client = talk(version)
+    client.subscribe(queue, "prefetch-count:2", ack="client")
+    for body in "abc":
+        publish(queue, body)
+    _, b = client.expect_bodies(queue, "ab")
+    client.send(begin)
+    client.settle(b, "transaction:t")
+    client.expect_nothing()
+    client.send(commit)
+    client.expect(receipt("commit"))
+    client.expect_message(queue, "c")
+
+
+@every_version
 @pytest.mark.item(102)
 @pytest.mark.parametrize("mode", ["client", "client-individual"])
 @pytest.mark.parametrize("command", ["ACK", "NACK"])

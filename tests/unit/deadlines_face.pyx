@@ -4,8 +4,11 @@ from libc.stdint cimport uint32_t, uint64_t
 from fastbroker.core.deadlines cimport Deadlines, deadlines_new
 from fastbroker.core.hub cimport Hub
 from fastbroker.core.input cimport Input, input_new
+from fastbroker.core.parking cimport parking_new
 from fastbroker.core.parser cimport Parser
 from fastbroker.core.session cimport HOLD_MEMORY, STATE_CONNECTED, Session, session_new
+from fastbroker.core.transaction cimport transaction_new
+from fastbroker.core.transactions cimport transactions_of
 from fastbroker.core.turntaker cimport ENDING, LOST, OPEN, SHUT, TurnTaker
 from fastbroker.core.wire cimport (
     flow_press, link_joined, outbuf_free, outbuf_init, outbuf_peek, outbuf_pending, text_put, timer_cancel,
@@ -80,6 +83,15 @@ cdef class Watched:
         self.input.paused = True
         if for_memory:
             self.session.hold |= HOLD_MEMORY
+
+    def begins(self):
+        """A transaction."""
+        self.session.transactions = transactions_of(self.hub.broker.namespace, &self.session.account)
+        self.session.transactions.open[b"t"] = transaction_new(b"t", &self.hub.broker.census, &self.session.account)
+
+    def parks(self):
+        """A frame, for want of memory."""
+        self.session.parking = parking_new(<void *>self.session, &self.hub.broker.census.input, self.hub.broker.now)
 
     def is_blocked(self):
         self.peer.out.blocked = True

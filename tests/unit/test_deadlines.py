@@ -26,6 +26,7 @@ MILLISECONDS = {
     "outbound_timeout": 11_000,
     "slow_consumer_grace": 2_000,
     "linger": 3_000,
+    "transaction_timeout": 30_000,
 }
 
 
@@ -63,6 +64,12 @@ RULES = {
     "silence": (connected(), 7_200_000, fails("idle too long")),
     "heart-beat of the client": (connected(("beats", 0, 700)), 1400, fails("no heart-beat")),
     "heart-beat of ours": (connected(("beats", 900, 0)), 600, lambda watched: watched.said == b"\n"),
+    "silence in a transaction": (connected(("begins",)), 30_000, fails("transaction timed out")),
+    "kept from sending in a transaction": (
+        connected(("begins",), ("beats", 0, 700), ("pauses",)),
+        30_000,
+        fails("transaction timed out"),
+    ),
     "stalled": (connected(("is_blocked",)), 11_000, lambda watched: bool(watched.doom)),
     "slow": (connected(("is_slow", DISCONNECT)), 2000, lambda watched: bool(watched.doom)),
     "slow, where messages are dropped": (
@@ -116,7 +123,31 @@ def test_what_we_do_not_look_at_is_not_late(watched: Face) -> None:
     watched.pauses()
     watched.act(START + 10_000_000)
     assert watched.reason is None
-    assert watched.due == START + 10_000_000 + 1400
+    assert watched.due is None
+
+
+def test_who_lets_hear_of_himself_keeps_a_transaction_open(watched: Face) -> None:
+    watched.is_connected()
+    watched.begins()
+    for second in range(100):
+        watched.set_now(START + 20_000 * second)
+        watched.reads()
+        watched.act(START + 20_000 * (second + 1))
+    assert watched.reason is None
+    assert START + 2_010_000 <= watched.due < START + 2_010_000 + TICK
+    watched.act(START + 2_010_000)
+    assert watched.reason == "transaction timed out"
+
+
+def test_frames_of_a_transaction_do_not_wait_for_ever_whatever_comes(watched: Face) -> None:
+    watched.is_connected()
+    watched.begins()
+    watched.parks()
+    watched.set_now(START + 29_000)
+    watched.reads()
+    assert START + 30_000 <= watched.due < START + 30_000 + TICK
+    watched.act(START + 30_000)
+    assert watched.reason == "transaction timed out"
 
 
 def test_a_peer_that_is_not_read_from_for_want_of_memory_is_looked_at(watched: Face) -> None:
