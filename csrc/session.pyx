@@ -54,6 +54,9 @@ cdef enum:
     END_WORK = 512          # ... and the end of a subscription
     UNPARK_SLICE = 4194304  # bytes of output that one session's parked frames may cause before others are served
 
+ACK_NAMES = {
+    10: b"message-id", 11: b"message-id and subscription", 12: b"id, which is the value of the MESSAGE's ack header",
+}
 ACK_MODES = {b"auto": ACK_AUTO, b"client": ACK_CLIENT, b"client-individual": ACK_CLIENT_INDIVIDUAL}
 
 
@@ -435,7 +438,7 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
     cdef bytes id = frame_text(frame, KNOWN_ID)
     cdef bytes key
     cdef Subscription subscription
-    if id is None and self.version >= 11:
+    if id is None and needs_id(self):
         raise Refused(b"missing header", b"SUBSCRIBE needs an id header in STOMP 1.1 and 1.2.")
     if not destination:
         raise Refused(b"missing header", b"SUBSCRIBE needs a destination header.")
@@ -455,6 +458,11 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
         self.namespace.unsubscribe(subscription)
         raise
     return self.subscriptions.add(key, subscription)
+
+
+cdef bint needs_id(Session self) noexcept:
+    """Whether a subscription is named by its id only, as all but 1.0 want it."""
+    return self.version >= 11 and self.broker.parser_limits.strict
 
 
 cdef int check_room(Session self) except -1:
@@ -518,7 +526,7 @@ cdef int on_unsubscribe(Session self, const Frame *frame) except -1:
     cdef bytes key = frame_text(frame, KNOWN_ID)
     cdef bytes destination
     cdef Subscription subscription
-    if key is None and self.version >= 11:
+    if key is None and needs_id(self):
         raise Refused(b"missing header", b"UNSUBSCRIBE needs an id header in STOMP 1.1 and 1.2.")
     if key is None:
         destination = frame_text(frame, KNOWN_DESTINATION)
@@ -563,7 +571,9 @@ cdef int on_ack(Session self, const Frame *frame) except -1:
     cdef Verdict verdict = ACKED
     cdef Subscription subscription
     if slot == NO_SLOT or self.ledger.slots[slot].state != DELIVERY_OUT:
-        raise Refused(b"unknown ack", b"No unsettled message of this connection has that id.")
+        slot = find_loosely(self, frame)
+        if slot == NO_SLOT:
+            return 0
     subscription = <Subscription>self.ledger.slots[slot].subscription
     if frame.command == COMMAND_NACK:
         verdict = REJECTED if frame_text(frame, KNOWN_REQUEUE) == b"false" else NACKED
@@ -573,22 +583,58 @@ cdef int on_ack(Session self, const Frame *frame) except -1:
 
 
 cdef uint32_t find_delivery(Session self, const Frame *frame) except? 0xffffffff:
-    """The slot that an ACK names: by `id` in 1.2, before by `message-id` and, from 1.1 on, `subscription`."""
+    """The slot that an ACK names as its version wants it: by `id` in 1.2, before by `message-id` and `subscription`,
+    which 1.0 may leave out; or NO_SLOT."""
     cdef Slice value = frame_value(frame, KNOWN_ID if self.version == 12 else KNOWN_MESSAGE_ID)
     cdef Subscription subscription
     cdef uint64_t number = 0
     if value.bytes == NULL:
-        raise Refused(b"missing header", b"ACK and NACK need id in STOMP 1.2, message-id before.")
+        return NO_SLOT
     if self.version == 12:
         return self.ledger.find(value.bytes, value.length)
-    if self.version == 11 and not frame.known[KNOWN_SUBSCRIPTION]:
-        raise Refused(b"missing header", b"ACK and NACK need a subscription header in STOMP 1.1.")
     if not number_in(self, value, &number):
         return NO_SLOT
     if not frame.known[KNOWN_SUBSCRIPTION]:
-        return self.ledger.find_number(number, False)
+        return self.ledger.find_number(number, False) if self.version == 10 else NO_SLOT
     subscription = self.subscriptions.get(frame_text(frame, KNOWN_SUBSCRIPTION))
     return NO_SLOT if subscription is None else find_message(subscription, number)
+
+
+cdef uint32_t find_loosely(Session self, const Frame *frame) except? 0xffffffff:
+    """The slot that an ACK names in another way: by a `message-id` alone, which is enough where one delivery has it.
+    NO_SLOT: it is for an `auto` subscription, whose messages need none. Raises Refused for all else, and if `strict`.
+    """
+    cdef Slice id = frame_value(frame, KNOWN_ID if self.version == 12 and frame.known[KNOWN_ID] else KNOWN_MESSAGE_ID)
+    cdef Subscription named = None
+    cdef uint64_t number = 0
+    cdef uint32_t slot
+    if self.broker.parser_limits.strict:
+        raise unknown_ack(self, frame, id)
+    if frame.known[KNOWN_SUBSCRIPTION]:
+        named = self.subscriptions.get(frame_text(frame, KNOWN_SUBSCRIPTION))
+    if named is not None and named.ack_mode == ACK_AUTO:
+        return NO_SLOT
+    if (named is not None and self.version < 12) or not number_in(self, id, &number):
+        raise unknown_ack(self, frame, id)
+    slot = self.ledger.find_number(number, True)
+    if slot == NO_SLOT and not is_auto(self, number):
+        raise unknown_ack(self, frame, id)
+    return slot
+
+
+cdef bint is_auto(Session self, uint64_t number) except -1:
+    """Whether a message that nobody names the subscription of may have come on an `auto` one."""
+    return (self.subscriptions.autos > 0 and 0 < number <= self.namespace.number.value
+            and self.ledger.find_number(number, False) == NO_SLOT)
+
+
+cdef object unknown_ack(Session self, const Frame *frame, Slice id):
+    """What is raised then. Which headers there must be, only `strict` minds."""
+    cdef int needed = KNOWN_ID if self.version == 12 else KNOWN_MESSAGE_ID if self.version == 10 else KNOWN_SUBSCRIPTION
+    cdef bytes how = b"In this version of STOMP ACK and NACK name a message by %b." % ACK_NAMES[self.version]
+    if id.bytes == NULL or (self.broker.parser_limits.strict and not frame.known[needed]):
+        return Refused(b"missing header", how)
+    return Refused(b"unknown ack", b"That names no unsettled message of this connection, or several. " + how)
 
 
 cdef bint number_in(Session self, Slice id, uint64_t *number) noexcept:

@@ -1,8 +1,10 @@
 """Subscriptions by id; and by destination, as STOMP 1.0 allows in UNSUBSCRIBE.
 
-A subscription without id, which only 1.0 may have, is known by LF and its destination, which no id can be.
+A subscription without id, which only 1.0 knows and others get unless `strict`, is known by LF and its destination, which no id can be.
 """
 from collections import OrderedDict
+
+from fastbroker.core.subscription cimport ACK_AUTO
 
 
 cdef class Subscriptions:
@@ -11,7 +13,7 @@ cdef class Subscriptions:
         self.by_key = {}
 
     cdef bytes new_key(self, bytes id, bytes destination):
-        """What UNSUBSCRIBE and a 1.1 ACK will call it; a 1.0 client may leave ids out, even twice for a destination."""
+        """What UNSUBSCRIBE and a 1.1 ACK will call it; a client may leave ids out, even twice for a destination."""
         cdef bytes key
         if id is not None:
             return id
@@ -35,12 +37,14 @@ cdef class Subscriptions:
 
     cdef int add(self, bytes key, Subscription subscription) except -1:
         self.by_key[key] = subscription
+        self.autos += subscription.ack_mode == ACK_AUTO
         if self.by_destination is not None:
             note(self, key, subscription.destination)
         return 0
 
     cdef Subscription remove(self, bytes key):
         cdef Subscription subscription = self.by_key.pop(key)
+        self.autos -= subscription.ack_mode == ACK_AUTO
         if self.by_destination is not None:
             forget(self, key, subscription.destination)
         return subscription

@@ -33,7 +33,7 @@ cdef class Subscription(Receiver):
     cdef Link *starved          # ring of its session: waits for the output to drain
     cdef Link ready             # in its queue's ring of consumers, in `starved`, or nowhere
     cdef Timer rest             # after a NACK it is given nothing for a while
-    cdef readonly bytes id      # decoded; None if the client gave none (STOMP 1.0)
+    cdef readonly bytes id      # decoded; None if the client gave none
     cdef readonly bytes destination     # decoded
     cdef bytes prefix_owner
     cdef const char *prefix     # "MESSAGE LF ... message-id:<epoch>-"

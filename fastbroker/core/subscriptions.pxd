@@ -1,6 +1,6 @@
 """The subscriptions of one client, under the names that its frames use."""
 cimport cython
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from fastbroker.core.subscription cimport Subscription
 
@@ -9,6 +9,7 @@ from fastbroker.core.subscription cimport Subscription
 cdef class Subscriptions:
     cdef dict by_key
     cdef dict by_destination    # destination -> {key: None}; made when somebody first asks
+    cdef uint32_t autos         # of them that need no ACK
     cdef uint64_t nameless      # subscriptions without id that shared a destination with another
 
     cdef bytes new_key(self, bytes id, bytes destination)

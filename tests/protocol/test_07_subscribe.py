@@ -12,20 +12,52 @@ def test_destination_is_required(talk, version):
     client.expect_error("missing header", receipt="1")
 
 
+@pytest.fixture
+def strict(broker_with):
+    """A broker that is lenient nowhere."""
+    return broker_with(strict=True)
+
+
 @from_1_1
 @pytest.mark.item(70)
-def test_id_is_required(talk, queue, version):
-    client = talk(version)
+def test_strict_requires_an_id(talk, strict, queue, version):
+    client = talk(version, to=strict)
     client.send(frame("SUBSCRIBE", f"destination:{queue}", "receipt:1"))
     client.expect_error("missing header", receipt="1")
 
 
+@every_version
 @pytest.mark.item(70)
-def test_id_is_optional_in_1_0(talk, publish, queue):
-    client = talk("1.0")
-    client.subscribe(queue, id="")
-    publish(queue, "x")
-    client.expect_message(queue, "x", id="")
+@pytest.mark.rule(5)
+@pytest.mark.parametrize("mode", ["auto", "client", "client-individual"])
+def test_id_is_optional(talk, publish, queue, version, mode):
+    """stomp-php and Gozirra leave it out in 1.2."""
+    client = talk(version)
+    client.subscribe(queue, "prefetch-count:1", id="", ack=mode)
+    for body in "ab":
+        publish(queue, body)
+        message = client.expect_message(queue, body, id="")
+        if mode != "auto":
+            client.send(frame("ACK", f"message-id:{message.message_id}", *[f"id:{message.ack}"] * (version == "1.2")))
+    client.send(frame("UNSUBSCRIBE", f"destination:{queue}", "receipt:1"))
+    client.expect(receipt("1"))
+    client.subscribe(queue, id="2")
+    client.expect_nothing()
+
+
+@from_1_1
+@pytest.mark.item(70)
+def test_subscriptions_without_id_to_one_destination(talk, publish, topic, version):
+    client = talk(version)
+    client.subscribe(topic, id="")
+    client.subscribe(topic, id="")
+    for left in (2, 1, 0):
+        publish(topic, "x")
+        for _ in range(left):
+            client.expect_message(topic, "x", id="")
+        client.expect_nothing()
+        if left:
+            client.send(frame("UNSUBSCRIBE", f"destination:{topic}"))
 
 
 @from_1_1
@@ -149,9 +181,10 @@ def test_unsubscribe_by_id(talk, publish, topic, version):
     client.expect_nothing()
 
 
+@every_version
 @pytest.mark.item(76)
-def test_unsubscribe_by_destination_in_1_0(talk, publish, topic):
-    client = talk("1.0")
+def test_unsubscribe_by_destination(talk, publish, topic, version):
+    client = talk(version)
     client.subscribe(topic, id="")
     client.send(frame("UNSUBSCRIBE", f"destination:{topic}", "receipt:1"))
     client.expect(receipt("1"))
@@ -161,16 +194,17 @@ def test_unsubscribe_by_destination_in_1_0(talk, publish, topic):
 
 @from_1_1
 @pytest.mark.item(76)
-def test_unsubscribe_requires_an_id(talk, topic, version):
-    client = talk(version)
+def test_strict_requires_an_id_to_unsubscribe(talk, strict, topic, version):
+    client = talk(version, to=strict)
     client.subscribe(topic)
     client.send(frame("UNSUBSCRIBE", f"destination:{topic}", "receipt:1"))
     client.expect_error("missing header", receipt="1")
 
 
+@every_version
 @pytest.mark.item(76)
-def test_unsubscribe_requires_id_or_destination_in_1_0(talk):
-    client = talk("1.0")
+def test_unsubscribe_requires_id_or_destination(talk, version):
+    client = talk(version)
     client.send(frame("UNSUBSCRIBE", "receipt:1"))
     client.expect_error("missing header", receipt="1")
 

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from harness.frames import every_version, frame, from_1_1, only_1_2
+from harness.frames import every_version, frame, from_1_1, only_1_2, receipt
 
 both_client_modes = pytest.mark.parametrize("mode", ["client", "client-individual"])
 both_commands = pytest.mark.parametrize("command", ["ACK", "NACK"])
@@ -13,11 +13,11 @@ both_commands = pytest.mark.parametrize("command", ["ACK", "NACK"])
 def deliver(talk, publish, queue):
     """A client that holds unacknowledged messages with these bodies."""
 
-    def start(version, mode, bodies="abc", *headers):
-        client = talk(version)
+    def start(version, mode, bodies="abc", *headers, to=None):
+        client = talk(version, to=to)
         client.subscribe(queue, *headers, ack=mode)
         for body in bodies:
-            publish(queue, body)
+            (talk(to=to).publish if to else publish)(queue, body)
         return client, client.expect_bodies(queue, bodies)
 
     return start
@@ -40,13 +40,72 @@ def leftover(talk, queue):
     return look
 
 
+@pytest.fixture
+def strict(broker_with):
+    """A broker that is lenient nowhere."""
+    return broker_with(strict=True)
+
+
 @only_1_2
 @pytest.mark.item(86)
 @both_commands
-def test_id_is_required_in_1_2(deliver, version, command):
-    client, (message, *_) = deliver(version, "client")
-    client.send(frame(command, "subscription:1", f"message-id:{message.message_id}", "receipt:1"))
-    client.expect_error("missing header", receipt="1")
+def test_id_is_required_in_1_2(deliver, strict, version, command):
+    for broker, headers in ((None, []), (strict, ["message-id:{}"])):
+        client, (message, *_) = deliver(version, "client", to=broker)
+        client.send(
+            frame(command, "subscription:1", *(each.format(message.message_id) for each in headers), "receipt:1")
+        )
+        assert "ack header" in client.expect_error("missing header", receipt="1")
+
+
+@pytest.mark.item(86)
+@pytest.mark.rule(18)
+@both_commands
+@both_client_modes
+@pytest.mark.parametrize("headers", [["id:{}"], ["message-id:{}"], ["id:{}", "subscription:1"]])
+def test_message_id_in_the_place_of_the_ack_header(deliver, queue, command, mode, headers):
+    """stomp-php and activemessaging write it so."""
+    client, (a, b, _) = deliver("1.2", mode)
+    for message in (a, b):
+        client.send(frame(command, *(each.format(message.message_id) for each in headers), "requeue:false"))
+    client.expect_nothing()
+    client.unsubscribe()
+    client.subscribe(queue)
+    client.expect_message(queue, "c", redelivered=True)
+
+
+@pytest.mark.item(86, 96)
+@pytest.mark.rule(18)
+def test_message_id_that_names_several_deliveries_in_1_2(talk, publish, topic):
+    client = talk("1.2")
+    client.subscribe(topic, id="1", ack="client-individual")
+    client.subscribe(topic, id="2", ack="client-individual")
+    publish(topic, "x")
+    one, other = (client.expect_message(topic, "x", id=id) for id in "12")
+    assert one.message_id == other.message_id
+    client.ack(one)
+    client.send(frame("ACK", f"id:{one.message_id}"))  # of the other alone by now
+    publish(topic, "y")
+    one, _ = (client.expect_message(topic, "y", id=id) for id in "12")
+    client.send(frame("ACK", f"id:{one.message_id}", "receipt:1"))
+    assert "ack header" in client.expect_error("unknown ack", receipt="1")
+
+
+@pytest.mark.item(86, 96)
+@pytest.mark.rule(18)
+@both_commands
+def test_message_id_settles_once_in_1_2(deliver, command):
+    client, (a, *_) = deliver("1.2", "client")
+    client.send(frame("ACK", f"id:{a.message_id}"))
+    client.send(frame(command, f"id:{a.message_id}", "receipt:1"))
+    assert "ack header" in client.expect_error("unknown ack", receipt="1")
+
+
+@pytest.mark.item(86, 96)
+def test_strict_wants_the_ack_header_in_1_2(deliver, strict):
+    client, (a, *_) = deliver("1.2", "client", to=strict)
+    client.send(frame("ACK", f"id:{a.message_id}", "receipt:1"))
+    client.expect_error("unknown ack", receipt="1")
 
 
 @only_1_2
@@ -61,12 +120,53 @@ def test_id_is_the_ack_header_in_1_2(deliver, leftover, version):
 @pytest.mark.item(87)
 @both_commands
 @pytest.mark.parametrize("missing", [0, 1])
-def test_message_id_and_subscription_are_required_in_1_1(deliver, command, missing):
-    client, (message, *_) = deliver("1.1", "client")
-    headers = client.settling_headers(message)
-    del headers[missing]
-    client.send(frame(command, *headers, "receipt:1"))
-    client.expect_error("missing header", receipt="1")
+def test_message_id_and_subscription_are_required_in_1_1(deliver, strict, command, missing):
+    for broker in (strict, None)[: 1 + missing]:  # the subscription only where it is strict
+        client, (message, *_) = deliver("1.1", "client", to=broker)
+        headers = client.settling_headers(message)
+        del headers[missing]
+        client.send(frame(command, *headers, "receipt:1"))
+        client.expect_error("missing header", receipt="1")
+
+
+@pytest.mark.item(87)
+@pytest.mark.rule(18)
+@both_commands
+@both_client_modes
+@pytest.mark.parametrize("subscription", [[], ["subscription:made-up"]])
+def test_message_id_is_enough_in_1_1(deliver, queue, command, mode, subscription):
+    """RabbitMQ takes it, and its own tests make it up."""
+    client, (a, b, _) = deliver("1.1", mode)
+    for message in (a, b):
+        client.send(frame(command, f"message-id:{message.message_id}", *subscription, "requeue:false"))
+    client.expect_nothing()
+    client.unsubscribe()
+    client.subscribe(queue)
+    client.expect_message(queue, "c", redelivered=True)
+
+
+@pytest.mark.item(87, 96)
+@pytest.mark.parametrize("subscription", [[], ["subscription:made-up"], ["subscription:2"]])
+def test_message_id_is_not_enough_for_one_of_two_deliveries_in_1_1(talk, publish, topic, subscription):
+    client = talk("1.1")
+    client.subscribe(topic, id="1", ack="client")
+    client.subscribe(topic, id="2", ack="client")
+    publish(topic, "x")
+    client.expect_message(topic, "x", id="1")
+    client.ack(two := client.expect_message(topic, "x", id="2"))
+    publish(topic, "y")
+    message = two if subscription == ["subscription:2"] else client.expect_message(topic, "y", id="1")
+    client.send(frame("ACK", f"message-id:{message.message_id}", *subscription, "receipt:1"))
+    while (got := client.read_frame()).startswith(b"MESSAGE"):
+        pass
+    assert got.startswith(b"ERROR\nmessage:unknown ack\nreceipt-id:1\n")
+
+
+@pytest.mark.item(87, 96)
+def test_strict_wants_the_right_subscription_in_1_1(deliver, strict):
+    client, (a, *_) = deliver("1.1", "client", to=strict)
+    client.send(frame("ACK", "subscription:made-up", f"message-id:{a.message_id}", "receipt:1"))
+    client.expect_error("unknown ack", receipt="1")
 
 
 @pytest.mark.item(87)
@@ -292,9 +392,46 @@ def test_settling_an_unknown_message_is_an_error(deliver, version, command):
 @every_version
 @pytest.mark.item(96)
 @both_commands
-def test_settling_an_auto_message_is_an_error(deliver, version, command):
-    client, (a, *_) = deliver(version, "auto")
+def test_strict_refuses_to_settle_an_auto_message(deliver, strict, version, command):
+    client, (a, *_) = deliver(version, "auto", to=strict)
     client.settle(a._replace(ack=a.message_id), "receipt:1", command=command)
+    client.expect_error("unknown ack", receipt="1")
+
+
+@every_version
+@pytest.mark.item(96)
+@pytest.mark.rule(18)
+@both_commands
+@pytest.mark.parametrize("headers", [["message-id:{}", "id:{}"], ["subscription:1", "message-id:{}", "id:undefined"]])
+def test_settling_an_auto_message_is_ignored(deliver, leftover, publish, queue, version, command, headers):
+    """onstomp asks for it, and acknowledges."""
+    client, (a, *_) = deliver(version, "auto")
+    client.send(frame(command, *(each.format(a.message_id) for each in headers), "receipt:1"))
+    client.expect(receipt("1"))
+    client.unsubscribe()
+    publish(queue, "d")
+    leftover(client, "", "d")
+
+
+@every_version
+@pytest.mark.item(96)
+@both_commands
+@pytest.mark.parametrize("id", ["never-1", "{}-9000000000000000000", "{}-0", "{}-", "1-1", ""])
+def test_settling_what_was_never_given_out_beside_an_auto_subscription(deliver, version, command, id):
+    client, (a, *_) = deliver(version, "auto")
+    id = id.format(a.message_id.partition("-")[0])
+    client.send(frame(command, f"message-id:{id}", f"id:{id}", "receipt:1"))
+    client.expect_error("unknown ack", receipt="1")
+
+
+@every_version
+@pytest.mark.item(96)
+@both_commands
+def test_settling_twice_beside_an_auto_subscription_is_an_error(deliver, topic, version, command):
+    client, (a, *_) = deliver(version, "client")
+    client.subscribe(topic, id="2")
+    client.ack(a)
+    client.send(frame(command, "subscription:1", f"message-id:{a.message_id}", f"id:{a.ack}", "receipt:1"))
     client.expect_error("unknown ack", receipt="1")
 
 

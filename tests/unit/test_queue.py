@@ -414,6 +414,27 @@ def test_messages_with_several_deliveries(face: Face) -> None:
     run_state_machine_as_test(lambda: IndexedMachine(face), settings=steps)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("version", [b"1.0", b"1.1", b"1.2"])
+def test_the_table_of_messages_costs_nothing_before_an_ack_needs_it(face: Face, house: Face, version: bytes) -> None:
+    client = face.Client(house, version)
+    empty = client.charged
+    client.say(subscribe(b"1", b"/queue/a", b"ack:client-individual\n") + send(b"/queue/a", b"x") * 300)
+    house.turn()
+    numbers = [message.number for message in messages(client.hear())]
+    charged, work = client.charged, house.stats["work"]
+    client.say(b"ACK\nmessage-id:epoch-%d\n\n\0" % numbers[150])
+    assert client.charged - charged >= 300 * 24, "a place in the table has so many bytes"
+    assert house.stats["work"] - work >= 300 * 24
+    charged, work = client.charged, house.stats["work"]
+    client.say(b"ACK\nmessage-id:epoch-%d\n\n\0" % numbers[151])
+    assert client.charged == charged
+    assert house.stats["work"] - work < 300 * 24
+    client.say(b"UNSUBSCRIBE\nid:1\n\n\0")
+    assert client.noted == (0, 0)
+    assert client.charged > empty
+    client.leave()
+
+
 def test_the_second_delivery_can_be_settled_while_the_first_is_in_a_transaction(face: Face, house: Face) -> None:
     client = face.Client(house, b"1.0")
     client.say(subscribe(b"1", b"/topic/a", b"ack:client-individual\n") + subscribe(b"2", b"/topic/#", b"ack:client\n"))
