@@ -19,8 +19,7 @@ from fastbroker.core.destination cimport (
     KIND_EXISTING_QUEUE, KIND_TEMPORARY, KIND_TOPIC, Kind, canonical, kind_of, name_in,
 )
 from fastbroker.core.frame cimport (
-    Content, Slice, content_of, decoded, frame_text, frame_value, number_of, put_connected, put_error, put_receipt,
-    shown,
+    Content, Slice, content_of, decoded, frame_text, frame_value, put_connected, put_error, put_receipt, shown,
 )
 from fastbroker.core.ledger cimport DELIVERY_OUT, NO_SLOT, ledger_new
 from fastbroker.core.login cimport (
@@ -31,18 +30,17 @@ from fastbroker.core.parser cimport PARSE_FRAME, parse_error
 from fastbroker.core.queue cimport ACKED, NACKED, REJECTED, Queue, Verdict, queue_route
 from fastbroker.core.receipts cimport receipts_new
 from fastbroker.core.settling cimport find_message, give_back, settle
-from fastbroker.core.subscription cimport ACK_AUTO, ACK_CLIENT, ACK_CLIENT_INDIVIDUAL, Subscription, subscription_new
+from fastbroker.core.subscription cimport ACK_AUTO, Subscription, subscription_new
 from fastbroker.core.temporaries cimport is_temporary, temporaries_of
 from fastbroker.core.transactions cimport transactions_of
 from fastbroker.core.wire cimport (
     COMMAND_ABORT, COMMAND_ACK, COMMAND_BEGIN, COMMAND_COMMIT, COMMAND_CONNECT, COMMAND_DISCONNECT, COMMAND_NACK,
-    COMMAND_SEND, COMMAND_STOMP, COMMAND_SUBSCRIBE, COMMAND_UNSUBSCRIBE, KNOWN_ACCEPT_VERSION, KNOWN_ACK,
-    KNOWN_BROWSER, KNOWN_CREDIT, KNOWN_DESTINATION, KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID,
-    KNOWN_PREFETCH_COUNT, KNOWN_PREFETCH_SIZE, KNOWN_RECEIPT, KNOWN_REPLY_TO, KNOWN_REQUEUE, KNOWN_SELECTOR,
-    KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, account_charge, ceiling_closed_again, ceiling_parked_full,
-    ceiling_reached, link_init, link_join,
+    COMMAND_SEND, COMMAND_STOMP, COMMAND_SUBSCRIBE, COMMAND_UNSUBSCRIBE, KNOWN_ACCEPT_VERSION, KNOWN_DESTINATION,
+    KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REPLY_TO, KNOWN_SUBSCRIPTION,
+    KNOWN_TRANSACTION, account_charge, ceiling_closed_again, ceiling_parked_full, ceiling_reached, link_init, link_join,
     link_joined, link_leave, parse_number, ring_init, ring_take,
 )
+from fastbroker.core.wishes cimport ack_mode, prefetch, refuse_unsupported, requeue
 
 from fastbroker.core.frame import Refused
 from fastbroker.core.login import LoginRefused
@@ -57,7 +55,6 @@ cdef enum:
 ACK_NAMES = {
     10: b"message-id", 11: b"message-id and subscription", 12: b"id, which is the value of the MESSAGE's ack header",
 }
-ACK_MODES = {b"auto": ACK_AUTO, b"client": ACK_CLIENT, b"client-individual": ACK_CLIENT_INDIVIDUAL}
 
 
 # ---- what a command does ----
@@ -447,12 +444,12 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
     if self.subscriptions.get(key) is not None:
         raise Refused(b"duplicate subscription", b"The connection has a subscription with this id; ids must be unique.")
     check_room(self)
-    refuse_unsupported(frame)
+    refuse_unsupported(frame, kind_of(destination))
     if self.access is not None:
         ask(self, "subscribe", destination)
     subscription = new_subscription(self, id, destination, ack_mode(frame))
     try:
-        subscription.prefetch = prefetch(self, frame)
+        subscription.prefetch = prefetch(frame, &self.broker.limits)
         attach(self, subscription)
     except:
         self.namespace.unsubscribe(subscription)
@@ -482,22 +479,6 @@ cdef Subscription new_subscription(Session self, bytes id, bytes destination, in
     new.prefetch = self.broker.limits.prefetch
     new.prefetch_bytes = self.broker.limits.prefetch_bytes
     return new
-
-
-cdef uint32_t prefetch(Session self, const Frame *frame) except? 0:
-    """Credit in messages: RabbitMQ's, ActiveMQ's or Apollo's header; 0 and absent mean the configured one."""
-    cdef bytes text
-    cdef uint64_t number = 0
-    for known in (KNOWN_PREFETCH_COUNT, KNOWN_PREFETCH_SIZE, KNOWN_CREDIT):
-        text = frame_text(frame, known)
-        if text is None:
-            continue
-        if not number_of(text.partition(b",")[0].strip(), &number):
-            raise Refused(b"bad header", b"prefetch-count, activemq.prefetchSize and credit are numbers of messages.")
-        break
-    if number == 0:
-        return self.broker.limits.prefetch
-    return <uint32_t>min(number, self.broker.limits.max_prefetch)
 
 
 cdef int attach(Session self, Subscription subscription) except -1:
@@ -576,7 +557,7 @@ cdef int on_ack(Session self, const Frame *frame) except -1:
             return 0
     subscription = <Subscription>self.ledger.slots[slot].subscription
     if frame.command == COMMAND_NACK:
-        verdict = REJECTED if frame_text(frame, KNOWN_REQUEUE) == b"false" else NACKED
+        verdict = NACKED if requeue(frame) else REJECTED
     if frame.known[KNOWN_TRANSACTION]:
         return transactions(self).settle(frame, subscription, slot, verdict)
     return settle(subscription, slot, verdict)
@@ -754,24 +735,4 @@ cdef int handle_parked(Session self, Parking parking) except -1:
             handle(self, frame)
         except Refused as refusal:
             self.refused(frame, refusal.args[0], refusal.args[1])
-    return 0
-
-
-# ---- reading headers ----
-
-cdef int ack_mode(const Frame *frame) except -1:
-    cdef bytes text = frame_text(frame, KNOWN_ACK)
-    if text is None:
-        return ACK_AUTO
-    if text not in ACK_MODES:
-        raise Refused(b"bad ack mode", b"ack is auto, client or client-individual.")
-    return ACK_MODES[text]
-
-
-cdef int refuse_unsupported(const Frame *frame) except -1:
-    """Headers that change which messages come: to ignore them would deliver, or consume, the wrong ones."""
-    if frame.known[KNOWN_SELECTOR]:
-        raise Refused(b"bad header", b"selector is not supported.")
-    if frame_text(frame, KNOWN_BROWSER) == b"true":
-        raise Refused(b"bad header", b"browser is not supported.")
     return 0

@@ -1,6 +1,7 @@
 """Subscriptions by id; and by destination, as STOMP 1.0 allows in UNSUBSCRIBE.
 
-A subscription without id, which only 1.0 knows and others get unless `strict`, is known by LF and its destination, which no id can be.
+A subscription without id, which is 1.0's, and unless `strict` anybody's, is known by LF and its destination, which no
+id can be.
 """
 from collections import OrderedDict
 

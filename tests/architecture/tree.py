@@ -15,7 +15,7 @@ FLOORS = (
     "wire ring census text blocks moving outbuf flow wrapping wheel table places peer wsframe",
     "frame parser pattern entries nodes tails paths walk trie request reasons logline limits",
     "message subscription ledger settling queue topic fanout route transaction access receipts",
-    "destination namespace broker login parking temporaries subscriptions transactions session",
+    "destination namespace broker login wishes parking temporaries subscriptions transactions session",
     "turntaker hub framing input deadlines connection upgrade websocket sockjs tls",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}

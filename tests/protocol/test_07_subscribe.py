@@ -155,11 +155,62 @@ def test_overlapping_subscriptions(talk, publish, topic, version):
 
 @every_version
 @pytest.mark.item(74)
-@pytest.mark.parametrize("header", ["selector:a = 1", "browser:true"])
-def test_headers_that_cannot_be_honoured_are_refused(talk, queue, version, header):
+@pytest.mark.parametrize(
+    "header", ["selector:a = 1", "browser:true", "browser:True", "no-local:true", "activemq.noLocal:TRUE"]
+)
+@pytest.mark.parametrize("kind", ["/queue/", "/topic/"])
+def test_headers_that_cannot_be_honoured_are_refused(talk, queue, version, header, kind):
     client = talk(version)
-    client.send(frame("SUBSCRIBE", "id:1", f"destination:{queue}", header, "receipt:1"))
-    client.expect_error("bad header", receipt="1")
+    destination = kind + queue.removeprefix("/queue/")
+    client.send(frame("SUBSCRIBE", "id:1", f"destination:{destination}", header, "receipt:1"))
+    text = client.expect_error("bad header", receipt="1")
+    assert text == f"{header.partition(':')[0]} is not supported.\n"
+
+
+KEEPING = ["durable:true", "persistent:True", "activemq.subscriptionName:me", "durable-subscription-name:me"]
+
+
+@every_version
+@pytest.mark.item(74)
+@pytest.mark.parametrize("header", KEEPING)
+@pytest.mark.parametrize("kind", ["/topic/", "/exchange/amq.topic/"])
+def test_topics_keep_nothing_for_a_subscriber_that_is_not_there(talk, queue, version, header, kind):
+    client = talk(version)
+    destination = kind + queue.removeprefix("/queue/")
+    client.send(frame("SUBSCRIBE", "id:1", f"destination:{destination}", header, "receipt:1"))
+    text = client.expect_error("bad header", receipt="1")
+    assert text == f"{header.partition(':')[0]} is not supported.\n"
+
+
+@every_version
+@pytest.mark.item(74, 75)
+@pytest.mark.parametrize("header", KEEPING)
+def test_queues_keep_everything_anyway(talk, publish, queue, version, header):
+    client = talk(version)
+    client.subscribe(queue, header)
+    publish(queue, "x")
+    client.expect_message(queue, "x")
+
+
+@every_version
+@pytest.mark.item(74)
+@pytest.mark.parametrize("name", ["browser", "no-local", "activemq.noLocal", "durable", "persistent"])
+@pytest.mark.parametrize("value", ["", "yes"])
+def test_what_is_neither_true_nor_false(talk, topic, version, name, value):
+    client = talk(version)
+    client.send(frame("SUBSCRIBE", "id:1", f"destination:{topic}", f"{name}:{value}", "receipt:1"))
+    assert client.expect_error("bad header", receipt="1") == f"{name} is true or false.\n"
+
+
+@every_version
+@pytest.mark.item(75)
+@pytest.mark.parametrize("value", ["false", "False"])
+def test_what_is_false_is_not_wanted(talk, publish, topic, version, value):
+    client = talk(version)
+    names = ["browser", "no-local", "activemq.noLocal", "durable", "persistent"]
+    client.subscribe(topic, *(f"{name}:{value}" for name in names), "activemq.subscriptionName:")
+    publish(topic, "x")
+    client.expect_message(topic, "x")
 
 
 @every_version

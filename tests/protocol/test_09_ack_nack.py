@@ -277,14 +277,24 @@ def impatient(broker_with):
 @every_version
 @pytest.mark.item(92)
 @both_client_modes
-def test_nack_without_requeue_goes_to_the_dead_letter_queue(talk, impatient, queue, version, mode):
+@pytest.mark.parametrize("value", ["false", "False"])
+def test_nack_without_requeue_goes_to_the_dead_letter_queue(talk, impatient, queue, version, mode, value):
     client = talk(version, to=impatient)
     client.subscribe(queue, ack=mode)
     talk(to=impatient).publish(queue, "unwanted")
-    client.nack(client.expect_message(queue, "unwanted"), "requeue:false")
+    client.nack(client.expect_message(queue, "unwanted"), f"requeue:{value}")
     client.expect_nothing()
     client.subscribe("/queue/dead-letter", id="dead")
     assert client.read_frame().endswith(b"\n\nunwanted\0\n")
+
+
+@every_version
+@pytest.mark.item(92)
+@pytest.mark.parametrize("value", ["", "no", "0"])
+def test_requeue_that_is_neither_true_nor_false(deliver, version, value):
+    client, (a, *_) = deliver(version, "client")
+    client.settle(a, f"requeue:{value}", "receipt:1", command="NACK")
+    assert client.expect_error("bad header", receipt="1") == "requeue is true or false.\n"
 
 
 @every_version
