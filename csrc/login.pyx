@@ -152,8 +152,11 @@ cdef bytes session_id():
     return id
 
 
-cdef bytes connected_headers(const Frame *frame, int version, Broker broker, bytes short_id):
-    """The header lines of CONNECTED. With a short id, for a client that names no version, they have a fixed length."""
+cdef bytes connected_headers(const Frame *frame, int version, Broker broker, bytes short_id, bint sends, bint expects):
+    """The header lines of CONNECTED. With a short id, for a client that names no version, they have a fixed length.
+
+    No heart-beats are promised in a direction in which there are none: Spring's relay turns SockJS's off for a promise.
+    """
     cdef bytes request = frame_text(frame, KNOWN_REQUEST_ID)
     cdef bytes lines
     if short_id is not None:
@@ -162,7 +165,8 @@ cdef bytes connected_headers(const Frame *frame, int version, Broker broker, byt
         lines = b"version:1.0\nsession:%b\nserver:%b\nheart-beat:0,0\n" % (session_id(), broker.server)
     else:
         lines = b"version:1.%d\nsession:%b\nserver:%b\nheart-beat:%d,%d\n" % (
-            version - 10, session_id(), broker.server, broker.limits.heart_beat_send, broker.limits.heart_beat_receive)
+            version - 10, session_id(), broker.server, broker.limits.heart_beat_send if sends else 0,
+            broker.limits.heart_beat_receive if expects else 0)
     return lines if request is None else b"%bresponse-id:%b\n" % (lines, encoded(request, 10))
 
 

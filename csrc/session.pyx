@@ -318,7 +318,8 @@ cdef int on_connect(Session self, const Frame *frame) except -1:
     self.version = version
     if not frame.known[KNOWN_ACCEPT_VERSION]:
         self.short_id = short_session(self.broker.short_sessions)
-    self.welcome = connected_headers(frame, version, self.broker, self.short_id)
+    self.welcome = connected_headers(frame, version, self.broker, self.short_id, self.send_every > 0,
+                                     self.expect_every > 0)
     if ends_without_lf(frame):
         self.out.frame_end = 1
     if self.broker.authenticate is None:

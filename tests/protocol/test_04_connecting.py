@@ -7,12 +7,11 @@ from harness.frames import VERSIONS, every_version, frame, from_1_1, receipt
 
 CONNECTED = "CONNECTED\nversion:{}\nsession:<session>\nserver:<server>\nheart-beat:{}\n\n\0\n"
 CONNECTED_OLD = "CONNECTED\nsession:<short-session>\nversion:1.0\nheart-beat:0,0\n\n\0\n"
-BEATS = {"1.0": "0,0", "1.1": "1000,1000", "1.2": "1000,1000"}
 
 
 def connected(version):
-    """The CONNECTED for a client that said which versions it speaks."""
-    return CONNECTED.format(version, BEATS[version])
+    """The CONNECTED for a client that said which versions it speaks, and nothing of heart-beats."""
+    return CONNECTED.format(version, "0,0")
 
 
 @every_version
@@ -169,7 +168,7 @@ def test_not_a_byte_before_connected(dial, talk, broker_with):
     for _ in range(5):
         clock.expect("\n")
     waiting.send("\n\0")
-    waiting.expect(CONNECTED.format("1.2", "20,20"))
+    waiting.expect(CONNECTED.format("1.2", "20,0"))
 
 
 @every_version

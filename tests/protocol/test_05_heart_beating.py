@@ -58,6 +58,24 @@ def test_wellformed_heart_beat(dial, version, value):
     dial().login(version, f"heart-beat:{value}")
 
 
+@from_1_1
+@pytest.mark.item(51, 52, 53)
+@pytest.mark.parametrize(
+    ("headers", "offered"),
+    [
+        ([], "0,0"),
+        (["heart-beat:0,0"], "0,0"),
+        (["heart-beat:20000,0"], "0,1000"),
+        (["heart-beat:0,20000"], "2000,0"),
+        (["heart-beat:1,1"], "2000,1000"),
+    ],
+)
+def test_nothing_is_offered_in_a_direction_that_the_client_declined(dial, broker_with, version, headers, offered):
+    client = dial(to=broker_with(heart_beat={"send": 2000, "receive": 1000}))
+    client.send(frame("CONNECT", f"accept-version:{version}", "host:x", *headers))
+    assert f"\nheart-beat:{offered}\n".encode() in client.read_frame()
+
+
 @pytest.fixture
 def talk_both(talk):
     """Open a connection in each version that has heart-beats."""
