@@ -10,7 +10,7 @@ Writing. `flush` is called by the turn and makes one system call; what `outbuf_p
 the kernel takes no more, the transport is given a little of the rest, and tells by resume_writing when there is room
 again.
 
-Closing. After ERROR, or the RECEIPT of a DISCONNECT, output is flushed, our side is shut, input is thrown away until
+Closing. After ERROR, or the last RECEIPT, output is flushed, our side is shut, input is thrown away until
 the peer closes or `linger` is over: unread input would turn close() into a reset, and the last frame would be lost.
 """
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
@@ -191,13 +191,13 @@ cdef class Connection(TurnTaker):
             return broken(self, failure)
 
     cdef int drain(self) except -1:
-        """The broker stops: what was received is processed, perhaps over some turns, and the client is told."""
+        """The broker stops: what was received is processed, perhaps over some turns, and the connection ends."""
         if self.ours != OPEN:
             return 0
         if self.session.state == STATE_NEW:
             return self.abort("server shutting down")
         if not unfinished(self) and self.input.take_rest() and self.session.state != STATE_CLOSING:
-            self.session.fail(b"server shutting down", b"The broker is stopping; connect again later.")
+            say_goodbye(self)
         return self.after_input()
 
     cdef int abort(self, str reason) except -1:
@@ -419,6 +419,13 @@ cdef int shut(Connection self) except -1:
         else:
             self.transport.write_eof()
     return 0
+
+
+cdef int say_goodbye(Connection self) except -1:
+    """Without ERROR, which clients take for a fault of their own: some give up their failover for it."""
+    if self.hub.error_at_stop:
+        return self.session.fail(b"server shutting down", b"The broker is stopping; connect again later.")
+    return self.close_for("server shutting down")
 
 
 cdef int broken(Connection self, failure) except -1:

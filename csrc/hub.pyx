@@ -76,6 +76,7 @@ cdef class Hub:
         self.run_tick = self._tick
         self.real = monotonic()
         self.most_connections = settings["max_connections"]
+        self.error_at_stop = settings["error_at_stop"]
         places_init(&self.places, self.broker.limits.max_unauthenticated,
                     min(self.broker.limits.login_timeout // 4, <uint64_t>LEAST_PATIENCE),
                     hash_seed(int.from_bytes(os.urandom(8), "little")))

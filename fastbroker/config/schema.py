@@ -175,7 +175,10 @@ class Limits(Table, frozen=True):
     linger: Annotated[
         float,
         seconds(
-            "After an ERROR input is still read, and dropped, for this time, so that the client sees the ERROR.", 0, 60
+            "After the broker's last word, such as an ERROR, input is still read, and dropped, for this time, so that "
+            "the client sees it.",
+            0,
+            60,
         ),
     ] = 2.0
 
@@ -232,13 +235,21 @@ class HeartBeat(Table, frozen=True):
 
 
 class Compat(Table, frozen=True):
-    """Leniency for clients that get STOMP wrong."""
+    """What some clients need, and others do not."""
 
     lenient_content_length: Annotated[
         bool,
         Meta(
             description="When `content-length` of a SEND does not end at the NUL, take the body up to the next NUL "
             "instead of an ERROR. For clients that count characters instead of bytes."
+        ),
+    ] = False
+    error_at_stop: Annotated[
+        bool,
+        Meta(
+            description="Tell clients that the broker stops with an ERROR, as other brokers do. Without it connections "
+            "are closed, those of WebSocket with code 1012: some clients do not come back after an ERROR, or show it "
+            "to people."
         ),
     ] = False
 

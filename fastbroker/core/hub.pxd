@@ -29,6 +29,7 @@ cdef class Hub:
     cdef uint64_t real          # monotonic milliseconds when the clock was last set
     cdef Places places          # of those that have not logged in
     cdef int64_t most_connections
+    cdef bint error_at_stop
     cdef int64_t large_inputs   # connections that keep more than INPUT_FRONT of what they were sent
     cdef int64_t peak           # of the memory held since it was last given back
     cdef uint64_t ticks

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: what was received is finished and answered, then everybody is told goodbye."""
+"""SIGTERM and SIGINT: what was received is finished and answered, then connections are closed."""
 
 import signal
 import socket
@@ -55,17 +55,43 @@ def test_what_was_received_is_answered(talk, mortal, queue, number):
     broker.process.send_signal(number)
     for n in range(1, 300):
         client.expect(receipt(str(n)))
-    assert b"RECEIPT" not in client.read_all()
+    client.expect_end()
     client.close()
     assert exit_code(broker) == 0
 
 
 @every_version
-def test_idle_clients_are_told(talk, mortal, version):
-    broker = mortal()
+@pytest.mark.parametrize("told", [False, True])
+def test_idle_clients_are_told_by_an_error_only_on_wish(talk, mortal, version, told):
+    broker = mortal(**({"compat": {"error_at_stop": True}} if told else {}))
     client = talk(version, to=broker)
     broker.process.terminate()
-    client.expect_error("server shutting down")
+    if told:
+        client.expect_error("server shutting down")
+    else:
+        client.expect_end()
+    client.close()
+    broker.wait_disconnected(client, "^server shutting down$")
+    assert exit_code(broker) == 0
+
+
+@pytest.mark.item(116)
+@pytest.mark.over("tcp", "unix")
+def test_what_is_still_sent_makes_no_reset_of_the_end(talk, mortal, queue):
+    broker = mortal()
+    client = talk(to=broker)
+    client.subscribe(queue, ack="client")
+    client.send(frame("SEND", f"destination:{queue}", "receipt:1", body="x" * 3_000_000))
+    client._find(b"\n\n")  # it has come, and is not read
+    broker.process.terminate()
+    broker.wait_log(lambda record: record["event"] == "draining")
+    received, more = bytes(client.received), frame("SEND", f"destination:{queue}", body="y" * 1000) * 100
+    client.send(more)
+    while data := client.socket.recv(1 << 18):  # which raises for a reset
+        received += data
+        client.send(more)
+    assert received.count(b"x") == 3_000_000
+    assert b"ERROR" not in received
     client.close()
     assert exit_code(broker) == 0
 

@@ -734,8 +734,8 @@ def test_shutdown_says_1012(broker_with, talk_ws, open_ws):
     broker = broker_with(drain_timeout=5.0)
     client, early = talk_ws(to=broker), open_ws(to=broker)
     broker.process.terminate()
-    client.expect_error("server shutting down")
-    assert client.close_code == 1012
+    client.expect_close(1012)
+    assert client.close_reason == b"server shutting down"
     early.read_all()
     broker.process.wait(DEADLINE)
     assert broker.process.returncode == 0

@@ -192,6 +192,14 @@ def test_what_is_no_array_of_strings(talk_sockjs: Callable[..., SockJsClient], t
     assert client.last() == 'c[1002,"bad SockJS message"]'
 
 
+def test_the_broker_stops(broker_with: Callable[..., Broker], talk_sockjs: Callable[..., SockJsClient]) -> None:
+    broker = broker_with(drain_timeout=5.4)
+    client = talk_sockjs(to=broker)
+    broker.process.terminate()
+    client.expect_close(1012)
+    assert client.last() == 'c[1012,"server shutting down"]'
+
+
 def test_error_then_close(talk_sockjs: Callable[..., SockJsClient]) -> None:
     client = talk_sockjs()
     client.send(frame("NONSENSE"))
