@@ -41,6 +41,20 @@ def test_receipt_id_is_the_value(talk, version, value):
 
 @every_version
 @pytest.mark.item(105)
+@pytest.mark.parametrize("mode", ["auto", "client"])
+@pytest.mark.parametrize("kind", ["/topic/", "/queue/"])
+def test_own_message_comes_before_the_receipt_of_its_send(talk, queue, version, mode, kind):
+    destination = kind + queue.removeprefix("/queue/")
+    client = talk(version)
+    client.subscribe(destination, ack=mode)
+    client.send(*(frame("SEND", f"destination:{destination}", f"receipt:{body}", body=body) for body in "abc"))
+    for body in "abc":
+        client.expect_message(destination, body)
+        client.expect(receipt(body))
+
+
+@every_version
+@pytest.mark.item(105)
 @pytest.mark.parametrize(
     "failing",
     [

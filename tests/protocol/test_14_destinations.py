@@ -169,9 +169,10 @@ def test_unknown_destinations_are_told_what_exists(talk, version, command, desti
 @every_version
 @pytest.mark.parametrize("name", ["topic/x", "queue/x"])
 def test_bare_name_with_a_slash_gets_a_hint(talk, version, name):
-    client = talk(version)
-    client.send(frame("SEND", f"destination:{name}", "receipt:1"))
-    assert f"/{name}" in client.expect_error("unknown destination", receipt="1")
+    for command in ("SEND", "SUBSCRIBE"):
+        client = talk(version)
+        client.send(frame(command, "id:1", f"destination:{name}", "receipt:1"))
+        assert f"Did you mean /{name}?" in client.expect_error("unknown destination", receipt="1")
 
 
 @every_version
