@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import combinations
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ import pytest
 if why_not := chromium.missing():
     pytest.skip(why_not, allow_module_level=True)
 
+import colours
 import pictures
 from harness.broker import Broker
 from harness.frames import frame
@@ -365,6 +368,37 @@ def test_the_side_of_a_phone(enter: Enter) -> None:
     expect(ana.conversation("help")).not_to_be_visible()
     ana.say("said")
     ana.expect_tick("said", SENT)
+
+
+def crowd(chat: Broker) -> None:
+    """Eleven people whose ids all ask for the same colour say a word each."""
+    with dial(chat.ports["tcp"]) as connection:
+        greet(connection)
+        for number in range(11):
+            person = {"id": f"{12 * number:04x}{'c' * 12}", "name": f"{number} Person"}
+            said = json.dumps({"kind": "text", "from": person, "text": f"Word {number}"})
+            connection.sendall(frame("SEND", "destination:/topic/chat.lobby", body=said))
+        is_served(connection)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours(enter: Enter, chat: Broker, scheme: str) -> None:
+    """All that is written can be read, and twelve people can be told apart."""
+    ana = enter("Ana", room="help", color_scheme=scheme)
+    crowd(chat)
+    expect(ana.conversation("lobby").locator(".unread")).to_have_text("11")
+    texts = colours.texts(ana.page)
+    ana.open("lobby")
+    ana.say("And I")
+    ana.expect_tick("And I", SENT)
+    texts += colours.texts(ana.page)
+    ana.page.context.set_offline(True)
+    ana.expect_state("Offline")
+    texts += colours.texts(ana.page)
+    assert not [text for text in texts if colours.contrast(text.ink, text.ground) < 4.5]
+    portraits = {text.ground for text in texts if re.fullmatch(r"A|\d+P", text.text)}
+    assert len(portraits) == 12
+    assert min(colours.distance(*pair) for pair in combinations(portraits, 2)) > 0.08
 
 
 def test_pictures_are_taken(enter: Enter) -> None:

@@ -3,6 +3,8 @@
 export const $ = (id) => document.getElementById(id);
 
 const NEAR = 80; // pixels from the end at which the log still follows what comes
+const COLOURS = 12;
+const MOST_COLOURED = 500;
 const PAUSE = 5 * 60_000; // after which a message shows again who wrote it
 const TICKS = {
   waiting: "Waiting for the connection",
@@ -29,13 +31,34 @@ export function icon(name) {
   return svg;
 }
 
-/** Make `spot` the picture of a person: initials, in a colour that goes with the id. */
-export function portray(spot, { id, name }) {
-  const words = name.split(" ").filter(Boolean);
+const colours = new Map(); // a person's id → the number of a colour; who was shown last stands last
+
+/** The person's own colour; if somebody has it already, the one that has been out of use for longest. */
+function colourOf(id) {
+  const inUse = [...colours.values()];
+  const own = parseInt(id.slice(0, 4), 16) % COLOURS;
+  const lastUse = (step) => inUse.lastIndexOf((own + step) % COLOURS); // -1: never
+  const steps = Array.from({ length: COLOURS }, (_, step) => step);
+  return (own + steps.reduce((best, step) => (lastUse(step) < lastUse(best) ? step : best))) % COLOURS;
+}
+
+/** Give what shows a person that person's colour. */
+function paint(spot, { id }) {
+  const colour = colours.get(id) ?? colourOf(id);
+  colours.delete(id);
+  colours.set(id, colour);
+  if (colours.size > MOST_COLOURED) colours.delete(colours.keys().next().value);
+  spot.style.setProperty("--hue", 25 + (colour * 360) / COLOURS);
+  spot.style.setProperty("--tone", colour % 2); // neighbours in the circle of hues differ in brightness, too
+  return spot;
+}
+
+/** Make `spot` the picture of a person: initials, in the person's colour. */
+export function portray(spot, person) {
+  const words = person.name.split(" ").filter(Boolean);
   const initials = (words.length > 1 ? [words[0], words.at(-1)] : words).map((word) => [...word][0]);
   spot.textContent = initials.join("").toUpperCase();
-  spot.style.setProperty("--hue", parseInt(id.slice(0, 4), 16) % 360);
-  return spot;
+  return paint(spot, person);
 }
 
 const avatar = (person) => portray(element("span", { className: "avatar", ariaHidden: "true" }), person);
@@ -161,7 +184,7 @@ function bubble(entry, onName) {
   name.addEventListener("click", () => onName(entry.from));
   const time = element("time", { dateTime: new Date(entry.at).toISOString(), textContent: clock.format(entry.at) });
   const text = element("p", { className: "text", dir: "auto", textContent: entry.text });
-  return element("div", { className: "bubble" }, name, text, element("span", { className: "foot" }, time));
+  return element("div", { className: "bubble" }, paint(name, entry.from), text, element("span", { className: "foot" }, time));
 }
 
 /** How far a message of ours has come. */
