@@ -242,6 +242,43 @@ def test_markup_stays_text(enter: Enter) -> None:
         assert person.page.locator("#chat :is(img, script, b, svg[onload])").count() == 0
 
 
+RELATIONS = "links => links.map(({ rel }) => rel)"
+LINKS = {
+    "See https://example.com/a?b=c&d=%20#e.": ["https://example.com/a?b=c&d=%20#e"],
+    "(HTTP://example.com, or https://example.com/x_(y))!": ["http://example.com/", "https://example.com/x_(y)"],
+    "https://example.com/<b>1</b>": ["https://example.com/"],
+    'https://example.com/"onclick="alert(1)': ["https://example.com/"],
+    "אbא https://example.com/אבג": ["https://example.com/%D7%90%D7%91%D7%92"],
+    "javascript:alert(1) data:text/html,x vbscript:x file:///etc ftp://example.com //example.com www.example.com": [],
+    "https://example.com@evil.example https://u:p@evil.example https:// http://... https://[::1 https://a b": [
+        "https://a/"
+    ],
+    "https://example.com " * 99: ["https://example.com/"] * 50,
+}
+
+
+def test_links_are_links_and_texts_stay_texts(enter: Enter) -> None:
+    ana, tom = enter("Ana"), enter("Tom")
+    for text, addresses in LINKS.items():
+        ana.say(text)
+        tom.expect_message(text.strip(), of="Ana")
+        for person in (ana, tom):
+            links = person.messages(text.strip()).locator(".text a")
+            assert links.evaluate_all("links => links.map(({ href }) => href)") == addresses
+            assert all(set(kind.split()) == {"noopener", "noreferrer"} for kind in links.evaluate_all(RELATIONS))
+    assert set(tom.page.locator(".text *").evaluate_all("spots => spots.map(({ tagName }) => tagName)")) == {"A"}
+
+
+def test_a_link_opens_a_page_of_its_own(enter: Enter, elsewhere: str) -> None:
+    ana = enter("Ana")
+    ana.say(elsewhere)
+    with ana.page.expect_popup() as opened:
+        ana.page.get_by_role("link", name=elsewhere).click()
+    opened.value.wait_for_load_state()
+    assert opened.value.evaluate("[document.title, opener, document.referrer]") == ["elsewhere", None, ""]
+    ana.expect_state("Online")
+
+
 GARBAGE = (
     "",
     "no JSON",

@@ -5,6 +5,7 @@ export const $ = (id) => document.getElementById(id);
 const NEAR = 80; // pixels from the end at which the log still follows what comes
 const COLOURS = 12;
 const MOST_COLOURED = 500;
+const MOST_LINKS = 50; // in one message; what follows stays text
 const PAUSE = 5 * 60_000; // after which a message shows again who wrote it
 const TICKS = {
   waiting: "Waiting for the connection",
@@ -175,6 +176,28 @@ function messageRow(entry, before, onName) {
   return row;
 }
 
+// What may stand in an address; it ends before what only ends the sentence, and brackets are part of it in pairs.
+const ADDRESS = /\bhttps?:\/\/(?:\([^\s<>"()]*\)|[^\s<>"()])*(?:\([^\s<>"()]*\)|[^\s<>"'().,:;!?…\]}])/giu;
+
+/** A text as it is, and the web addresses in it as links. */
+function linked(text) {
+  const parts = [];
+  let end = 0;
+  for (const { 0: found, index } of [...text.matchAll(ADDRESS)].slice(0, MOST_LINKS)) {
+    parts.push(text.slice(end, index), link(found));
+    end = index + found.length;
+  }
+  return [...parts, text.slice(end)];
+}
+
+/** A link that shows where it leads; one with a user name in front of its host may look like another: it stays text. */
+function link(address) {
+  const url = URL.canParse(address) && new URL(address);
+  if (!url || url.username || url.password) return address;
+  // Left to right also within Arabic or Hebrew, where its parts could change places.
+  return element("a", { href: url.href, target: "_blank", rel: "noopener noreferrer", dir: "ltr" }, address);
+}
+
 function bubble(entry, onName) {
   const name = element(
     "button",
@@ -183,7 +206,7 @@ function bubble(entry, onName) {
   );
   name.addEventListener("click", () => onName(entry.from));
   const time = element("time", { dateTime: new Date(entry.at).toISOString(), textContent: clock.format(entry.at) });
-  const text = element("p", { className: "text", dir: "auto", textContent: entry.text });
+  const text = element("p", { className: "text", dir: "auto" }, ...linked(entry.text));
   return element("div", { className: "bubble" }, paint(name, entry.from), text, element("span", { className: "foot" }, time));
 }
 
