@@ -261,8 +261,8 @@ def test_links_are_links_and_texts_stay_texts(enter: Enter) -> None:
     ana, tom = enter("Ana"), enter("Tom")
     for text, addresses in LINKS.items():
         ana.say(text)
-        tom.expect_message(text.strip(), of="Ana")
         for person in (ana, tom):
+            person.expect_message(text.strip(), of="Ana")
             links = person.messages(text.strip()).locator(".text a")
             assert links.evaluate_all("links => links.map(({ href }) => href)") == addresses
             assert all(set(kind.split()) == {"noopener", "noreferrer"} for kind in links.evaluate_all(RELATIONS))
@@ -405,6 +405,66 @@ def test_the_side_of_a_phone(enter: Enter) -> None:
     expect(ana.conversation("help")).not_to_be_visible()
     ana.say("said")
     ana.expect_tick("said", SENT)
+
+
+MANY = ["lobby", *(f"room {number:02}" for number in range(29))]
+
+
+def with_rooms(chat: Broker) -> dict[str, Any]:
+    """A browser in which somebody has joined thirty rooms before."""
+    kept = [{"name": "chat.rooms", "value": json.dumps(MANY)}]
+    return {"storage_state": {"origins": [{"origin": f"http://127.0.0.1:{chat.ports['ws']}", "localStorage": kept}]}}
+
+
+def test_thirty_rooms(enter: Enter, chat: Broker) -> None:
+    """The list scrolls, all else of the side stays in sight, and so does the room that is shown."""
+    ana, tom = enter("Ana", room=MANY[-1], **with_rooms(chat)), enter("Tom")
+    expect(ana.conversation(MANY[-1])).to_be_in_viewport(ratio=1)
+    tom.say("Anybody here?")
+    expect(ana.conversation("lobby").locator(".unread")).to_have_text("1")
+    ana.join("one more")
+    expect(ana.conversation("one more")).to_be_in_viewport(ratio=1)
+    ana.page.evaluate("location.hash = '#lobby'")
+    ana.expect_message("Anybody here?")
+    for seen in (ana.conversation("lobby"), ana.person("Tom"), ana.page.get_by_role("textbox", name="Name of a room")):
+        expect(seen).to_be_in_viewport(ratio=1)
+    assert ana.page.evaluate("[scrollX, scrollY, document.querySelector('#sidebar').scrollTop]") == [0, 0, 0]
+
+
+def test_thirty_rooms_on_a_phone(enter: Enter, chat: Broker) -> None:
+    ana = enter("Ana", room=MANY[-1], **pictures.PHONE, **with_rooms(chat))
+    ana.page.get_by_role("button", name="Rooms and people").click()
+    expect(ana.conversation(MANY[-1])).to_be_in_viewport(ratio=1)
+    ana.open("lobby")
+    expect(ana.page.get_by_role("heading", level=1)).to_have_text("#lobby")
+    assert ana.page.evaluate("[scrollX, scrollY]") == [0, 0]
+
+
+def test_thirty_rooms_by_the_keyboard(enter: Enter, chat: Broker) -> None:
+    ana = enter("Ana", **with_rooms(chat))
+    ana.conversation("lobby").focus()
+    for key, reached in (("ArrowDown", MANY[1]), ("ArrowDown", MANY[2]), ("End", MANY[-1]), ("ArrowUp", MANY[-2])):
+        ana.page.keyboard.press(key)
+        expect(ana.conversation(reached)).to_be_focused()
+        expect(ana.conversation(reached)).to_be_in_viewport(ratio=1)
+    ana.page.keyboard.press("Enter")
+    expect(ana.page.get_by_role("heading", level=1)).to_have_text(f"#{MANY[-2]}")
+    expect(ana.page.get_by_role("textbox", name="Message")).to_be_focused()
+    ana.conversation(MANY[-2]).focus()
+    ana.page.keyboard.press("Tab")
+    ana.page.keyboard.press("Enter")
+    expect(ana.conversation(MANY[-2])).to_have_count(0)
+
+
+def test_who_comes_does_not_take_the_focus_away(enter: Enter) -> None:
+    ana, ben = enter("Ana"), enter("Ben")
+    enter("Tom")
+    ana.person("Tom").focus()
+    ben.page.close(run_before_unload=True)
+    expect(ana.person("Ben")).to_have_count(0)
+    enter("Cem")
+    expect(ana.person("Cem")).to_be_visible()
+    expect(ana.person("Tom")).to_be_focused()
 
 
 def crowd(chat: Broker) -> None:

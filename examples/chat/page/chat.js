@@ -253,6 +253,7 @@ function follow() {
   fit();
   openSide(false);
   showNow();
+  view.reveal(current);
   if (matchMedia("(hover: hover)").matches) $("text").focus(); // elsewhere a keyboard would come up
 }
 
@@ -266,6 +267,7 @@ function openSide(isOpen) {
   $("menu").ariaExpanded = `${isOpen}`;
   $("main").inert = isOpen;
   $(isOpen ? "rename" : "menu").focus();
+  if (isOpen) view.reveal(current);
 }
 
 /** The field is as high as its text. */
@@ -330,6 +332,7 @@ $("rename").addEventListener("click", () => {
   $("name").select();
 });
 $("menu").addEventListener("click", () => openSide(true));
+$("sidebar").addEventListener("keydown", view.walk);
 $("backdrop").addEventListener("click", () => openSide(false));
 matchMedia("(max-width: 760px)").addEventListener("change", () => openSide(false));
 $("newer").addEventListener("click", view.toEnd);

@@ -78,9 +78,29 @@ function fill(list, items, make, update) {
     update(row, item);
     return row;
   });
-  if (rows.some((row, at) => row !== list.children[at]) || rows.length !== list.children.length) {
-    list.replaceChildren(...rows);
-  }
+  const stay = new Set(rows);
+  [...list.children].forEach((row) => stay.has(row) || row.remove());
+  rows.forEach((row, at) => row === list.children[at] || list.insertBefore(row, list.children[at] ?? null));
+}
+
+/** Scroll the list of conversations, and nothing else, so far that this one can be seen. */
+export function reveal({ key }) {
+  const row = $("sidebar").querySelector(`li[data-key="${CSS.escape(key)}"]`);
+  const list = row.parentElement;
+  const lowest = row.offsetTop + row.offsetHeight - list.clientHeight;
+  list.scrollTop = Math.min(Math.max(list.scrollTop, lowest), row.offsetTop);
+}
+
+const STEPS = { ArrowDown: 1, ArrowUp: -1, Home: -Infinity, End: Infinity };
+
+/** In a list of the side the arrows go from row to row; Tab goes through all that can be pressed. */
+export function walk(event) {
+  const row = event.target.closest("li");
+  if (!row || !(event.key in STEPS)) return;
+  event.preventDefault();
+  const rows = [...row.parentElement.children].map((each) => each.querySelector("a, button:enabled")).filter(Boolean);
+  const next = rows.indexOf(row.querySelector("a, button:enabled")) + STEPS[event.key];
+  rows[Math.min(Math.max(next, 0), rows.length - 1)].focus();
 }
 
 // ---- the side ----
