@@ -69,13 +69,17 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def enter(browser: Browser, chat: Broker) -> Iterator[Callable[..., Chatter]]:
-    """Let somebody enter the chat, at `url` if that is not the shared one; nothing may fail in any page."""
+    """Let somebody enter the chat, at `url` if that is not the shared one; nothing may fail in any page.
+
+    `script` runs in every page of that person before those of the page.
+    """
     from chatter import Chatter
 
     everybody: list[Chatter] = []
 
-    def come(name: str, *, room: str = "", url: str = "", **options: Any) -> Chatter:
+    def come(name: str, *, room: str = "", url: str = "", script: str = "", **options: Any) -> Chatter:
         context = browser.new_context(**{**DESK, **options})
+        context.add_init_script(script)
         url = url or f"http://127.0.0.1:{chat.ports['ws']}/"
         everybody.append(Chatter(context.new_page(), url, name, room=room))
         return everybody[-1]

@@ -26,7 +26,7 @@ from harness.broker import Broker
 from harness.frames import frame
 from harness.plain import dial, greet, is_served
 from harness.waiting import DEADLINE
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 from relay import relayed
 
 if TYPE_CHECKING:
@@ -407,6 +407,69 @@ def test_the_side_of_a_phone(enter: Enter) -> None:
     ana.expect_tick("said", SENT)
 
 
+def crowd(chat: Broker) -> None:
+    """Eleven people whose ids all ask for the same colour say a word each."""
+    with dial(chat.ports["tcp"]) as connection:
+        greet(connection)
+        for number in range(11):
+            person = {"id": f"{12 * number:04x}{'c' * 12}", "name": f"{number} Person"}
+            said = json.dumps({"kind": "text", "from": person, "text": f"Word {number}"})
+            connection.sendall(frame("SEND", "destination:/topic/chat.lobby", body=said))
+        is_served(connection)
+
+
+KEYBOARD_OVER_PAGE = """() => {
+    Object.defineProperties(visualViewport, { height: { value: 420 }, offsetTop: { value: 60 } });
+    visualViewport.dispatchEvent(new Event("resize"));
+}"""
+KEYBOARDS: dict[str, Callable[[Page], Any]] = {
+    "takes from the window": lambda page: page.set_viewport_size({"width": 390, "height": 420}),
+    "covers the page and moves it": lambda page: page.evaluate(KEYBOARD_OVER_PAGE),
+}
+IS_SEEN = """spots => {
+    const { height, offsetTop } = visualViewport;
+    const rectangles = spots.map((spot) => document.querySelector(spot).getBoundingClientRect());
+    return rectangles.every(({ top, bottom }) => top >= offsetTop && bottom <= offsetTop + height);
+}"""
+AROUND = [".bar", "#composer"]
+FIRST, LAST = "#log .message:first-child", "#log .message:last-child"
+
+
+def talkative(enter: Enter, chat: Broker) -> Chatter:
+    """Somebody with a phone, and more in the room than it can show; no clock of the page puts anything right later."""
+    ana = enter("Ana", script="window.setInterval = () => 0", **pictures.PHONE)
+    crowd(chat)
+    expect(ana.page.locator("#log .message")).to_have_count(11)
+    return ana
+
+
+@pytest.mark.parametrize("keyboard", KEYBOARDS)
+def test_the_newest_lines_stay_in_sight(enter: Enter, chat: Broker, keyboard: str) -> None:
+    ana = talkative(enter, chat)
+    KEYBOARDS[keyboard](ana.page)
+    ana.page.wait_for_function(IS_SEEN, arg=[*AROUND, LAST])
+    ana.write("several\nlines\n" * 3)
+    ana.page.wait_for_function(IS_SEEN, arg=[*AROUND, LAST])
+    ana.say("And one more")
+    ana.expect_tick("And one more", SENT)
+    ana.page.wait_for_function(IS_SEEN, arg=[*AROUND, LAST])
+    ana.page.get_by_role("button", name="Rooms and people").click()
+    ana.page.wait_for_function(IS_SEEN, arg=["#sidebar"])
+
+
+@pytest.mark.parametrize("keyboard", KEYBOARDS)
+def test_who_reads_what_is_older_is_left_there(enter: Enter, chat: Broker, keyboard: str) -> None:
+    ana = talkative(enter, chat)
+    ana.page.locator("#log").evaluate("log => new Promise(done => { log.onscroll = done; log.scrollTop = 0; })")
+    KEYBOARDS[keyboard](ana.page)
+    ana.page.wait_for_function(IS_SEEN, arg=[*AROUND, FIRST])
+    crowd(chat)
+    expect(ana.page.get_by_role("button", name="New messages")).to_be_visible()
+    ana.page.wait_for_function(IS_SEEN, arg=[*AROUND, FIRST])
+    ana.page.get_by_role("button", name="New messages").click()
+    ana.page.wait_for_function(IS_SEEN, arg=[*AROUND, LAST])
+
+
 MANY = ["lobby", *(f"room {number:02}" for number in range(29))]
 
 
@@ -465,17 +528,6 @@ def test_who_comes_does_not_take_the_focus_away(enter: Enter) -> None:
     enter("Cem")
     expect(ana.person("Cem")).to_be_visible()
     expect(ana.person("Tom")).to_be_focused()
-
-
-def crowd(chat: Broker) -> None:
-    """Eleven people whose ids all ask for the same colour say a word each."""
-    with dial(chat.ports["tcp"]) as connection:
-        greet(connection)
-        for number in range(11):
-            person = {"id": f"{12 * number:04x}{'c' * 12}", "name": f"{number} Person"}
-            said = json.dumps({"kind": "text", "from": person, "text": f"Word {number}"})
-            connection.sendall(frame("SEND", "destination:/topic/chat.lobby", body=said))
-        is_served(connection)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

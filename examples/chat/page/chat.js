@@ -336,9 +336,9 @@ $("sidebar").addEventListener("keydown", view.walk);
 $("backdrop").addEventListener("click", () => openSide(false));
 matchMedia("(max-width: 760px)").addEventListener("change", () => openSide(false));
 $("newer").addEventListener("click", view.toEnd);
-$("log").addEventListener("scroll", () => {
-  if (view.isAtEnd()) $("newer").hidden = true;
-});
+$("log").addEventListener("scroll", view.scrolled);
+new ResizeObserver(view.resized).observe($("log"));
+["resize", "scroll"].forEach((event) => visualViewport.addEventListener(event, view.fitWindow));
 $("retry").addEventListener("click", () => line.tryNow());
 addEventListener("keydown", (event) => {
   if (event.key === "Escape") openSide(false);

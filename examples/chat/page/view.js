@@ -158,12 +158,16 @@ export function showPeople(people, me, talk) {
 // ---- the messages ----
 
 let shown = null;
+let follows = true; // the reader is at the end, and stays there whatever comes and however high the log is
+let size = "";
 
 /** Show what is new in a conversation, or all of it if another one was shown; stay at the end if the reader is there. */
 export function showLog(conversation, onName) {
   const log = $("log");
-  const follows = shown !== conversation || isAtEnd();
-  if (shown !== conversation) log.replaceChildren();
+  if (shown !== conversation) {
+    log.replaceChildren();
+    follows = true;
+  }
   shown = conversation;
   const { entries } = conversation;
   while (log.firstChild && log.firstChild !== entries[0].row) log.firstChild.remove();
@@ -175,12 +179,32 @@ export function showLog(conversation, onName) {
   else if (fresh.length) $("newer").hidden = false;
 }
 
-export function isAtEnd() {
+const sizeOf = ({ clientWidth, clientHeight }) => `${clientWidth} ${clientHeight}`;
+
+/** The reader has scrolled. While the log has a size that `resized` has not seen, that is no reader's wish. */
+export function scrolled() {
   const log = $("log");
-  return log.scrollHeight - log.scrollTop - log.clientHeight < NEAR;
+  if (sizeOf(log) !== size) return;
+  follows = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR;
+  if (follows) $("newer").hidden = true;
+}
+
+/** The log is larger or smaller: a keyboard came or went, a phone was turned, or what is being written has more lines. */
+export function resized() {
+  size = sizeOf($("log"));
+  if (follows) toEnd();
+}
+
+/** Some phones lay their keyboard over the page and move it: the page keeps to the part that is seen. */
+export function fitWindow() {
+  const { height, offsetTop, scale } = visualViewport;
+  if (scale > 1.01) return; // it was enlarged with two fingers
+  document.body.style.height = `${height}px`;
+  document.body.style.translate = `0 ${offsetTop}px`;
 }
 
 export function toEnd() {
+  follows = true;
   $("log").scrollTop = $("log").scrollHeight;
   $("newer").hidden = true;
 }
