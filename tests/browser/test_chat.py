@@ -38,6 +38,27 @@ Enter = Callable[..., "Chatter"]
 SENT, WAITING, DELIVERED = "Sent: the broker has it", "Waiting for the connection", "Delivered"
 
 
+def crowd(chat: Broker) -> None:
+    """Eleven people whose ids all ask for the same colour say a word each."""
+    with dial(chat.ports["tcp"]) as connection:
+        greet(connection)
+        for number in range(11):
+            person = {"id": f"{12 * number:04x}{'c' * 12}", "name": f"{number} Person"}
+            said = json.dumps({"kind": "text", "from": person, "text": f"Word {number}"})
+            connection.sendall(frame("SEND", "destination:/topic/chat.lobby", body=said))
+        is_served(connection)
+
+
+def talkative(enter: Enter, chat: Broker) -> Chatter:
+    """Somebody with a phone, and more in the room than it can show; no clock of the page puts anything right later."""
+    ana = enter("Ana", script="window.setInterval = () => 0", **pictures.PHONE)
+    ana.say("I hear all")
+    ana.expect_tick("I hear all", SENT)
+    crowd(chat)
+    expect(ana.page.locator("#log .message")).to_have_count(12)
+    return ana
+
+
 # ---- talking ----
 
 
@@ -100,8 +121,9 @@ def test_the_name_is_remembered(enter: Enter) -> None:
     ana.page.get_by_role("textbox", name="Your name").fill("Anabel")
     ana.page.get_by_role("button", name="Start chatting").click()
     expect(tom.person("Anabel")).to_be_visible()
-    ana.page.reload()
-    expect(ana.page.get_by_role("textbox", name="Your name")).to_have_value("Anabel")
+    again = ana.page.context.new_page()
+    again.goto(ana.page.url)
+    expect(again.get_by_role("textbox", name="Your name")).to_have_value("Anabel")
 
 
 def test_a_program_joins(enter: Enter, chat: Broker) -> None:
@@ -217,9 +239,136 @@ def test_the_broker_is_restarted(enter: Enter, serve_chat: Callable[..., Broker]
         tom.expect_message("And heard")
 
 
-# ---- what others may do to it ----
+# ---- when the page is loaded anew ----
+
+
+def test_a_reload_loses_nothing_of_what_was_there(enter: Enter) -> None:
+    ana, tom = enter("Ana"), enter("Tom")
+    ana.join("garden")
+    ana.open("lobby")
+    ana.say("Before")
+    tom.say("Said to Ana")
+    ana.talk_to("Tom")
+    ana.say("secret")
+    ana.expect_tick("secret", DELIVERED)
+    ana.write("half a")
+    ana.page.reload()
+    ana.expect_state("Online")
+    expect(ana.page.get_by_role("heading", level=1)).to_have_text("Tom")
+    expect(ana.page.get_by_role("textbox", name="Message")).to_have_value("half a")
+    ana.expect_tick("secret", DELIVERED)
+    expect(ana.conversation("garden")).to_be_visible()
+    ana.open("lobby")
+    ana.expect_tick("Before", SENT)
+    ana.expect_message("Said to Ana", of="Tom")
+    expect(ana.page.locator("#log .note")).to_contain_text("You are back.")
+    tom.open("Ana")
+    tom.say("The same queue")
+    ana.open("Tom")
+    ana.expect_message("The same queue")
+
+
+def test_what_waits_is_sent_after_a_reload(enter: Enter, chat: Broker) -> None:
+    ana = enter("Ana")
+    with relayed(chat.ports["ws"]) as relay:
+        tom = enter("Tom", url=f"http://127.0.0.1:{relay.port}/")
+        relay.to_browser.clear()
+        tom.say("once")
+        ana.expect_message("once")
+        tom.expect_tick("once", WAITING)
+        relay.to_browser.set()
+        relay.cut()
+        tom.expect_state("Offline")
+        tom.say("late")
+        relay.mend()
+        tom.page.reload()
+        for text in ("once", "late"):
+            tom.expect_tick(text, SENT)
+            ana.expect_message(text, of="Tom")
+
+
+def test_a_copy_of_the_window_is_somebody_else(enter: Enter) -> None:
+    """Browsers copy what is kept, too; two pages of one id would share the messages in its queue."""
+    ana = enter("Ana")
+    ana.page.reload()
+    ana.expect_state("Online")
+    with ana.page.expect_popup() as opened:
+        ana.page.evaluate("void open(location.href)")
+    expect(opened.value.get_by_role("textbox", name="Your name")).to_have_value("Ana")
+    assert "Ana" not in opened.value.evaluate("JSON.stringify(sessionStorage)")
+
 
 IMAGE = "<img src=x onerror=alert(1)>"
+NAME = "\u202eX" * 10_000
+LINE: dict[str, Any] = {"kind": "text", "id": "a" * 16, "from": {"id": "b" * 16, "name": NAME}, "text": "x"}
+LINES = [{**LINE, "id": f"{number:016x}", "from": {"id": "b" * 16, "name": "Ben"}} for number in range(10_000)]
+ODD_LINES = [*LINES, LINE, None, 1, {}, {"note": [1]}, {"note": "odd", "at": "x"}, {**LINE, "kind": "got"}, IMAGE]
+ODD_ROOMS = [None, 7, "x", {"name": {}}, {"name": IMAGE, "unread": 1e300, "draft": {}, "entries": {"length": 9}}]
+ODD_PAGE = {
+    "me": {"id": "c" * 16, "name": NAME},
+    "lostAt": "yesterday",
+    "conversations": [*ODD_ROOMS, {"person": {"id": 7, "name": "x"}}, {"name": "lobby", "entries": ODD_LINES}],
+}
+BROKEN = ("", "{", "null", "7", "[]", '{"me":7}', '{"me":{"id":["cccccccccccccccc"],"name":"x"}}', "[" * 100_000)
+
+
+def reload_with(somebody: Chatter, kept: str) -> None:
+    """Load a page anew as if this had been kept."""
+    value = json.dumps(kept)
+    somebody.page.add_init_script(f"sessionStorage.setItem('chat.page', {value})")
+    somebody.page.reload()
+
+
+def test_what_was_kept_is_not_trusted(enter: Enter) -> None:
+    ana = enter("Ana")
+    for broken in BROKEN:
+        reload_with(ana, broken)
+        expect(ana.page.get_by_role("textbox", name="Your name")).to_have_value("Ana")
+    reload_with(ana, json.dumps(ODD_PAGE))
+    ana.expect_state("Online")
+    expect(ana.page.locator("#my-name")).to_have_text("X" * 32)
+    ana.open("lobby")
+    expect(ana.page.locator("#log .message")).to_have_count(143)
+    expect(ana.page.locator("#log .name").last).to_have_text("X" * 32)
+    assert ana.page.locator("#chat img").count() == 0
+
+
+FORBIDDEN = """for (const storage of ["localStorage", "sessionStorage"])
+    Object.defineProperty(window, storage, { get() { throw new DOMException("denied", "SecurityError"); } });"""
+
+
+def test_storage_is_forbidden(enter: Enter) -> None:
+    ana = enter("Ana", script=FORBIDDEN)
+    ana.join("garden")
+    ana.say("All the same")
+    ana.expect_tick("All the same", SENT)
+    ana.page.reload()
+    expect(ana.page.get_by_role("textbox", name="Your name")).to_have_value("")
+
+
+FILL = """left => {
+    sessionStorage.room = "x".repeat(left);
+    for (let size = 2 ** 23; size >= 1; size /= 2) try { sessionStorage[size] = "x".repeat(size); } catch {}
+    sessionStorage.removeItem("room");
+}"""
+
+
+@pytest.mark.parametrize("left", [0, 1500])
+def test_storage_is_full(enter: Enter, chat: Broker, left: int) -> None:
+    """As many of the last lines are kept as there is room for, down to none."""
+    ana = talkative(enter, chat)
+    ana.page.evaluate(FILL, left)
+    ana.page.reload()
+    if left:
+        ana.expect_state("Online")
+        expect(ana.messages("Word 10")).to_be_in_viewport()
+        assert 0 < ana.page.locator("#log .message").count() < 12
+    else:
+        expect(ana.page.get_by_role("textbox", name="Your name")).to_have_value("Ana")
+
+
+# ---- what others may do to it ----
+
 SCRIPT = "<script>alert(2)</script>"
 REFERENCES = "&amp; &lt;b&gt; \"quotes\" 'both' <!-- --> </p></ol> ${alert(3)} {{alert(4)}} javascript:alert(5)"
 
@@ -288,6 +437,7 @@ GARBAGE = (
     "{}",
     '{"kind":"text"}',
     json.dumps({"kind": "text", "id": "0" * 16, "from": {"id": {"toString": 1}, "name": ["x"]}, "text": "bad id"}),
+    json.dumps({"kind": "text", "id": "0" * 16, "from": {"id": ["1" * 16], "name": "x"}, "text": "bad id"}),
     json.dumps({"kind": "text", "id": "0" * 16, "from": {"id": "1" * 16, "name": " \u202e\0 "}, "text": "no name"}),
     json.dumps({"kind": "text", "id": "0" * 16, "from": {"id": "1" * 16, "name": "x"}, "text": {"a": 1}}),
     json.dumps({"kind": "text", "id": "0" * 16, "from": {"id": "1" * 16, "name": "x"}, "text": "\u200b \u200d\n"}),
@@ -407,17 +557,6 @@ def test_the_side_of_a_phone(enter: Enter) -> None:
     ana.expect_tick("said", SENT)
 
 
-def crowd(chat: Broker) -> None:
-    """Eleven people whose ids all ask for the same colour say a word each."""
-    with dial(chat.ports["tcp"]) as connection:
-        greet(connection)
-        for number in range(11):
-            person = {"id": f"{12 * number:04x}{'c' * 12}", "name": f"{number} Person"}
-            said = json.dumps({"kind": "text", "from": person, "text": f"Word {number}"})
-            connection.sendall(frame("SEND", "destination:/topic/chat.lobby", body=said))
-        is_served(connection)
-
-
 KEYBOARD_OVER_PAGE = """() => {
     Object.defineProperties(visualViewport, { height: { value: 420 }, offsetTop: { value: 60 } });
     visualViewport.dispatchEvent(new Event("resize"));
@@ -433,14 +572,6 @@ IS_SEEN = """spots => {
 }"""
 AROUND = [".bar", "#composer"]
 FIRST, LAST = "#log .message:first-child", "#log .message:last-child"
-
-
-def talkative(enter: Enter, chat: Broker) -> Chatter:
-    """Somebody with a phone, and more in the room than it can show; no clock of the page puts anything right later."""
-    ana = enter("Ana", script="window.setInterval = () => 0", **pictures.PHONE)
-    crowd(chat)
-    expect(ana.page.locator("#log .message")).to_have_count(11)
-    return ana
 
 
 @pytest.mark.parametrize("keyboard", KEYBOARDS)
@@ -534,6 +665,8 @@ def test_who_comes_does_not_take_the_focus_away(enter: Enter) -> None:
 def test_colours(enter: Enter, chat: Broker, scheme: str) -> None:
     """All that is written can be read, and twelve people can be told apart."""
     ana = enter("Ana", room="help", color_scheme=scheme)
+    ana.say("I hear all")
+    ana.expect_tick("I hear all", SENT)
     crowd(chat)
     expect(ana.conversation("lobby").locator(".unread")).to_have_text("11")
     texts = colours.texts(ana.page)

@@ -1,5 +1,6 @@
 // The chat: its rooms, its private conversations, and what happens when something is said in them.
 
+import * as kept from "./kept.js";
 import { Line } from "./line.js";
 import { People } from "./people.js";
 import * as view from "./view.js";
@@ -8,7 +9,6 @@ import * as words from "./words.js";
 const { $ } = view;
 const ROOMS = ["lobby", "help"];
 const MOST_ENTRIES = 500;
-const MOST_CONVERSATIONS = 100;
 const SAY_HERE = 40_000;
 const SAY_TYPING = 3000;
 
@@ -17,7 +17,7 @@ const people = new People();
 const conversations = new Map(); // key → conversation; the key is what stands in the address: #room or #@person
 let current = null;
 let state = { name: "connecting" };
-let lostAt = 0;
+let lostAt = 0; // when the last connection was; 0 before the first
 
 const line = new Line(`${location.origin.replace(/^http/, "ws")}/ws`, {
   state: changeState,
@@ -70,14 +70,30 @@ function leave({ key, topic, signs, person }) {
 const rooms = () => [...conversations.values()].filter(({ person }) => !person);
 
 function remember() {
-  localStorage.setItem("chat.rooms", JSON.stringify(rooms().map(({ name }) => name)));
+  kept.set(
+    "localStorage",
+    "chat.rooms",
+    rooms().map(({ name }) => name),
+  );
 }
 
-function remembered() {
-  try {
-    return JSON.parse(localStorage.getItem("chat.rooms")).map(words.cleanRoom).filter(Boolean);
-  } catch {
-    return ROOMS;
+// ---- what is there again when the page is loaded anew ----
+
+function keep() {
+  if (!current) return;
+  current.draft = $("text").value;
+  if (state.name === "online") lostAt = Date.now();
+  kept.putPage({ me, lostAt, conversations: [...conversations.values()] });
+}
+
+/** Be who we were, where we were. What had no RECEIPT is said again: everybody knows it by its id. */
+function restore(page) {
+  Object.assign(me, page.me);
+  lostAt = page.lostAt;
+  for (const { name, person, ...more } of page.conversations) {
+    const to = Object.assign(person ? talkTo(person) : joinRoom(name), more);
+    const waiting = to.entries.filter((entry) => entry.state === "waiting");
+    waiting.forEach((entry) => line.say(to.topic, words.known(entry)));
   }
 }
 
@@ -117,7 +133,7 @@ function hearPrivately(body) {
 }
 
 /** Everybody can claim to be many people: there is an end to the conversations that others can open here. */
-const isTooMuch = ({ id }) => conversations.size >= MOST_CONVERSATIONS && !conversations.has(`#@${id}`);
+const isTooMuch = ({ id }) => conversations.size >= kept.MOST_CONVERSATIONS && !conversations.has(`#@${id}`);
 
 function hearTyping(body) {
   const heard = words.read(body);
@@ -166,12 +182,12 @@ function sayTyping() {
 }
 
 /** After every connect: tell all rooms that we are there, and readers that something is missing. */
-function greetAll(again) {
+function greetAll() {
   for (const room of rooms()) {
     people.clear(room.key);
     line.hint(room.signs, message("hello"));
     const seconds = Math.ceil((Date.now() - lostAt) / 1000);
-    if (again)
+    if (lostAt)
       add(room, { at: Date.now(), note: `You are back. What others wrote here in the last ${seconds} s is missing.` });
   }
 }
@@ -236,7 +252,7 @@ function showLine() {
 function roomInAddress() {
   try {
     const name = decodeURIComponent(location.hash.slice(1));
-    return name.startsWith("@") ? "" : words.cleanRoom(name); // a person's page has its id only until it is closed
+    return name.startsWith("@") ? "" : words.cleanRoom(name); // an id alone does not say who that is
   } catch {
     return ""; // somebody wrote the address by hand
   }
@@ -281,21 +297,26 @@ function fit() {
 
 function enter(event) {
   event.preventDefault();
-  me.name = words.cleanName($("name").value);
-  if (!me.name) return;
-  localStorage.setItem("chat.name", me.name);
+  const name = words.cleanName($("name").value);
+  if (!name) return;
+  me.name = name;
+  kept.set("localStorage", "chat.name", name);
+  begin();
+  $("text").focus();
+}
+
+function begin() {
   $("my-name").textContent = me.name;
   view.portray($("my-avatar"), me);
   $("welcome").hidden = true;
   $("chat").hidden = false;
   if (current) rooms().forEach(({ signs }) => line.hint(signs, message("here")));
-  else begin();
+  else connect();
   follow();
-  $("text").focus();
 }
 
-function begin() {
-  remembered().forEach(joinRoom);
+function connect() {
+  if (!conversations.size) (kept.rooms() ?? ROOMS).forEach(joinRoom);
   line.listen(words.personQueue(me.id), hearPrivately, { ack: "client-individual" });
   line.listen(words.personSigns(me.id), hearTyping);
   line.open();
@@ -310,7 +331,7 @@ function submit(event) {
   fit();
 }
 
-$("name").value = localStorage.getItem("chat.name") ?? "";
+$("name").value = words.cleanName(kept.get("localStorage", "chat.name"));
 $("welcome").addEventListener("submit", enter);
 $("composer").addEventListener("submit", submit);
 $("text").addEventListener("input", () => {
@@ -347,16 +368,28 @@ addEventListener("hashchange", () => {
   if (me.name) follow();
 });
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden || !current) return;
-  current.unread = 0;
-  show();
+  if (document.hidden) keep(); // a phone may end the page without another word
+  else if (current) {
+    kept.dropPage();
+    current.unread = 0;
+    show();
+  }
 });
 addEventListener("pagehide", () => {
   rooms().forEach(({ signs }) => line.hint(signs, message("bye")));
+  keep();
   line.close();
 });
 addEventListener("pageshow", (event) => {
-  if (event.persisted && me.name) line.open();
+  if (!event.persisted || !current) return;
+  kept.dropPage();
+  line.open();
 });
 setInterval(show, 1000);
 setInterval(() => rooms().forEach(({ signs }) => line.hint(signs, message("here"))), SAY_HERE);
+
+const before = kept.takePage();
+if (before) {
+  restore(before);
+  begin();
+}

@@ -19,10 +19,9 @@ export class Line {
   #waiting = new Map(); // id → { destination, body }, in the order in which they were said
   #failures = 0;
 
-  /** What happens is told to `on`: state({ name, until }), connected(again), delivered(id), refused(id, why). */
+  /** What happens is told to `on`: state({ name, until }), connected(), delivered(id), refused(id, why). */
   constructor(url, on) {
     this.on = on;
-    let again = false;
     // Pages that have lost the same broker must not all come back in the same moment.
     const wait = FIRST_WAIT * (0.8 + 0.4 * Math.random());
     this.#client = new Client({
@@ -38,8 +37,7 @@ export class Line {
       beforeConnect: () => on.state({ name: "connecting" }),
       onConnect: () => {
         this.#connected();
-        on.connected(again);
-        again = true;
+        on.connected();
       },
       onWebSocketClose: () => this.#lost(wait),
       onUnhandledReceipt: (frame) => this.#settled(frame.headers["receipt-id"], on.delivered),

@@ -189,7 +189,7 @@ export function scrolled() {
   if (follows) $("newer").hidden = true;
 }
 
-/** The log is larger or smaller: a keyboard came or went, a phone was turned, or what is being written has more lines. */
+/** The log has another size: a keyboard came or went, a phone was turned, what is being written has more lines. */
 export function resized() {
   size = sizeOf($("log"));
   if (follows) toEnd();
@@ -251,7 +251,8 @@ function bubble(entry, onName) {
   name.addEventListener("click", () => onName(entry.from));
   const time = element("time", { dateTime: new Date(entry.at).toISOString(), textContent: clock.format(entry.at) });
   const text = element("p", { className: "text", dir: "auto" }, ...linked(entry.text));
-  return element("div", { className: "bubble" }, paint(name, entry.from), text, element("span", { className: "foot" }, time));
+  const foot = element("span", { className: "foot" }, time);
+  return element("div", { className: "bubble" }, paint(name, entry.from), text, foot);
 }
 
 /** How far a message of ours has come. */

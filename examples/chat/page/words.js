@@ -5,6 +5,7 @@
 
 export const LONGEST = { name: 32, room: 40, text: 4000, body: 64 * 1024 };
 const ID = /^[0-9a-f]{16}$/;
+const cleanId = (id) => (typeof id === "string" && ID.test(id) ? id : "");
 const KINDS = new Set(["text", "got", "hello", "here", "bye", "typing"]);
 
 /** 16 hexadecimal digits that nobody else has. */
@@ -32,6 +33,16 @@ const oneLine = (text) => wanted(text).replace(/\s+/g, " ").trim();
 /** A person's name as it is shown; empty if there is none. */
 export function cleanName(text) {
   return cut(oneLine(text), LONGEST.name);
+}
+
+/** Somebody's id and name, each empty if there is none. */
+export function cleanPerson(found) {
+  return { id: cleanId(found?.id), name: cleanName(found?.name) };
+}
+
+/** A time in the past, in milliseconds. */
+export function cleanTime(at) {
+  return Math.max(Math.min(Number.isFinite(at) ? at : Infinity, Date.now()), 0);
 }
 
 /** A room's name. `Lobby` and `#lobby` are the same room. */
@@ -71,19 +82,22 @@ export const personSigns = (id) => `/topic/chat-signs.person.${id}`;
 /** The message in a body, or null if there is none that we know. */
 export function read(body) {
   if (body.length > LONGEST.body) return null;
-  let found;
   try {
-    found = JSON.parse(body);
+    return known(JSON.parse(body));
   } catch {
     return null;
   }
+}
+
+/** What we know of a message that may be anything; null if that is no message. */
+export function known(found) {
   const message = {
     kind: KINDS.has(found?.kind) ? found.kind : "",
-    id: ID.test(found?.id) ? found.id : newId(), // whoever writes by hand needs none: it only tells what comes twice
-    from: { id: ID.test(found?.from?.id) ? found.from.id : "", name: cleanName(found?.from?.name) },
+    id: cleanId(found?.id) || newId(), // whoever writes by hand needs none: it only tells what comes twice
+    from: cleanPerson(found?.from),
     text: cleanText(found?.text),
-    of: ID.test(found?.of) ? found.of : "",
-    at: Math.max(Math.min(Number.isFinite(found?.at) ? found.at : Infinity, Date.now()), 0),
+    of: cleanId(found?.of),
+    at: cleanTime(found?.at),
   };
   const complete = message.kind && message.from.id && message.from.name;
   return complete && (message.text || message.kind !== "text") ? message : null;
