@@ -1,7 +1,10 @@
 """The standard streams, as they may be found: closed, full, or with nobody at the other end."""
 
+import asyncio
+import fcntl
 import io
 import os
+import stat
 import sys
 
 STDIN, STDOUT, STDERR = 0, 1, 2
@@ -21,6 +24,28 @@ def mend() -> None:
         sys.stdout = _wrapped(Stdout(STDOUT, "w", closefd=False), sys.stdout)
     if sys.stderr is sys.__stderr__:
         sys.stderr = _wrapped(_Stderr(STDERR, "w", closefd=False), sys.stderr)
+
+
+async def readable(descriptor: int) -> None:
+    """Wait until reading will not wait: something came, or the end."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    try:
+        loop.add_reader(descriptor, ready.set)
+    except PermissionError:
+        return  # a regular file: it never waits
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(descriptor)
+
+
+async def reader_gone() -> None:
+    """Wait until nobody can read what is printed; only of a pipe is that known before something is printed."""
+    is_pipe = stat.S_ISFIFO(os.fstat(STDOUT).st_mode)
+    if is_pipe and fcntl.fcntl(STDOUT, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+        await readable(STDOUT)  # there is nothing to read but the error
+    else:
+        await asyncio.Event().wait()
 
 
 class Stdout(io.FileIO):

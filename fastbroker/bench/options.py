@@ -9,7 +9,7 @@ import psutil
 
 from fastbroker.bench.cores import usable_cores
 from fastbroker.bench.load import UNBOUNDED, Load, Target
-from fastbroker.client.commands import client_options
+from fastbroker.client.options import client_options
 
 PLOTS = (".png", ".html")
 NO_CORE = -1

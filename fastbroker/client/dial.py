@@ -7,7 +7,7 @@ import socket
 import ssl
 from typing import NamedTuple, Protocol
 
-from fastbroker.client.errors import NotSpoken, StompError
+from fastbroker.client.errors import Lost, NotSpoken, StompError
 from fastbroker.client.stream import Reader
 from fastbroker.transports.address import Address
 
@@ -55,14 +55,17 @@ class Trust(NamedTuple):
 
 
 async def dial(address: Address, trust: Trust) -> tuple[Reader, Writer]:
-    """Connect. Raises StompError."""
+    """Connect. Raises Lost, or StompError where trying again would change nothing."""
     context = trust.context() if address.how.secure else None
     reader = Reader()
     try:
         async with asyncio.timeout(TIMEOUT):
             return reader, await _connect(address, context, reader)
     except OSError as error:
-        raise StompError(f"cannot connect to {address}{_reason(error)}") from None
+        lasting = isinstance(error, ssl.SSLCertVerificationError)
+        raise (StompError if lasting else Lost)(f"cannot connect to {address}{_reason(error)}") from None
+    except UnicodeError:
+        raise StompError(f"cannot connect to {address}: a part of this name is empty or too long") from None
 
 
 async def _connect(address: Address, context: ssl.SSLContext | None, reader: asyncio.StreamReader) -> Writer:

@@ -2,10 +2,14 @@
 
 
 class StompError(Exception):
-    """The broker said ERROR, spoke no STOMP, or went away."""
+    """The broker said ERROR, spoke no STOMP, or is not there."""
 
 
-class Ended(StompError):
+class Lost(StompError):
+    """The broker is not there, or not any more; it may be later."""
+
+
+class Ended(Lost):
     """The broker closed the connection."""
 
 

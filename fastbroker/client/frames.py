@@ -20,10 +20,13 @@ class Frame(NamedTuple):
 
 
 def encode(frame: Frame) -> bytes:
-    """Return the bytes of a frame; CONNECT knows no escapes."""
+    """Return the bytes of a frame; CONNECT knows no escapes.
+
+    What stood on the command line and is no UTF-8 goes out as it stood there: the broker says what is wrong with it.
+    """
     plain = frame.command == "CONNECT"
     lines = [f"{name}:{value}" if plain else f"{escape(name)}:{escape(value)}" for name, value in frame.headers]
-    return "\n".join([frame.command, *lines, "", ""]).encode() + frame.body + b"\0\n"
+    return "\n".join([frame.command, *lines, "", ""]).encode(errors="surrogateescape") + frame.body + b"\0\n"
 
 
 def escape(text: str) -> str:

@@ -21,10 +21,10 @@ def print_json(message: Frame) -> None:
 
 def print_text(message: Frame) -> None:
     """Print the body: on a terminal below its headers and made safe, else byte for byte."""
-    console = Console()
-    if not console.is_terminal:
+    if not sys.stdout.isatty():
         _write(message.body)
         return
+    console = Console()
     headers = "  ".join(f"{name}:{value}" for name, value in message.headers)
     console.print(Text(safe(headers), style="dim"), soft_wrap=True)
     console.print(Text(safe(message.body.decode(errors="backslashreplace"))), soft_wrap=True)

@@ -4,11 +4,12 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn, TypeVar
 
 from fastbroker.client.dial import TIMEOUT, Trust, Writer, dial
-from fastbroker.client.errors import Ended, StompError
+from fastbroker.client.errors import Ended, Lost, StompError
 from fastbroker.client.frames import Frame, encode
 from fastbroker.client.stream import Reader, read_frame
 from fastbroker.transports.address import Address
@@ -17,7 +18,11 @@ HEART_BEAT = 10.0
 # Without a byte for this many agreed intervals the broker counts as gone.
 MARGIN = 2.5
 
+# The ERRORs of a broker that will be there again, or less busy; they may answer anything.
+PASSING = ("server shutting down", "server stopped", "server busy", "too slow while others wait", "out of memory")
+
 Headers = Iterable[tuple[str, str]]
+Result = TypeVar("Result")
 
 
 class Client:
@@ -35,10 +40,12 @@ class Client:
         """Say CONNECT and wait for CONNECTED."""
         wish = str(int(HEART_BEAT * 1000))
         headers = [("accept-version", "1.2"), ("host", host), ("heart-beat", f"{wish},{wish}")]
+        if "\n" in login + passcode:
+            raise StompError("login and passcode can hold no line ends: CONNECT knows no escapes")
         if login or passcode:
             headers += [("login", login), ("passcode", passcode)]
-        await self._write(Frame("CONNECT", headers))
         try:
+            await self._write(Frame("CONNECT", headers))
             connected = await self._read()
         except Ended:
             raise Ended("the broker closed the connection at once; is this what is spoken at its address?") from None
@@ -71,6 +78,18 @@ class Client:
         """Say DISCONNECT; come back when the broker has handled all that was said before."""
         await self._say("DISCONNECT", [], receipt=True)
 
+    async def unless_lost(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Wait for something else, where nothing is expected of the broker. Raises StompError when that one is gone."""
+        tasks = task, ended = asyncio.create_task(work), asyncio.create_task(self._reader.ended.wait())
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                await self._read_to_the_end()
+            return await task
+        finally:
+            for each in tasks:
+                each.cancel()
+
     def close(self) -> None:
         """End the connection as it is."""
         for beat in self._beats:
@@ -92,15 +111,22 @@ class Client:
 
     async def _write(self, frame: Frame) -> None:
         self._writer.write(encode(frame))
-        # When the connection is gone, what the broker said last may still be there to read.
-        with suppress(OSError):
+        try:
             await self._writer.drain()
+        except OSError:
+            # The connection is gone, but what the broker said last may still be there to read.
+            await self._read_to_the_end()
+
+    async def _read_to_the_end(self) -> NoReturn:
+        while True:
+            await self._read()
 
     async def _read(self) -> Frame:
         frame = await read_frame(self._reader)
         if frame.command == "ERROR":
-            detail = frame.body.decode(errors="replace").strip()
-            raise StompError("\n".join(filter(None, [f"the broker says: {frame.header('message')}", detail])))
+            message, detail = frame.header("message"), frame.body.decode(errors="replace").strip()
+            error = Lost if message.startswith(PASSING) else StompError
+            raise error("\n".join(filter(None, [f"the broker says: {message}", detail])))
         return frame
 
     def _start_beating(self, offer: str) -> None:
@@ -121,7 +147,7 @@ class Client:
     async def _watch(self, longest: float) -> None:
         while (left := self._reader.heard + longest - time.monotonic()) > 0:
             await asyncio.sleep(left)
-        self._reader.set_exception(StompError(f"the broker sent nothing for {longest:g} s, not even a heart-beat"))
+        self._reader.set_exception(Lost(f"the broker sent nothing for {longest:g} s, not even a heart-beat"))
 
 
 @asynccontextmanager
@@ -144,4 +170,4 @@ async def _answer_to(command: str) -> AsyncIterator[None]:
         async with asyncio.timeout(TIMEOUT):
             yield
     except TimeoutError:
-        raise StompError(f"the broker did not answer {command} within {TIMEOUT:g} seconds") from None
+        raise Lost(f"the broker did not answer {command} within {TIMEOUT:g} seconds") from None

@@ -17,17 +17,31 @@ LONGEST = 64 * 2**20
 
 
 class Reader(asyncio.StreamReader):
-    """A stream that knows when its last byte came: any byte is a sign of life."""
+    """A stream that knows when its last byte came, as any byte is a sign of life, and that its end has come."""
 
     def __init__(self) -> None:
         """Nothing came yet; being made counts as a sign of life."""
         super().__init__(limit=LONGEST)
         self.heard = time.monotonic()
+        self.ended = asyncio.Event()
 
     def feed_data(self, data: Iterable[SupportsIndex]) -> None:
         """Take what came."""
         self.heard = time.monotonic()
         super().feed_data(data)
+
+    def feed_eof(self) -> None:
+        """Nothing more will come; what came is still to be read."""
+        super().feed_eof()
+        self.ended.set()
+
+    def set_exception(self, exc: Exception) -> None:
+        """Nothing more is to be read; but of a connection that is reset, what came before, as it may be an ERROR."""
+        if isinstance(exc, ConnectionError):
+            self.feed_eof()
+        else:
+            super().set_exception(exc)
+            self.ended.set()
 
 
 async def read_frame(reader: asyncio.StreamReader) -> Frame:

@@ -11,8 +11,6 @@ from fastbroker.transports.address import Address
 
 DEFAULT_PATH = "/ws"
 LONGEST = 128 * 2**20
-_HIGH_WATER = 64 * 1024
-_POLL = 0.005
 
 
 class _Feeder(WSListener):
@@ -21,6 +19,8 @@ class _Feeder(WSListener):
     def __init__(self, reader: asyncio.StreamReader) -> None:
         self._reader = reader
         self.connected = False
+        self.room = asyncio.Event()
+        self.room.set()
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.connected = True
@@ -35,13 +35,21 @@ class _Feeder(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._reader.feed_eof()
+        self.room.set()
+
+    def pause_writing(self) -> None:
+        self.room.clear()
+
+    def resume_writing(self) -> None:
+        self.room.set()
 
 
 class _WebSocketWriter:
     """One message for each write: a frame of STOMP, or a heart-beat."""
 
-    def __init__(self, transport: WSTransport) -> None:
+    def __init__(self, transport: WSTransport, room: asyncio.Event) -> None:
         self._transport = transport
+        self._room = room
 
     def write(self, data: bytes) -> None:
         # On WebSocket a message ends with the frame's NUL.
@@ -49,8 +57,9 @@ class _WebSocketWriter:
         self._transport.send(WSMsgType.TEXT if _is_text(message) else WSMsgType.BINARY, message)
 
     async def drain(self) -> None:
-        while self._transport.underlying_transport.get_write_buffer_size() > _HIGH_WATER:
-            await asyncio.sleep(_POLL)
+        await self._room.wait()
+        if self._transport.is_disconnected:
+            raise ConnectionResetError
 
     def close(self) -> None:
         self._transport.send_close(WSCloseCode.OK)  # the default is a code that nobody may send
@@ -83,4 +92,4 @@ async def connect(address: Address, context: ssl.SSLContext | None, reader: asyn
         raise NotSpoken(f"there is a server, but no WebSocket of a broker: {error}") from None
     if not feeder.connected:  # picows tells this in no other way
         raise NotSpoken("there is a server, but no WebSocket of a broker: it ended the connection")
-    return _WebSocketWriter(transport)
+    return _WebSocketWriter(transport, feeder.room)

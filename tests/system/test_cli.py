@@ -2,16 +2,20 @@
 
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import pytest
 from click.testing import CliRunner
+from harness.broker import Broker
 from harness.frames import unique
-from harness.waiting import DEADLINE
+from harness.waiting import DEADLINE, eventually, in_background
 
 from fastbroker import __version__
 from fastbroker.cli import main
@@ -25,9 +29,9 @@ def url(broker):
 
 def start(broker, *arguments, **options):
     environ = os.environ | ({"FASTBROKER_URL": url(broker)} if broker else {})
-    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
     command = [sys.executable, "-m", "fastbroker", *arguments]
-    return subprocess.Popen(command, cwd=ROOT, env=environ, **streams, **options)
+    return subprocess.Popen(command, cwd=ROOT, env=environ, **streams)
 
 
 def run(broker, *arguments, stdin=b""):
@@ -141,6 +145,13 @@ def test_nobody_listens(command):
         (["--url", "localhost:61613"], "write it as tcp://127.0.0.1:61613"),
         (["--header", "colonless"], "'colonless' is no header; write it as name:value"),
         (["--header", ":value"], "':value' is no header; write it as name:value"),
+        (["--header", "receipt:1"], "--header receipt: the command itself writes this header"),
+        (["--ca", "file"], "--ca is for tls:// and wss://, and --url is tcp://127.0.0.1:61613"),
+        (["--insecure", "--url", "ws://localhost/ws"], "--insecure is for tls:// and wss://, and --url is ws://"),
+        (["--certificate", "file", "--url", "unix:///a"], "--certificate is for tls:// and wss://, and --url is unix:"),
+        (["--key", "file", "--url", "tcp://a"], "--key is for tls:// and wss://, and --url is tcp://a:61613"),
+        (["--key", "file", "--url", "tls://a"], "--key needs --certificate"),
+        (["--ca", "file", "--insecure", "--url", "tls://a"], "--ca and --insecure exclude each other"),
     ],
 )
 @pytest.mark.parametrize("command", ["send", "subscribe"])
@@ -153,6 +164,70 @@ def test_wrong_options(command, arguments, complaint):
 def test_wrong_count_and_mode():
     for arguments in (["--count", "0"], ["--ack", "never"]):
         assert CliRunner().invoke(main, ["subscribe", "/queue/a", *arguments]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["x", "--file", "file"], "BODY and --file exclude each other"),
+        (["-", "--file", "file"], "BODY and --file exclude each other"),
+        (["x", "--lines"], "BODY and --lines exclude each other"),
+        (["--lines", "--repeat", "2"], "--lines and --repeat exclude each other"),
+        (["--header", "content-length:1"], "--header content-length: the command itself writes this header"),
+    ],
+)
+def test_contradicting_options_of_send(arguments, complaint):
+    result = CliRunner().invoke(main, ["send", "/queue/a", *arguments])
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["/queue/a\udcff"], ["/queue/a", "--login", "\udcff"]])
+@pytest.mark.parametrize("command", ["send", "subscribe"])
+def test_the_broker_is_asked_what_it_thinks_of_no_utf_8(broker, command, arguments):
+    result = CliRunner().invoke(main, [command, "--url", url(broker), *arguments])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: the broker says: malformed frame\n")
+
+
+class _Http(StreamRequestHandler):
+    def handle(self):
+        self.rfile.readline()
+        self.wfile.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\nno")
+
+
+@pytest.fixture(scope="module")
+def http():
+    """The port of a server that speaks something else."""
+    with ThreadingTCPServer(("127.0.0.1", 0), _Http) as server, in_background(server.serve_forever):
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("address", "complaint"),
+    [
+        ("tcp://127.0.0.1:{http}", "the broker closed the connection at once; is this what is spoken at its address?"),
+        ("tls://127.0.0.1:{http}", "does the broker speak TLS at this address?"),
+        ("ws://127.0.0.1:{http}", "there is a server, but no WebSocket of a broker"),
+        ("tcp://127.0.0.1:{tls}", "the broker closed the connection at once"),
+        ("tls://127.0.0.1:{tcp}", "does the broker speak TLS at this address?"),
+        ("tls://127.0.0.1:{tls}", "its certificate is not trusted"),
+        ("tcp://127.0.0.1:{ws}", "the broker closed the connection at once"),
+        ("ws://127.0.0.1:{ws}/nothing", "there is a server, but no WebSocket of a broker"),
+        ("unix:///nothing", "is the broker running?"),
+        ("tcp://no-such-host.invalid", "cannot connect to tcp://no-such-host.invalid:61613: "),
+        ("tcp://no..such-host", "a part of this name is empty or too long"),
+        ("ws://no..such-host", "cannot connect to ws://no..such-host:15674"),
+    ],
+)
+@pytest.mark.parametrize("command", ["send", "subscribe"])
+def test_an_address_where_no_broker_is(broker, http, command, address, complaint):
+    result = CliRunner().invoke(main, [command, "/queue/a", "--url", address.format(http=http, **broker.ports)])
+    assert result.exit_code == 1
+    assert complaint in result.stderr
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
 
 
 # ---- with one ----
@@ -183,6 +258,107 @@ def test_a_body_from_the_standard_input_may_be_anything(broker, queue):
 def test_no_body(broker, queue):
     assert run(broker, "send", queue)[0] == 0
     assert run(broker, "subscribe", queue, "--count", "1")[1] == b"\n"
+
+
+def test_a_body_from_a_pipe(broker, queue):
+    assert run(broker, "send", queue, stdin=b"hi\n") == (0, b"", "")
+    assert run(broker, "subscribe", queue, "--count", "1")[1] == b"hi\n\n"
+
+
+def test_a_terminal_is_no_body(broker, queue):
+    _, terminal = pty.openpty()
+    assert start(broker, "send", queue, stdin=terminal).wait(3 * DEADLINE) == 0
+    assert run(broker, "subscribe", queue, "--count", "1")[1] == b"\n"
+
+
+def test_an_empty_body_leaves_the_standard_input_alone(broker, queue):
+    process = start(broker, "send", queue, "")
+    assert process.wait(3 * DEADLINE) == 0
+    assert run(broker, "subscribe", queue, "--count", "1")[1] == b"\n"
+
+
+def test_files(broker, queue, tmp_path):
+    file = tmp_path / "body"
+    file.write_bytes(b"a\nb")
+    assert run(broker, "send", queue, "--file", str(file), "--file", "-", "--repeat", "2", stdin=b"c")[0] == 0
+    assert run(broker, "subscribe", queue, "--count", "4")[1] == b"a\nb\na\nb\nc\nc\n"
+    assert run(broker, "send", queue, "--lines", "--file", str(file), "--file", str(file))[0] == 0
+    assert run(broker, "subscribe", queue, "--count", "4")[1] == b"a\nb\na\nb\n"
+
+
+def test_a_file_that_cannot_be_read(broker, queue, tmp_path):
+    for file, reason in ((tmp_path / "none", "No such file or directory"), (tmp_path, "Is a directory")):
+        expected = (1, b"", f"Error: cannot read {file}: {reason}\n")
+        assert run(broker, "send", queue, "--file", str(file)) == expected
+
+
+@pytest.mark.parametrize("receipt", [[], ["--receipt"]])
+def test_lines_are_sent_as_they_come(broker, topic, receipt):
+    subscriber = ready(start(broker, "subscribe", topic))
+    sender = start(broker, "send", topic, "--lines", *receipt)
+    for line in (b"one\n", b"\n", b"two\n"):
+        sender.stdin.write(line)
+        sender.stdin.flush()
+        assert subscriber.stdout.readline() == line
+    assert sender.communicate(b"without an end", timeout=DEADLINE) == (b"", b"")
+    assert subscriber.stdout.readline() == b"without an end\n"
+    subscriber.terminate()
+    subscriber.communicate(timeout=DEADLINE)
+    assert (sender.returncode, subscriber.returncode) == (0, 0)
+
+
+def test_many_lines(broker, queue):
+    lines = b"".join(b"%d\n" % number for number in range(20_000))
+    assert run(broker, "send", queue, "--lines", stdin=lines) == (0, b"", "")
+    assert run(broker, "subscribe", queue, "--count", "20000")[1] == lines
+
+
+def test_what_has_arrived_is_told_when_the_broker_refuses_more(broker_with, queue):
+    broker = broker_with(limits={"max_frame": "16 KiB"})
+    status, _, err = run(broker, "send", queue, "--lines", "--receipt", stdin=b"a\nb\n" + b"c" * 20_000)
+    assert status == 1
+    assert err.startswith("Error: the broker says: frame too large\n")
+    assert err.endswith("; 2 messages had arrived before\n")
+
+
+def test_progress_is_for_terminals(broker, topic):
+    master, terminal = pty.openpty()
+    os.set_blocking(master, False)
+    process = start(broker, "send", topic, "--lines", stderr=terminal)
+    shown = bytearray()
+
+    def progress():
+        process.stdin.write(b"x\n")
+        process.stdin.flush()
+        with suppress(BlockingIOError):
+            shown.extend(os.read(master, 4096))
+        return b" messages sent" in shown
+
+    eventually(progress, "progress is shown")
+    process.stdin.close()
+    assert process.wait(DEADLINE) == 0
+    assert os.read(master, 4096).endswith(b" messages sent\r\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_send(broker, topic, number):
+    subscriber = ready(start(broker, "subscribe", topic, "--count", "1"))
+    sender = start(broker, "send", topic, "--lines")
+    sender.stdin.write(b"one\n")
+    sender.stdin.flush()
+    assert subscriber.communicate(timeout=DEADLINE)[0] == b"one\n"
+    sender.send_signal(number)
+    assert sender.communicate(timeout=DEADLINE) == (b"", b"")
+    assert sender.returncode == -number
+
+
+def test_several_destinations(broker, queue, topic):
+    process = ready(ready(start(broker, "subscribe", queue, f"{topic}.*", "--json")))
+    for destination in (f"{topic}.a", queue, f"{topic}.b"):
+        assert run(broker, "send", destination, "x")[0] == 0
+        assert json.loads(process.stdout.readline())["headers"]["destination"] == destination
+    process.terminate()
+    process.communicate(timeout=DEADLINE)
 
 
 def test_headers_and_json(broker, queue):
@@ -243,6 +419,73 @@ def test_a_broker_that_shuts_down(broker_with, topic):
     assert broker.process.wait(DEADLINE) == 0
 
 
+@pytest.mark.parametrize("command", [["send", "--lines"], ["subscribe"], ["subscribe", "--ack", "client"]])
+def test_a_broker_that_is_killed(tmp_path, topic, command):
+    broker = Broker(tmp_path)
+    witness = ready(start(broker, "subscribe", topic))
+    process = start(broker, *command, topic)
+    if command[0] == "send":
+        process.stdin.write(b"one\n")
+        process.stdin.flush()
+        assert witness.stdout.readline() == b"one\n"
+    else:
+        ready(process)
+    broker.process.kill()
+    for each in (process, witness):
+        each.wait(DEADLINE)
+        out, err = each.communicate(timeout=DEADLINE)
+        assert (each.returncode, out, err) == (1, b"", b"Error: the broker closed the connection\n")
+
+
+def test_a_subscriber_comes_back(tmp_path, queue):
+    address = ["--url", f"unix://{tmp_path}/socket"]
+    process = start(None, "subscribe", queue, "--reconnect", *address)
+    for why, body, ending in (
+        ("cannot connect to unix://", "one", signal.SIGKILL),
+        ("the broker closed the connection", "two", signal.SIGTERM),
+        ("the broker ", "three", None),
+    ):
+        assert process.stderr.readline().decode().startswith(why)
+        broker = Broker(tmp_path)
+        while (line := process.stderr.readline()) != f"subscribed to {queue}\n".encode():
+            assert b"; trying again in " in line
+        assert run(None, "send", queue, body, *address)[0] == 0
+        assert process.stdout.readline() == f"{body}\n".encode()
+        if ending:
+            broker.process.send_signal(ending)
+            broker.process.wait(DEADLINE)
+    process.terminate()
+    assert process.communicate(timeout=DEADLINE) == (b"", b"")
+    assert process.returncode == 0
+    broker.stop()
+
+
+def test_what_would_be_refused_again_is_not_tried_again(broker):
+    status, out, err = run(broker, "subscribe", "/nowhere/a", "--reconnect")
+    assert (status, out) == (1, b"")
+    assert err.startswith("Error: the broker says: unknown destination\n")
+
+
+def test_a_reader_that_goes_away_is_missed_at_once(broker, topic):
+    process = ready(start(broker, "subscribe", topic))
+    process.stdout.close()
+    assert process.wait(DEADLINE) == 1
+    assert process.stderr.read() == b""
+
+
+def test_a_pipe_that_is_read_and_written(broker, topic, tmp_path):
+    """Something to read in it does not mean that nobody reads it."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    both = os.open(fifo, os.O_RDWR)
+    os.write(both, b"before\n")
+    process = ready(start(broker, "subscribe", topic, "--count", "1", stdout=both))
+    assert run(broker, "send", topic, "x")[0] == 0
+    assert process.wait(DEADLINE) == 0
+    assert os.read(both, 100) == b"before\nx\n"
+    os.close(both)
+
+
 def test_a_reader_that_goes_away(broker, topic):
     process = ready(start(broker, "subscribe", topic))
     process.stdout.close()
@@ -275,10 +518,18 @@ def test_a_message_that_cannot_be_printed(broker, queue, form):
     assert run(broker, "subscribe", "--count", "1", queue)[:2] == (0, b"hello\n")
 
 
-def test_commands_with_closed_standard_streams(broker, queue):
-    command = 'exec "$0" "$@" <&- >&- 2>&-'
-    for arguments in (["send", queue, "-"], ["subscribe", "--count", "1", queue]):
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("streams", ["<&- >&- 2>&-", ">&-", "2>/dev/full", "2>&- </dev/full"])
+def test_commands_with_odd_standard_streams(broker, queue, streams):
+    for arguments in (["send", queue, "x", "--receipt"], ["subscribe", "--count", "1", queue]):
         whole = [sys.executable, "-m", "fastbroker", *arguments, "--url", url(broker)]
-        assert (
-            subprocess.run(["sh", "-c", command, *whole], cwd=ROOT, check=False, timeout=3 * DEADLINE).returncode == 0
-        )
+        shell = ["sh", "-c", f'exec "$0" "$@" {streams}', *whole]
+        ended = subprocess.run(shell, cwd=ROOT, check=False, timeout=3 * DEADLINE, capture_output=True)
+        assert ended.returncode == 0
+        assert b"Traceback" not in ended.stderr
+
+
+def test_send_without_a_standard_input(broker, queue):
+    shell = ["sh", "-c", 'exec "$0" "$@" <&-', sys.executable, "-m", "fastbroker", "send", queue, "--url", url(broker)]
+    assert subprocess.run(shell, cwd=ROOT, check=False, timeout=3 * DEADLINE).returncode == 0
+    assert run(broker, "subscribe", queue, "--count", "1")[1] == b"\n"

@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastbroker.client import Frame, StompError, connected, session
+from fastbroker.client import Client, Frame, Lost, StompError, connected, receiving, session
 from fastbroker.client.frames import encode
-from fastbroker.client.stream import read_frame
+from fastbroker.client.input import lines
+from fastbroker.client.receiving import Receiving, Wish, pauses
+from fastbroker.client.sending import WINDOW, send_all
+from fastbroker.client.stream import Reader, read_frame
 from fastbroker.transports.address import Address
 
 CONNECTED = b"CONNECTED\nversion:1.2\nsession:1\nheart-beat:0,0\n\n\0\n"
@@ -216,6 +219,123 @@ async def test_a_broker_that_does_not_answer(monkeypatch):
     async with broker(CONNECTED, b"") as (address, _), connected(address) as client:
         with pytest.raises(StompError, match=r"did not answer DISCONNECT within 0.05 seconds"):
             await client.disconnect()
+
+
+ERROR = b"ERROR\nmessage:no\n\n\0\n"
+
+
+@in_loop
+async def test_an_error_is_read_though_the_connection_was_reset():
+    reader = Reader()
+    reader.feed_data(ERROR)
+    reader.set_exception(ConnectionResetError())
+    assert reader.ended.is_set()
+    assert (await read_frame(reader)).header("message") == "no"
+    with pytest.raises(Lost, match="the broker closed the connection"):
+        await read_frame(reader)
+
+
+class Gone:
+    """A connection that can no longer be written to."""
+
+    def write(self, data):
+        pass
+
+    async def drain(self):
+        raise ConnectionResetError
+
+    def close(self):
+        pass
+
+
+@in_loop
+async def test_who_cannot_send_any_more_learns_why():
+    reader = Reader()
+    reader.feed_data(ERROR)
+    reader.feed_eof()
+    with pytest.raises(StompError, match="the broker says: no"):
+        await Client(reader, Gone()).send("/queue/a", b"")
+
+
+@in_loop
+async def test_what_else_is_waited_for_ends_with_the_connection():
+    async with broker(CONNECTED, ERROR, None) as (address, _), connected(address) as client:
+        assert await client.unless_lost(asyncio.sleep(0, "done")) == "done"
+        await client.send("/queue/a", b"one")
+        await client.send("/queue/a", b"two")
+        with pytest.raises(StompError, match="the broker says: no"):
+            await client.unless_lost(asyncio.Event().wait())
+
+
+@pytest.mark.parametrize(("message", "kind"), [("server shutting down", Lost), ("login refused", StompError)])
+@in_loop
+async def test_an_error_that_may_pass_is_told_from_one_that_lasts(message, kind):
+    async with broker(f"ERROR\nmessage:{message}\n\n\0".encode()) as (address, _):
+        with pytest.raises(StompError, match=f"the broker says: {message}") as caught:
+            async with connected(address):
+                pass
+        assert type(caught.value) is kind
+
+
+async def each(*bodies):
+    for body in bodies:
+        yield body
+
+
+@in_loop
+async def test_a_receipt_is_waited_for_now_and_then():
+    answers = (CONNECTED, b"", b"", b"RECEIPT\nreceipt-id:3\n\n\0\n", ERROR)
+    async with broker(*answers) as (address, came), connected(address) as client:
+        bodies = each(b"one", b"two", b"x" * WINDOW, b"four")
+        with pytest.raises(StompError, match=r"^the broker says: no; 3 messages had arrived before$"):
+            await send_all(client, "/queue/a", bodies, [], receipts=False)
+        assert [frame.header("receipt") for frame in came[1:]] == ["", "", "3", ""]
+
+
+@in_loop
+async def test_lines_come_in_any_pieces():
+    assert [line async for line in lines(each(b"a", b"b\nc\n\n", b"d\r\n", b"e"))] == [b"ab", b"c", b"", b"d\r", b"e"]
+    assert [line async for line in lines(each())] == []
+
+
+def test_pauses_grow_and_differ():
+    first, *others = (pause for pause, _ in zip(pauses(), range(20), strict=False))
+    assert 0.5 <= first <= 1
+    assert all(15 <= pause <= 30 for pause in others[5:])
+    assert len(set(others)) > 10
+
+
+class Told(Client):
+    """A client that is told what comes of it."""
+
+    async def subscribe(self, destination, ack, headers=()):
+        pass
+
+    async def messages(self):
+        raise StompError("the broker says: slow consumer\nIt was.")
+        yield
+
+
+@in_loop
+async def test_pauses_begin_anew_with_a_subscription(monkeypatch, capsys):
+    comes = iter([Lost("away"), Lost("away"), None, Lost("away"), StompError("refused")])
+
+    @asynccontextmanager
+    async def connect():
+        if error := next(comes):
+            raise error
+        yield Told(Reader(), Gone())
+
+    monkeypatch.setattr(receiving, "pauses", lambda: iter([0.0, 0.1]))
+    with pytest.raises(StompError, match="refused"):
+        await Receiving(Wish(("/queue/a",), "auto", [], print), None).receive(connect, again=True)
+    assert capsys.readouterr().err.splitlines() == [
+        "away; trying again in 0.0 s",
+        "away; trying again in 0.1 s",
+        "subscribed to /queue/a",
+        "the broker says: slow consumer; trying again in 0.0 s",
+        "away; trying again in 0.1 s",
+    ]
 
 
 @in_loop
