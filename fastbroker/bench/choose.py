@@ -74,6 +74,8 @@ def check(scenarios: Iterable[Scenario], target: Target) -> None:
                 Generator(target, load, sessions)
             except GeneratorError as error:
                 raise WrongChoice(f"{scenario.name}: {error}") from None
+            except UnicodeEncodeError as error:
+                raise WrongChoice(f"{scenario.name}: {error.object!r} is not UTF-8") from None
 
 
 def _named(name: str) -> Scenario:

@@ -2,12 +2,13 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from fastbroker.bench.choose import WrongChoice, check, choose, flood
 from fastbroker.bench.cores import last_core
@@ -20,9 +21,11 @@ from fastbroker.bench.series import Series, in_order
 from fastbroker.bench.serving import Serving, Unreachable, name_of, own_server, where
 from fastbroker.bench.show import Live, show_report, show_scenarios
 from fastbroker.client.commands import INTERRUPTED
+from fastbroker.client.options import trust_for
 from fastbroker.transports.address import Address
 
 GOOD, FAILED, NOT_MEASURED, NOT_VALID = 0, 1, 2, 3
+OF_A_SERVER = ("--url", "--ca", "--insecure", "--certificate", "--key", "--server-pid")
 LOOPBACK = ("127.", "localhost", "::1")
 
 
@@ -69,6 +72,10 @@ def bench(
     if as_list:
         show_scenarios()
         return
+    if serve:
+        _refuse_other_servers(click.get_current_context())
+    else:
+        trust_for(address, ca, insecure, certificate, key)
     target = Target(
         **where(address),
         ca=ca,
@@ -90,6 +97,14 @@ def bench(
     method = Method(repeat=repeat, core=held_to, own_server=serve, text=_in_words(ordered, repeat, held_to, serve))
     _publish(Report(machine=facts, method=method, results=results), json_file, plot_file)
     sys.exit(INTERRUPTED if interrupted else _status(results))
+
+
+def _refuse_other_servers(context: click.Context) -> None:
+    """--serve starts the server that is measured; what only the environment says of another one does not matter."""
+    for option in context.command.params:
+        name, given = option.opts[0], context.get_parameter_source(str(option.name))
+        if name in OF_A_SERVER and given is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--serve and {name} exclude each other: --serve starts a server of its own")
 
 
 def _chosen(names: Iterable[str], given: Mapping[str, Any], target: Target) -> list[Scenario]:
@@ -123,19 +138,28 @@ def _is_near(address: Address) -> bool:
 
 def _measured(series: Series, scenarios: Sequence[Scenario], repeat: int, *, quiet: bool) -> tuple[list[Result], bool]:
     """The results as far as they came, and whether somebody did not want to wait for the others."""
-    # Whatever ends us, the workers and the server of --serve end too.
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     results: list[Result] = []
     try:
-        with Live(len(scenarios) * repeat, repeat, quiet=quiet) as live:
+        with _interruptible(), Live(len(scenarios) * repeat, repeat, quiet=quiet) as live:
             results.extend(series.results(scenarios, live.announce))
     except Unreachable as error:
         raise NotMeasured(str(error)) from None
     except KeyboardInterrupt:
         return results, True
-    finally:
-        signal.signal(signal.SIGTERM, before)
     return results, False
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C and SIGTERM raise KeyboardInterrupt: whatever ends us, the workers and the server of --serve end too."""
+    # Also where a shell has SIGINT ignored in the background: SIGTERM becomes one.
+    interrupted = signal.signal(signal.SIGINT, signal.default_int_handler)
+    terminated = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, interrupted)
+        signal.signal(signal.SIGTERM, terminated)
 
 
 def _in_words(scenarios: Sequence[Scenario], repeat: int, core: int | None, own_server: bool) -> str:
@@ -157,10 +181,12 @@ def _publish(report: Report, json_file: Path | None, plot_file: Path | None) -> 
     if not report.results:
         return
     show_report(report)
-    if json_file:
-        write(report, json_file)
-    if plot_file:
-        _draw(report, plot_file)
+    for file, save in ((json_file, write), (plot_file, _draw)):
+        try:
+            if file:
+                save(report, file)
+        except OSError as error:
+            raise click.ClickException(f"cannot write {file}: {error.strerror}") from None
 
 
 def _draw(report: Report, file: Path) -> None:

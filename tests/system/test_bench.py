@@ -484,15 +484,28 @@ def test_a_worker_that_is_stuck_does_not_keep_anybody(broker: Broker) -> None:
     assert not worker.is_running()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_nobody_behind(number: signal.Signals) -> None:
+@pytest.mark.parametrize(("number", "background"), [(signal.SIGINT, False), (signal.SIGTERM, True)])
+def test_an_interrupted_run_leaves_nobody_behind(number: signal.Signals, background: bool) -> None:
+    """A shell without job control has SIGINT ignored in what it starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if background else signal.SIG_DFL)
     process = start("--serve", "firehose-ping", "--duration", "60")
+    signal.signal(signal.SIGINT, before)
     eventually(lambda: len(workers_of(process)) == 2, "both workers run")
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(number)
     assert finish(process)[0] == 130
     assert len(children) == 3
     assert not any(child.is_running() for child in children)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize(("option", "file"), [("--json", "/dev/full"), ("--plot", "/proc/none.html")])
+def test_a_file_that_cannot_be_written(broker: Broker, option: str, file: str) -> None:
+    status, out, err = bench(*url(broker.ports["tcp"]), "ping", *SHORT, "--quiet", option, file)
+    assert status == 1
+    assert "ping" in out
+    assert err.startswith(f"Error: cannot write {file}: ")
+    assert err.count("\n") == 1
 
 
 def test_what_was_measured_before_an_interrupt_is_kept(broker: Broker, tmp_path: Path) -> None:

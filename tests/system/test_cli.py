@@ -182,12 +182,51 @@ def test_contradicting_options_of_send(arguments, complaint):
     assert complaint in result.stderr
 
 
+@pytest.mark.parametrize("option", [["--url", "tcp://a"], ["--ca", "file"], ["--insecure"], ["--server-pid", "1"]])
+def test_a_benchmark_has_one_server(option, monkeypatch):
+    monkeypatch.setenv("FASTBROKER_URL", "tcp://of-the-environment")
+    result = CliRunner().invoke(main, ["bench", "--serve", *option])
+    assert result.exit_code == 2
+    assert f"--serve and {option[0]} exclude each other" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--login", "--virtual-host", "--topic-prefix", "--pattern"])
+def test_a_benchmark_sends_nothing_but_utf_8(option):
+    result = CliRunner().invoke(main, ["bench", option, "a\udcff"])
+    assert result.exit_code == 2
+    assert "'a\\udcff' is not UTF-8" in result.stderr
+
+
 @pytest.mark.parametrize("arguments", [["/queue/a\udcff"], ["/queue/a", "--login", "\udcff"]])
 @pytest.mark.parametrize("command", ["send", "subscribe"])
 def test_the_broker_is_asked_what_it_thinks_of_no_utf_8(broker, command, arguments):
     result = CliRunner().invoke(main, [command, "--url", url(broker), *arguments])
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: the broker says: malformed frame\n")
+
+
+def test_a_benchmark_without_tls_takes_no_certificate():
+    result = CliRunner().invoke(main, ["bench", "--ca", "file"])
+    assert result.exit_code == 2
+    assert "--ca is for tls:// and wss://, and --url is tcp://127.0.0.1:61613" in result.stderr
+
+
+INTERRUPTED_WHILE_IMPORTING = """
+import signal, sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "fastbroker.cli":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from fastbroker.__main__ import main
+main()
+"""
+
+
+def test_an_interrupt_before_there_is_a_command():
+    command = [sys.executable, "-c", INTERRUPTED_WHILE_IMPORTING]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")
 
 
 class _Http(StreamRequestHandler):
