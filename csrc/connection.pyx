@@ -159,8 +159,6 @@ cdef class Connection(TurnTaker):
             return 0    # it waits for something else first
         try:
             self.session.unpark()
-            if self.session.parking is None:
-                self.deadlines.last_read = self.hub.broker.now  # it may have waited for the answers
         except Exception as failure:
             return broken(self, failure)
         link_join(&self.hub.broker.released, &self.session.go_on)

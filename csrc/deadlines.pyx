@@ -10,7 +10,6 @@ from libc.stdint cimport uint64_t
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.input cimport Input, release_waiters
 from fastbroker.core.fanout cimport POLICY_DISCONNECT
-from fastbroker.core.parking cimport Parking
 from fastbroker.core.session cimport HOLD_MEMORY, STATE_CLOSING, STATE_NEW, Session
 from fastbroker.core.turntaker cimport LOST, OPEN, SHUT, TurnTaker
 from fastbroker.core.wire cimport (
@@ -187,10 +186,11 @@ cdef int probe(Deadlines of) except -1:
 cdef uint64_t transaction_due(Deadlines of) noexcept:
     """A client with an open transaction lets hear of itself. While it is not read from it has as long; and so have its
     frames that wait for memory, whatever it says: what all wait for may be held by transactions."""
-    cdef Parking parking = of.session.parking
     if not of.session.in_transaction():
         return NEVER
-    return (of.last_read if parking is None else parking.since) + of.broker.limits.transaction_timeout
+    if of.session.parking is not None:
+        return of.session.parked_at + of.broker.limits.transaction_timeout
+    return max(of.last_read, of.session.parked_at) + of.broker.limits.transaction_timeout
 
 cdef int transaction_over(Deadlines of) except -1:
     return of.session.fail(b"transaction timed out",

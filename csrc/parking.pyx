@@ -5,7 +5,7 @@
 Receipts of frames that need not wait stand among those that do, so that all come in the order of their frames. Records
 are taken one by one from the front and nothing is moved: leaving a frame to wait longer costs nothing.
 """
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy
 
 from fastbroker.core.wire cimport link_init, link_leave, text_free, text_put, text_use
@@ -14,11 +14,10 @@ cdef enum:
     HEAD = 5
 
 
-cdef Parking parking_new(void *session, int64_t *counted, uint64_t now):
+cdef Parking parking_new(void *session, int64_t *counted):
     cdef Parking new = Parking()
     link_init(&new.link, session)
     new.records.counted = counted
-    new.since = now
     return new
 
 

@@ -214,6 +214,9 @@ cdef class Session:
             owner = ring_take(&self.starved)
         return 0
 
+    cdef bint in_transaction(self) noexcept:
+        return self.transactions is not None and len(self.transactions.open) > 0
+
     cdef int unpark(self) except -1:
         """Handles parked frames while there is memory and nothing else holds them, up to a slice of work."""
         cdef Parking parking = self.parking
@@ -223,7 +226,7 @@ cdef class Session:
         try:
             while parking.size() and may_unpark(self):
                 handle_parked(self, parking)
-                parking.since = self.broker.now
+                self.parked_at = self.broker.now
                 if self.state == STATE_CONNECTED:
                     parking.drop_first()
         finally:
@@ -698,7 +701,8 @@ cdef bint must_park(Session self, const Frame *frame) except -1:
 
 cdef int park(Session self, Parked kind, const char *bytes, size_t length) except -1:
     if self.parking is None:
-        self.parking = parking_new(<void *>self, &self.broker.census.input, self.broker.now)
+        self.parking = parking_new(<void *>self, &self.broker.census.input)
+        self.parked_at = self.broker.now
     self.parking.put(kind, bytes, length)
     if not link_joined(&self.parking.link):
         link_join(&self.broker.parking, &self.parking.link)

@@ -1,6 +1,6 @@
 """Frames of one client that wait for memory."""
 cimport cython
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t
 
 from fastbroker.core.frame cimport Slice
 from fastbroker.core.wire cimport Link, Text
@@ -16,7 +16,6 @@ cdef enum Parked:
 cdef class Parking:
     cdef Text records
     cdef Link link          # in the broker's ring of sessions with parked frames
-    cdef uint64_t since     # when it began to wait, or the last of its records was handled
     cdef bint depends       # a frame of a transaction is among them: nothing overtakes it
     cdef bint ended         # PARKED_END is among them
     cdef bint draining      # its first record is being handled
@@ -30,4 +29,4 @@ cdef class Parking:
         return self.records.end - self.records.start
 
 
-cdef Parking parking_new(void *session, int64_t *counted, uint64_t now)
+cdef Parking parking_new(void *session, int64_t *counted)

@@ -1,6 +1,6 @@
 """What STOMP means, for one client: one handler per command."""
 cimport cython
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from fastbroker.core.access cimport Access
 from fastbroker.core.broker cimport Broker
@@ -62,6 +62,7 @@ cdef class Session:
     cdef Transaction committing     # None: no COMMIT is under way
     cdef Temporaries temporaries    # None until the first
     cdef Parking parking        # None: no frame waits for memory
+    cdef uint64_t parked_at     # when frames began to wait, or the last of them was handled
     cdef Receipts receipts      # None: none waits for the journal
     cdef Ledger ledger
     cdef Link starved           # subscriptions that wait for the output to drain
@@ -80,11 +81,9 @@ cdef class Session:
     cdef int end_subscriptions(self) except -1
     cdef void leave(self) noexcept
     cdef int drained(self) except -1
+    cdef bint in_transaction(self) noexcept
     cdef int unpark(self) except -1
     cdef int carry_on(self) except -1
-
-    cdef inline bint in_transaction(self) noexcept:
-        return self.transactions is not None and len(self.transactions.open) > 0
 
     cdef inline bint unfinished(self) noexcept:
         """Whether something was begun that is more than a share, and goes before all else."""

@@ -206,6 +206,11 @@ cdef class Client:
         return 0 if self.session.parking is None else self.session.parking.size()
 
     @property
+    def parked_for(self):
+        """Milliseconds since a frame of its began to wait, or was handled that had waited."""
+        return self.house.broker.now - self.session.parked_at
+
+    @property
     def holds(self):
         return self.session.hold
 

@@ -91,7 +91,13 @@ cdef class Watched:
 
     def parks(self):
         """A frame, for want of memory."""
-        self.session.parking = parking_new(<void *>self.session, &self.hub.broker.census.input, self.hub.broker.now)
+        self.session.parking = parking_new(<void *>self.session, &self.hub.broker.census.input)
+        self.session.parked_at = self.hub.broker.now
+
+    def unparks(self, bint all_of_it):
+        self.session.parked_at = self.hub.broker.now
+        if all_of_it:
+            self.session.parking = None
 
     def is_blocked(self):
         self.peer.out.blocked = True

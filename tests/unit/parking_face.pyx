@@ -13,7 +13,7 @@ cdef class Park:
     cdef Parking parking
 
     def __cinit__(self):
-        self.parking = parking_new(<void *>self, &self.memory, 0)
+        self.parking = parking_new(<void *>self, &self.memory)
 
     def put(self, str kind, bytes text not None):
         self.parking.put(<Parked><int>KINDS[kind], text, len(text))

@@ -150,6 +150,18 @@ def test_frames_of_a_transaction_do_not_wait_for_ever_whatever_comes(watched: Fa
     assert watched.reason == "transaction timed out"
 
 
+@pytest.mark.parametrize("all_of_it", [False, True])
+def test_a_client_is_not_silent_while_its_frames_are_handled_that_waited(watched: Face, all_of_it: bool) -> None:
+    watched.is_connected()
+    watched.begins()
+    watched.parks()
+    watched.set_now(START + 29_000)
+    watched.unparks(all_of_it)
+    assert START + 59_000 <= watched.due < START + 59_000 + TICK
+    watched.act(START + 59_000)
+    assert watched.reason == "transaction timed out"
+
+
 def test_a_peer_that_is_not_read_from_for_want_of_memory_is_looked_at(watched: Face) -> None:
     watched.is_connected()
     watched.pauses(for_memory=True)

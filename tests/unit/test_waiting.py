@@ -182,6 +182,20 @@ def test_who_has_parked_his_share_is_not_read_from(face: Face) -> None:
     assert (publisher.holds, publisher.parked, house.queue(b"a")) == (0, 0, (2, 0, 0))
 
 
+def test_how_long_frames_have_waited_is_known(face: Face) -> None:
+    """Since the first of them, whatever comes behind it; and since the last one that was handled."""
+    house = face.House(memory=MEMORY)
+    filler, publisher = fill(face, house), face.Client(house)
+    publisher.say(send(b"/queue/a", b"x" * 4000))
+    house.advance(100)
+    publisher.say(send(b"/queue/a", b"x" * 4000))
+    publisher.unpark()
+    assert publisher.parked_for >= 100
+    free(filler)
+    publisher.unpark()
+    assert (publisher.parked, publisher.parked_for) == (0, 0)
+
+
 def test_a_client_that_is_lost_leaves_nothing(face: Face) -> None:
     house = face.House(memory=MEMORY)
     filler, publisher = fill(face, house), face.Client(house)
