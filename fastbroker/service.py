@@ -16,6 +16,7 @@ from typing import Any
 import uvloop
 
 from fastbroker.config import Config
+from fastbroker.config.overlay import misspelt
 from fastbroker.errors import StartError
 from fastbroker.log import Log, logging_to
 from fastbroker.server import OPEN_MAX, OUT_OF_FILES, Server
@@ -37,6 +38,8 @@ async def _run(config: Config) -> int:
     with logging_to(sys.stderr, config.log, loop.call_later) as log:
         loop.set_exception_handler(lambda _, context: log_exception(log, context))
         sys.unraisablehook = partial(log_unraisable, log)
+        for name, meant in misspelt(os.environ):
+            log("warning", "a variable is not read", variable=name, meant=meant)
         with closing(Server(config, log=log, sockets=passed_sockets(os.environ))) as server:
             await server.start()
             signals = _catch_signals(loop, server, systemd)

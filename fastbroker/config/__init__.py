@@ -1,6 +1,6 @@
 """The configuration: what can be set, where it comes from, and what the parts of the broker get of it.
 
-units  →  keys  →  schema  →  conflicts  →  overlay  →  toml, reference, settings
+units  →  keys  →  schema  →  conflicts  →  overlay  →  toml, reference, settings, commands
 """
 
 from fastbroker.config.conflicts import Conflict, conflicts, missing_for

@@ -48,11 +48,11 @@ def conflicts(config: Config) -> Iterator[Conflict]:
 
 
 def _wrong_addresses(config: Config) -> Iterator[Conflict]:
-    for text in config.listen:
+    for number, text in enumerate(config.listen):
         try:
             written = address.parse(text)
         except ValueError as error:
-            yield str(error), {"listen": config.listen}
+            yield str(error), {f"listen[{number}]": text}
         else:
             yield from missing_for(written, config)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
+import orjson
 from msgspec import NODEFAULT, Meta, Struct, structs
 
 from fastbroker.config.units import MILLISECONDS, SECONDS, SIZES, Units, quantity, written
@@ -84,14 +85,31 @@ class Key:
         """A number of this key as one may write it, the shortest way."""
         return written(value, _UNITS.get(self.unit, {}))
 
+    def in_toml(self, value: Any) -> str:
+        """A value of this key as one may write it in TOML: with a unit, where it has one."""
+        number = self.written(value) if self.unit else ""
+        return in_toml(number if number[-1:].isalpha() else value)
+
+    @property
+    def stand_in(self) -> object:
+        """Some value that has the right type, for a required key without a right one."""
+        return self.choices[0] if self.choices else ("x",) if self.is_list else "x"
+
     def convert(self, value: object) -> Any:
         """Return the value as the broker wants it; raises ValueError when its type or range is wrong."""
         if self.unit and isinstance(value, str):
             value = quantity(value, _UNITS[self.unit])
+        for text in (value,) if isinstance(value, str) else value if isinstance(value, list) else ():
+            str(text).encode()  # what is no UTF-8 in a variable or a flag could be written nowhere
         try:
             return msgspec.convert(value, Annotated[self.kind, self.meta])
         except msgspec.ValidationError as error:
             raise ValueError(str(error)) from None
+
+
+def in_toml(value: object) -> str:
+    """A string, a number, true, false, or a list of them as it stands in TOML."""
+    return orjson.dumps(value).decode().replace("\x7f", "\\u007f")
 
 
 def keys_of(table: type[Struct], prefix: str = "") -> Iterator[Key]:

@@ -6,15 +6,16 @@ complaints come at once.
 
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from fastbroker.config.conflicts import conflicts
+from fastbroker.config.conflicts import Conflict, conflicts
 from fastbroker.config.keys import Key, all_keys, keys_of
+from fastbroker.config.lines import Lines
 from fastbroker.config.schema import Config
 from fastbroker.errors import ConfigError
 
@@ -25,6 +26,12 @@ KEYS = {key.path: key for key in all_keys(Config)}
 VARIABLES = {PREFIX + path.upper().replace(".", "__"): path for path in KEYS}
 
 
+_WRONG: Any = object()
+
+Place = Callable[[str], str]
+Check = Callable[[Config], Iterable[Conflict]]
+
+
 class Effective(NamedTuple):
     """The configuration in force, and for each key that is not a default where its value came from."""
 
@@ -32,15 +39,28 @@ class Effective(NamedTuple):
     origins: Mapping[str, str]
 
 
-def load(file: str | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Effective:
-    """Put the sources on top of each other. `flags` maps a key's path to its value. Raises ConfigError."""
+def load(
+    file: str | None, environ: Mapping[str, str], flags: Mapping[str, object], checks: Iterable[Check] = ()
+) -> Effective:
+    """Put the sources on top of each other. `flags` maps a key's path to its value, `checks` find more that is wrong.
+
+    Raises ConfigError with all that is wrong.
+    """
     overlay = _Overlay()
     if file is not None:
         overlay.take_file(file)
     overlay.take_environment(environ)
     for path, value in flags.items():
-        overlay.take(FLAGS[path], _nested(path, value))
-    return overlay.effective()
+        overlay.take(_always(FLAGS[path]), _nested(path, value))
+    return overlay.effective([conflicts, *checks])
+
+
+def misspelt(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The variables that are one with a key but for the number of underscores, and how they should be written."""
+    meant = {name.replace("__", "_"): name for name in VARIABLES}
+    for name in sorted(environ):
+        if (right := meant.get(name.replace("__", "_"))) and not name.startswith(PREFIX):
+            yield name, right
 
 
 class _Overlay:
@@ -50,66 +70,104 @@ class _Overlay:
         self._values: dict[str, Any] = {}
         self._origins: dict[str, str] = {}
         self._problems: list[str] = []
+        self._wrong: set[str] = set()
 
     def take_file(self, path: str) -> None:
         try:
-            with Path(path).open("rb") as file:
-                found = tomllib.load(file)
+            text = Path(path).read_bytes().decode()
+            found = tomllib.loads(text)
         except OSError as error:
             self._problems.append(f"{path}: cannot be read: {error.strerror}")
         except (ValueError, RecursionError) as error:
             self._problems.append(f"{path}: is not valid TOML: {error}")
         else:
-            self.take(path, found)
+            self.take(_lines_of(path, text), found)
 
     def take_environment(self, environ: Mapping[str, str]) -> None:
         for name in sorted(environ):
             if path := VARIABLES.get(name):
-                self.take(name, _nested(path, _from_text(KEYS[path], environ[name])))
+                self.take(_always(name), _nested(path, _from_text(KEYS[path], environ[name])))
             elif name.startswith(PREFIX):
                 self._problems.append(f"{name}: unknown key; the nearest is {_nearest(name, VARIABLES)}")
 
-    def take(self, origin: str, found: Mapping[str, Any]) -> None:
-        _merge(self._values, self._read_table(origin, list(keys_of(Config)), found))
+    def take(self, place: Place, found: Mapping[str, Any]) -> None:
+        _merge(self._values, self._read_table(place, list(keys_of(Config)), found))
 
-    def effective(self) -> Effective:
+    def effective(self, checks: Iterable[Check]) -> Effective:
+        """The result; what cannot be used is left out while the rest of it is checked. Raises ConfigError."""
+        config = msgspec.convert(self._values, Config)
+        for check in checks:
+            self._problems += [self._told(*conflict) for conflict in check(config) if not self._is_known(conflict)]
         if self._problems:
             raise ConfigError(self._problems)
-        config = msgspec.convert(self._values, Config)
-        if problems := [f"{sentence} ({self._sources(values)})" for sentence, values in conflicts(config)]:
-            raise ConfigError(problems)
         return Effective(config, self._origins)
 
-    def _sources(self, values: Mapping[str, object]) -> str:
-        origin = self._origins
-        return "; ".join(f"{path} = {_shown(value)}, {origin.get(path, 'default')}" for path, value in values.items())
+    def _is_known(self, conflict: Conflict) -> bool:
+        """Whether one of its values is wrong already, or a stand-in."""
+        ends = (".", "[")
+        return any(
+            path == wrong or path.startswith(tuple(wrong + end for end in ends))
+            for path in conflict[1]
+            for wrong in self._wrong
+        )
 
-    def _read_table(self, origin: str, keys: list[Key], found: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    def _told(self, sentence: str, values: Mapping[str, object]) -> str:
+        sources = "; ".join(
+            f"{path} = {_shown(value, KEYS.get(path))}, {self._origin(path)}" for path, value in values.items()
+        )
+        return f"{sentence} ({sources})" if sources else sentence
+
+    def _origin(self, path: str) -> str:
+        """Where a value came from; of an item of a list, where the list did."""
+        return self._origins.get(path) or self._origins.get(path.partition("[")[0]) or "default"
+
+    def _read_table(self, place: Place, keys: list[Key], found: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         """Return the good values of one table; note what is wrong with the others."""
         known = {key.path: key for key in keys}
-        good = {}
+        good: dict[str, Any] = {}
         for name, value in found.items():
             if key := known.get(prefix + name):
-                good[name] = self._read(origin, key, value)
+                read = self._read(place, key, value)
+                good |= {} if read is _WRONG else {name: read}
             else:
                 nearest = _nearest(prefix + name, [*known, *KEYS])
-                self._problems.append(f"{origin}: {prefix}{name}: unknown key; the nearest is {nearest}")
-        missing = [path for path, key in known.items() if key.required and path.removeprefix(prefix) not in found]
-        self._problems += [f"{origin}: {path}: is missing; expected {known[path].expected}" for path in missing]
+                self._problems.append(f"{place(prefix + name)}: {prefix}{name}: unknown key; the nearest is {nearest}")
+        for path, key in known.items():
+            name = path.removeprefix(prefix)
+            if key.required and name not in found:
+                self._note(path, f"{place(path)}: {path}: is missing; expected {key.expected}")
+            if key.required:
+                good.setdefault(name, key.stand_in)
         return good
 
-    def _read(self, origin: str, key: Key, value: object) -> Any:
-        self._origins[key.path] = origin
+    def _read(self, place: Place, key: Key, value: object) -> Any:
+        """Return the value as the broker wants it; or note what is wrong with it, and return _WRONG."""
+        self._origins[key.path] = place(key.path)
         if key.table and isinstance(value, dict):
-            return self._read_table(origin, list(keys_of(key.table, f"{key.path}.")), value, f"{key.path}.")
+            return self._read_table(place, list(keys_of(key.table, f"{key.path}.")), value, f"{key.path}.")
         if key.item_table and isinstance(value, list):
             items = (Key(f"{key.path}[{n}]", key.item_table, key.meta, key.default) for n in range(len(value)))
-            return [self._read(origin, item, found) for item, found in zip(items, value, strict=True)]
+            read = [self._read(place, item, found) for item, found in zip(items, value, strict=True)]
+            return [each for each in read if each is not _WRONG]
         try:
             return key.convert(value)
         except ValueError:
-            self._problems.append(f"{origin}: {key.path}: expected {key.expected}; found {_shown(value)}")
-            return None
+            found = f"expected {key.expected}; found {_shown(value)}"
+            self._note(key.path, f"{place(key.path)}: {key.path}: {found}")
+            return _WRONG
+
+    def _note(self, path: str, problem: str) -> None:
+        self._wrong.add(path)
+        self._problems.append(problem)
+
+
+def _always(place: str) -> Place:
+    return lambda _: place
+
+
+def _lines_of(file: str, text: str) -> Place:
+    lines = Lines(text)
+    return lambda path: f"{file}:{lines.number(path) or 1}"
 
 
 def _from_text(key: Key, text: str) -> object:
@@ -141,6 +199,6 @@ def _nearest(name: str, names: Iterable[str]) -> str:
     return get_close_matches(name, names, n=1, cutoff=0)[0]
 
 
-def _shown(value: object) -> str:
-    text = json.dumps(value, default=str)
+def _shown(value: object, key: Key | None = None) -> str:
+    text = key.in_toml(value) if key else json.dumps(value, default=str)
     return text if len(text) <= 80 else f"{text[:79]}…"

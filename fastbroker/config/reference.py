@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator
 from inspect import cleandoc
 
-import orjson
 from msgspec import Struct
 
 from fastbroker.config.keys import Key, keys_of
@@ -22,13 +21,34 @@ machine. What you set comes from four places, the stronger ones first:
 1. **Flags** of `fastbroker serve`: {flags}.
 2. **Environment variables**: `FASTBROKER__` and the key, in capitals, with two underscores for the dot. The value is
    written as in TOML, quotes around a string may be left out, and the strings of a list may stand between commas:
-   `FASTBROKER__LIMITS__MAX_FRAME="16 MiB"`, `FASTBROKER__LISTEN=tcp://127.0.0.1:61613,tcp://[::1]:61613`.
+   `FASTBROKER__LIMITS__MAX_FRAME="16 MiB"`, `FASTBROKER__LISTEN=tcp://127.0.0.1:61613,tcp://[::1]:61613`. One that has
+   an underscore too few, `FASTBROKER_LIMITS_MAX_FRAME`, is not read, and told: by the broker as a warning in its log.
 3. **A file** in [TOML](https://toml.io), given with `fastbroker serve -c FILE`.
 4. **The defaults** below.
 
-`fastbroker check-config FILE` prints the settings that come out, or all that is wrong. A key that does not exist, a
-value of a wrong type or out of range, and values that contradict each other keep the broker from starting; it says
-where the value came from, what was expected, and which key is the nearest to one that it does not know.
+Three commands help with it:
+
+```console
+$ fastbroker config --defaults > broker.toml   # every key, explained and commented out: a file to begin with
+$ fastbroker check-config broker.toml          # all that is wrong, one line for each mistake
+broker.toml: nothing is wrong
+$ fastbroker config -c broker.toml             # what is in force, and where each value comes from
+```
+
+`config` takes the flags of `serve`, and what it prints is a file for `serve -c` that says the same, with units:
+
+```text
+max_frame = "16 MiB"                            # FASTBROKER__LIMITS__MAX_FRAME
+max_frame_before_login = "16 KiB"               # default
+max_headers = 50                                # broker.toml:12
+```
+
+A key that does not exist, a value of a wrong type or out of range, and values that contradict each other keep the
+broker from starting. It says where the value came from (file and line, variable or flag), what was found, what was
+expected, and which key is the nearest to one that it does not know. `check-config` tells in the same pass what the
+broker would only find later: certificates and keys that cannot be used, addresses that it would refuse to listen on,
+owners of Unix sockets that do not exist, `websocket.pages` that cannot be read, variables that are not read. It binds
+nothing and looks up no name.
 
 A size is a number of bytes, or a string with a unit: `"64 KiB"`, `"4 MiB"`, `"1 GiB"`; `kB`, `MB`, `GB` are powers of
 1000. A time is a number of seconds, or a string with a unit: `"500ms"`, `"10s"`, `"5m"`, `"2h"`, `"1d"`.
@@ -44,11 +64,17 @@ it reads the certificates of `[tls]` again.
 systemd is told when the broker serves, reloads and stops (`Type=notify-reload`, `WatchdogSec=`), and may hand over
 sockets: `FileDescriptorName=` is their scheme, `tls`, or `tcp?proxy_protocol`; see [transports.md](transports.md).
 
-| exit status | |
+| exit status of `serve` | |
 |---|---|
 | 0 | ended by a signal, after `drain_timeout` at the latest |
 | 1 | ended at once by a second signal |
 | 2 | not started: the configuration is wrong, or an address, the data directory or the standard output cannot be used |
+
+| of `config` and `check-config` | |
+|---|---|
+| 0 | nothing is wrong; `check-config` may have warnings |
+| 1 | something is wrong, and was printed on the standard error output; or the output cannot be written |
+| 2 | the command line is wrong |
 
 The log never holds the broker up. When nobody reads the standard error output, or its disk is full, up to 1 MiB of
 lines wait; what comes then is lost, and a line `log lines lost` says later how many there were. A standard stream that
@@ -109,8 +135,7 @@ def _row(key: Key, prefix: str) -> str:
 def _default(key: Key) -> str:
     if key.required:
         return "required"
-    default = f'"{key.written(key.default)}"' if key.unit and key.default else orjson.dumps(key.default).decode()
-    return f"`{default}`"
+    return f"`{key.in_toml(key.default)}`"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,10 @@ SECONDS: Units = {"ms": Decimal("0.001"), "s": 1, "m": 60, "h": 3600, "d": 86400
 MILLISECONDS: Units = {suffix: factor * 1000 for suffix, factor in SECONDS.items()}
 
 # What to write with, the largest first.
-_SPELLED = (("gib", " GiB"), ("mib", " MiB"), ("kib", " KiB"), ("d", "d"), ("h", "h"), ("s", "s"), ("ms", "ms"))
+_SPELLED = (
+    *(("gib", " GiB"), ("mib", " MiB"), ("kib", " KiB"), ("gb", " GB"), ("mb", " MB"), ("kb", " kB")),
+    *(("d", "d"), ("h", "h"), ("s", "s"), ("ms", "ms")),
+)
 
 _QUANTITY = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*([A-Za-z]*)", re.ASCII)
 

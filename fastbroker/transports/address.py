@@ -4,6 +4,8 @@ An address to listen on may end in `?proxy_protocol`; that of a WebSocket to con
 """
 
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -64,6 +66,13 @@ def parse(text: str) -> Address:
             f"the only thing that may follow is ?{PROXY_PROTOCOL}"
         )
     return _read(plain)._replace(proxied=bool(question))
+
+
+def parsed(texts: Iterable[str]) -> Iterator[tuple[int, str, Address]]:
+    """Those that `parse` can read, each with its number and as it is written."""
+    for number, text in enumerate(texts):
+        with suppress(ValueError):
+            yield number, text, parse(text)
 
 
 def parse_target(text: str) -> Address:

@@ -6,13 +6,13 @@ import os
 import pwd
 import socket
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from fastbroker.auth import refuse_exposed
-from fastbroker.config import Config, Tcp, Unix, missing_for
+from fastbroker.config import Config, Conflict, Tcp, Unix, missing_for
 from fastbroker.errors import StartError
 from fastbroker.locks import InUse, lock
 from fastbroker.transports import address
@@ -44,14 +44,27 @@ class Listener(NamedTuple):
     remove: Callable[[], None] = _nothing
 
 
-def check(config: Config) -> None:
-    """Raise StartError for an address that would be refused whatever its name resolves to: for numeric ones."""
-    for written in map(address.parse, config.listen):
+def check(config: Config) -> Iterator[Conflict]:
+    """Find the addresses that would be refused whatever their names resolve to, and owners of files that are nobody."""
+    for number, text, written in address.parsed(config.listen):
         try:
-            found = resolve(written, socket.AI_NUMERICHOST)
-        except StartError:
-            continue
-        refuse_exposed(config, written, (str(sockaddr[0]) for _, sockaddr in found))
+            _refuse_number(config, written)
+        except StartError as error:
+            yield str(error), {f"listen[{number}]": text}
+    if any(written.is_local for _, _, written in address.parsed(config.listen)):
+        for key, name, look_up in (("user", config.unix.user, _user), ("group", config.unix.group, _group)):
+            try:
+                look_up(name)
+            except LookupError:
+                yield f"there is no {key} of that name", {f"unix.{key}": name}
+
+
+def _refuse_number(config: Config, written: Address) -> None:
+    try:
+        found = resolve(written, socket.AI_NUMERICHOST)
+    except StartError:
+        return  # a name, which nobody is asked for yet
+    refuse_exposed(config, written, (str(sockaddr[0]) for _, sockaddr in found))
 
 
 def open_listeners(config: Config) -> list[Listener]:

@@ -1,15 +1,16 @@
 """TLS contexts from the files of the configuration, and who a client's certificate says that it is."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastbroker.errors import StartError
+from fastbroker.transports import address
 
 if TYPE_CHECKING:
-    from fastbroker.config import Tls
+    from fastbroker.config import Config, Conflict, Tls
 
 # For TLS 1.2; those of 1.3 are all good. Forward secrecy and authenticated encryption, or nothing.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:!SHA1"
@@ -36,6 +37,36 @@ def load(settings: "Tls") -> Contexts:
     """Read all files. Raises StartError if anything is wrong with one of them."""
     doubts: list[str] = []
     return Contexts(_load(settings, (), doubts), _load(settings, ("http/1.1",), []), tuple(doubts))
+
+
+def doubts(config: "Config") -> tuple[str, ...]:
+    """Those of `Contexts`, where there is an address that needs one. Raises StartError like `load`."""
+    return load(config.tls).doubts if _is_spoken(config) else ()
+
+
+def _is_spoken(config: "Config") -> bool:
+    return any(written.how.secure for _, _, written in address.parsed(config.listen))
+
+
+def check(config: "Config") -> Iterator["Conflict"]:
+    """Find all that is wrong with the files, where there is an address that needs them."""
+    settings = config.tls
+    if not _is_spoken(config):
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    hosts = ((f"tls.hosts[{number}]", host.certificate, host.key) for number, host in enumerate(settings.hosts))
+    for path, certificate, key in [("tls", settings.certificate, settings.key), *hosts]:
+        try:
+            if certificate:
+                _load_chain(context, certificate, key)
+        except StartError as error:
+            keys = {f"{path}.certificate": certificate, f"{path}.key": key}
+            yield str(error), {name: value for name, value in keys.items() if value}
+    try:
+        if settings.client_ca:
+            _ask_clients(context, settings)
+    except StartError as error:
+        yield str(error), {"tls.client_ca": settings.client_ca}
 
 
 def _load(settings: "Tls", protocols: tuple[str, ...], doubts: list[str]) -> ssl.SSLContext:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from fastbroker.config import Config, Conflict
 from fastbroker.errors import StartError
 from fastbroker.web import http
 from fastbroker.web.http import Answer, Request
@@ -42,6 +43,14 @@ _TYPES = {
 _TEXT = ("text/", "application/json", "application/manifest+json", "image/svg+xml")
 
 
+def check(config: Config) -> Iterator[Conflict]:
+    """Find what keeps the directory from being served."""
+    try:
+        Pages(config.websocket.pages)
+    except StartError as error:
+        yield str(error), {"websocket.pages": config.websocket.pages}
+
+
 class Page(NamedTuple):
     """A file."""
 
@@ -59,7 +68,9 @@ class Pages:
         try:
             self._pages = dict(_load(Path(directory).resolve())) if directory else {}
         except OSError as error:
-            raise StartError(f"websocket.pages cannot be read: {error}") from None
+            raise StartError(
+                f"websocket.pages cannot be read: {error.filename or directory}: {error.strerror}"
+            ) from None
         for path in [path for path in self._pages if path.endswith(f"/{INDEX}")]:
             self._pages[path.removesuffix(INDEX)] = self._pages[path]
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -66,7 +67,10 @@ def test_version():
     assert (status, out.decode(), err) == (0, f"fastbroker {__version__}\n", "")
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["check-config"], ["send"], ["subscribe"]])
+@pytest.mark.parametrize(
+    "command",
+    [[], ["serve"], ["config"], ["check-config"], ["certificate"], ["send"], ["subscribe"]],
+)
 def test_help(command):
     result = CliRunner().invoke(main, [*command, "--help"])
     assert result.exit_code == 0
@@ -74,41 +78,109 @@ def test_help(command):
     assert max(map(len, result.output.splitlines())) <= 100
 
 
-def test_check_config_prints_the_settings(tmp_path, monkeypatch):
+def invoke(*arguments, **environ):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments], env=environ)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_config_prints_what_is_in_force(tmp_path):
     file = tmp_path / "fastbroker.toml"
     file.write_text("[limits]\nmax_frame = '2 MiB'\n")
-    monkeypatch.setenv("FASTBROKER__STRICT", "true")
-    result = CliRunner().invoke(main, ["check-config", str(file)])
-    assert result.exit_code == 0
-    assert "strict = true  # FASTBROKER__STRICT\n" in result.output
-    assert f"max_frame = 2097152  # {file}\n" in result.output
-    assert "\nmax_headers = 100\n" in result.output
+    sources = ["-c", file, "--listen", "tcp://127.0.0.1:1", "--log-format", "json", "--data-dir", "x"]
+    status, out, err = invoke("config", *sources, FASTBROKER__STRICT="true")
+    assert (status, err) == (0, "")
+    assert [re.sub(" +# ", " # ", line) for line in out.splitlines() if "=" in line and "default" not in line] == [
+        'listen = ["tcp://127.0.0.1:1"] # --listen',
+        "strict = true # FASTBROKER__STRICT",
+        'data_dir = "x" # --data-dir',
+        'format = "json" # --log-format',
+        f'max_frame = "2 MiB" # {file}:2',
+    ]
 
 
-def test_check_config_prints_what_is_wrong(tmp_path):
+def test_config_prints_every_key_and_takes_nothing_beside_that():
+    status, out, err = invoke("config", "--defaults", FASTBROKER__STRICT="true")
+    assert (status, err) == (0, "")
+    assert "\n# Answer with an ERROR where a client" in out
+    assert '\n# Accepted: a size in bytes or with a unit, from 1 KiB to 1 GiB.\n#max_frame = "4 MiB"\n' in out
+    assert "\n#strict = false\n" in out
+    for more in (["-c", os.devnull], ["--log-level", "debug"]):
+        assert invoke("config", "--defaults", *more)[0] == 2
+
+
+def test_check_config_prints_one_line_when_all_is_right(tmp_path):
     file = tmp_path / "fastbroker.toml"
-    file.write_text("lisen = 1\nstrict = 1\n")
-    result = CliRunner().invoke(main, ["check-config", str(file)])
-    assert result.exit_code == 1
-    assert result.stdout == ""
-    assert result.stderr == (
-        "Error: the configuration is wrong:\n"
-        f"  {file}: lisen: unknown key; the nearest is listen\n"
-        f"  {file}: strict: expected true or false; found 1\n"
+    file.write_text("listen = ['unix:///run/x', 'ws://127.0.0.1:1', 'tcp://some-host.invalid:1']\n")
+    assert invoke("check-config", file) == (0, f"{file}: nothing is wrong\n", "")
+
+
+def test_check_config_prints_all_that_is_wrong(tmp_path):
+    """Of every stage, in one pass."""
+    file = tmp_path / "fastbroker.toml"
+    file.write_text(WRONG)
+    status, out, err = invoke("check-config", file, FASTBROKER_LIMITS_MEMORY="1GiB", FASTBROKER_URL="x")
+    first, *lines = err.replace(str(file), "FILE").splitlines()
+    assert (status, out, first) == (1, "", "Error: the configuration is wrong:")
+    assert [line.strip()[: len(start)] for line, start in zip(lines, ALL_WRONG, strict=True)] == ALL_WRONG
+    assert lines[-2].endswith('(tls.hosts[0].certificate = "/nowhere/b.pem", FILE:13)')
+
+
+WRONG = """\
+listen = ["tcp://0.0.0.0:1", "tls://127.0.0.1:1", "tcp://[::", "unix:///run/x"]
+lisen = 1
+strict = 1
+[queues]
+prefetch = 5
+max_prefetch = 4
+[unix]
+user = "nobody-of-this-name"
+[tls]
+certificate = "/nowhere/a.pem"
+[[tls.hosts]]
+names = ["b"]
+certificate = "/nowhere/b.pem"
+[websocket]
+pages = "/nowhere/pages"
+"""
+ALL_WRONG = [
+    "FILE:2: lisen: unknown key; the nearest is listen",
+    "FILE:3: strict: expected true or false; found 1",
+    "queues.prefetch must not be more than queues.max_prefetch (queues.prefetch = 5, FILE:5; queues.max_prefetch = 4,",
+    "'tcp://[::' is no address: ",
+    "FASTBROKER_LIMITS_MEMORY: is not read; did you mean FASTBROKER__LIMITS__MEMORY?",
+    "refusing to listen on tcp://0.0.0.0:1: ",
+    'there is no user of that name (unix.user = "nobody-of-this-name", FILE:8)',
+    'cannot use /nowhere/a.pem for TLS: No such file or directory (tls.certificate = "/nowhere/a.pem", FILE:10)',
+    "cannot use /nowhere/b.pem for TLS: No such file or directory",
+    "websocket.pages cannot be read: /nowhere/pages: No such file or directory (websocket.pages = ",
+]
+
+
+def test_config_prints_what_is_wrong():
+    status, out, err = invoke("config", FASTBROKER__STRICT="1", FASTBROKER_DATA_DIR="x")
+    assert (status, out) == (1, "")
+    assert err.splitlines() == [
+        "Error: the configuration is wrong:",
+        "  FASTBROKER__STRICT: strict: expected true or false; found 1",
+        "  FASTBROKER_DATA_DIR: is not read; did you mean FASTBROKER__DATA_DIR?",
+    ]
+
+
+def test_serve_warns_of_a_variable_that_it_does_not_read(broker_with, monkeypatch):
+    monkeypatch.setenv("FASTBROKER_LIMITS_MEMORY", "1 MiB")
+    record = broker_with().wait_log(lambda record: record["event"] == "a variable is not read")
+    assert (record["level"], record["variable"], record["meant"]) == (
+        "warning",
+        "FASTBROKER_LIMITS_MEMORY",
+        "FASTBROKER__LIMITS__MEMORY",
     )
-
-
-def test_check_config_knows_what_serve_would_refuse(tmp_path):
-    file = tmp_path / "fastbroker.toml"
-    file.write_text("listen = ['tcp://0.0.0.0:61613']\n")
-    result = CliRunner().invoke(main, ["check-config", str(file)])
-    assert result.exit_code == 1
-    assert "refusing to listen on tcp://0.0.0.0:61613" in result.stderr
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("environ", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
-@pytest.mark.parametrize("command", [["--help"], ["--version"], ["check-config", os.devnull], ["bench", "--list"]])
+@pytest.mark.parametrize(
+    "command", [["--help"], ["--version"], ["config"], ["check-config", os.devnull], ["bench", "--list"]]
+)
 def test_a_full_standard_output(command, environ):
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | environ
     with Path("/dev/full").open("w") as full:

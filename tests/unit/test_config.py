@@ -1,17 +1,20 @@
 """The configuration: what is accepted, what is refused and in which words, and which source wins."""
 
-import tomllib
 from pathlib import Path
+from unittest.mock import ANY
 
 import msgspec
 import pytest
 
 from fastbroker.config import Config, Topic, conflicts, hub_settings
-from fastbroker.config.overlay import FLAGS, KEYS, VARIABLES, load
+from fastbroker.config.keys import keys_of
+from fastbroker.config.lines import Lines
+from fastbroker.config.overlay import FLAGS, KEYS, VARIABLES, load, misspelt
 from fastbroker.config.reference import reference
-from fastbroker.config.toml import as_toml
+from fastbroker.config.toml import all_defaults, as_toml
 from fastbroker.errors import ConfigError
 
+TABLES = [key.path for key in keys_of(Config) if key.table]
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 
@@ -168,12 +171,17 @@ def test_a_file_is_read(file):
 )
 def test_what_is_refused_is_named_with_its_file_and_key(file, line, complaint):
     path = file(line)
-    assert problems(path) == [f"{path}: {complaint}"]
+    assert problems(path) == [f"{path}:1: {complaint}"]
 
 
 def test_all_problems_are_reported_at_once(file):
     path = file("strict = 1\nlisen = []\n[limits]\nmax_frame = 1\n[log]\nlevel = 3\n")
-    assert [line.split(": ")[1] for line in problems(path)] == ["strict", "lisen", "limits.max_frame", "log.level"]
+    assert [line.split(": ")[:2] for line in problems(path)] == [
+        [f"{path}:1", "strict"],
+        [f"{path}:2", "lisen"],
+        [f"{path}:4", "limits.max_frame"],
+        [f"{path}:6", "log.level"],
+    ]
 
 
 def test_long_values_are_not_repeated_whole(file):
@@ -221,12 +229,66 @@ def test_values_that_contradict_each_other(file, lines, complaint):
     assert path in line, "it says where the value came from"
 
 
+SOURCES = "queues.prefetch = 10, FILE:8; queues.max_prefetch = 5, FILE:9"
+
+
+def test_contradictions_are_found_beside_wrong_values(file):
+    """All in one pass; but nothing is said of what a value may be in conflict with that is wrong itself."""
+    text = """
+        limits.max_frame = "much"
+        limits.memory = "1 MiB"
+        tls.hosts = 7
+        listen = ["tcp://127.0.0.1:1", "udp://", "tls://127.0.0.1:1"]
+        tls.certificate = 3
+        [queues]
+        prefetch = 10
+        max_prefetch = 5
+        [[topics]]
+        pattern = "a.>.b"
+        slow_consumer = "dropp"
+        [[topics]]
+        slow_consumer = "disconnect"
+        [[topics]]
+        pattern = "c.>.d"
+        slow_consumer = "disconnect"
+    """
+    path = file(text)
+    assert sorted(line.replace(path, "FILE").partition(": expected")[0] for line in problems(path)) == [
+        "FILE:12: topics[0].slow_consumer",
+        "FILE:13: topics[1].pattern: is missing; expected a string that is not empty",
+        "FILE:2: limits.max_frame",
+        "FILE:4: tls.hosts",
+        "FILE:6: tls.certificate",
+        f"queues.prefetch must not be more than queues.max_prefetch ({SOURCES})",
+        "the scheme of 'udp://' is not supported; supported: tcp, tls, unix, ws, wss (listen[1] = \"udp://\", FILE:5)",
+        "this is no pattern of topics: '>' must be its last word (topics[0].pattern = \"a.>.b\", FILE:11)",
+        "this is no pattern of topics: '>' must be its last word (topics[2].pattern = \"c.>.d\", FILE:16)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "number"),
+    [
+        ("a = 1\n\n[t]\nb=2", "t.b", 4),
+        ("[t]\r\n  b . c = 2\r\n", "t.b.c", 2),
+        ('[ "t" ]\n"b" = 2', "t.b", 2),
+        ("[[t]]\nb = 1\n[[t]]\nb = 2\n[[ t.u ]]\nc = 3", "t[1].b", 4),
+        ("[[t]]\nb = 1\n[[t]]\nc = 2", "t[1].b", 3),
+        ("t = [\n{b = 1}]", "t[0].b", 1),
+        ("# a = 1\na = 2", "a", 2),
+        ("b = 1", "a", None),
+    ],
+)
+def test_where_a_key_stands(text, path, number):
+    assert Lines(text).number(path) == number
+
+
 def test_contradictions_name_both_sources(file):
     path = file("queues.prefetch = 50")
     (line,) = problems(path, {"FASTBROKER__QUEUES__MAX_PREFETCH": "49"})
     assert line == (
         "queues.prefetch must not be more than queues.max_prefetch (queues.prefetch = 50, "
-        f"{path}; queues.max_prefetch = 49, FASTBROKER__QUEUES__MAX_PREFETCH)"
+        f"{path}:1; queues.max_prefetch = 49, FASTBROKER__QUEUES__MAX_PREFETCH)"
     )
 
 
@@ -265,12 +327,32 @@ def test_environment(name, text, read):
         ("FASTBROKER__limits__max_frame", "1", ": unknown key; the nearest is "),
         ("FASTBROKER__STRICT", "yes", ': strict: expected true or false; found "yes"'),
         ("FASTBROKER__STRICT", "\udc80", ': strict: expected true or false; found "\\udc80"'),
+        ("FASTBROKER__DATA_DIR", "\udc80", ': data_dir: expected a string; found "\\udc80"'),
+        ("FASTBROKER__LISTEN", "tcp://\udc80", ": listen: expected a list of strings that is not empty; found "),
         ("FASTBROKER__LISTEN", "[1]", ": listen: expected a list of strings that is not empty; found [1]"),
     ],
 )
 def test_a_wrong_variable_is_named(name, text, complaint):
     (line,) = problems(environ={name: text})
     assert line.startswith(name + complaint)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("FASTBROKER_LIMITS_MEMORY", "FASTBROKER__LIMITS__MEMORY"),
+        ("FASTBROKER_LIMITS__MEMORY", "FASTBROKER__LIMITS__MEMORY"),
+        ("FASTBROKER_HEART_BEAT_SEND", "FASTBROKER__HEART_BEAT__SEND"),
+        ("FASTBROKER_DATA_DIR", "FASTBROKER__DATA_DIR"),
+        ("FASTBROKER__DATA_DIR", None),
+        *((f"FASTBROKER_{name}", None) for name in ("URL", "LOGIN", "PASSCODE", "TEST_DEADLINE", "DEBUG", "SANITIZE")),
+        *((f"FASTBROKER_{name}", None) for name in ("COVERAGE", "NATIVE", "THIN", "JOBS", "FUZZ_SECONDS")),
+        *((f"FASTBROKER_{name}", None) for name in ("PORT", "SERVICE_HOST", "PORT_61613_TCP")),  # Kubernetes sets these
+        ("_FASTBROKER_COMPLETE", None),
+    ],
+)
+def test_a_variable_with_too_few_underscores_is_told(name, meant):
+    assert list(misspelt({name: "1"})) == ([(name, meant)] if meant else [])
 
 
 def test_every_key_has_a_variable():
@@ -286,7 +368,7 @@ def test_flags_win_over_the_environment_and_that_over_the_file(file):
     assert (config.log.level, config.log.format, config.data_dir) == ("warning", "json", "a")
     assert origins["listen"] == "--listen"
     assert origins["log.level"] == "FASTBROKER__LOG__LEVEL"
-    assert origins["data_dir"] == path
+    assert origins["data_dir"] == f"{path}:4"
 
 
 @pytest.mark.parametrize("path", FLAGS)
@@ -304,13 +386,52 @@ def test_an_overlaid_list_takes_the_place_of_the_lower_one(file):
 # ---- documents ----
 
 
-def test_settings_written_as_toml_are_read_back(file):
-    text = "strict = true\n[limits]\nlinger = 0.25\n[[topics]]\npattern = 'a.\"b'\nslow_consumer = 'drop-oldest'\n"
-    config, origins = load(file(text), {}, {})
+def test_what_is_in_force_is_a_file_that_says_the_same(file):
+    text = """
+        strict = true
+        limits.linger = 0.25
+        limits.memory = 1073741825
+        data_dir = "a\\u007f\\"b"
+        [heart_beat]
+        send = 1500
+        [[topics]]
+        pattern = 'a."b'
+        slow_consumer = 'drop-oldest'
+        [[topics]]
+        pattern = 'c'
+        slow_consumer = 'drop-newest'
+    """
+    path = file(text)
+    config, origins = load(path, {"FASTBROKER__QUEUES__NACK_DELAY": "0.0123456789"}, {"log.level": "debug"})
     written = as_toml(config, origins)
+    for line, origin in (
+        ('linger = "250ms"', f"{path}:3"),
+        ("memory = 1073741825", f"{path}:4"),
+        ('send = "1500ms"', f"{path}:7"),
+        ('max_frame = "4 MiB"', "default"),
+        ("nack_delay = 0.0123456789", "FASTBROKER__QUEUES__NACK_DELAY"),
+        ('level = "debug"', "--log-level"),
+        ('pattern = "a.\\"b"', f"{path}:9"),
+        ('pattern = "c"', f"{path}:12"),
+    ):
+        assert f"\n{line:<46}  # {origin}\n" in written
     assert load(file(written), {}, {}).config == config
-    assert "linger = 0.25  # " in written
-    assert tomllib.loads(written)["limits"]["linger"] == 0.25
+
+
+def test_the_defaults_are_a_file_that_changes_nothing(file):
+    assert load(file(all_defaults()), {}, {}) == (Config(), dict.fromkeys(TABLES, ANY))
+
+
+def test_every_line_of_the_defaults_can_be_taken_as_it_is(file):
+    """All of them together, but for tables that have no default."""
+    text = all_defaults().replace("\n#[[", "\n[[").replace("\n#", "\n")
+    text = "\n".join(line for line in text.split("\n") if not line.startswith(" "))
+    config = load(file(text), {}, {}).config
+    assert config.topics == (Topic(pattern="x", slow_consumer="disconnect"),)
+    assert msgspec.structs.replace(config, topics=(), tls=Config().tls) == Config()
+    for key in KEYS.values():
+        assert key.item_table or f"\n{key.path.rpartition('.')[2]} = " in text
+        assert key.item_table or key.meta.description.split()[0] in all_defaults()
 
 
 def test_the_reference_is_up_to_date():

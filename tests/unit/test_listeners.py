@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from fastbroker.config import Auth, Config, ProxyProtocol, Tcp, Tls
+from fastbroker.config import Auth, Config, ProxyProtocol, Tcp, Tls, Unix
 from fastbroker.errors import StartError
 from fastbroker.transports import listeners
 from fastbroker.transports.listeners import check, open_listeners
@@ -110,9 +110,18 @@ def test_permission_denied(monkeypatch):
 
 
 def test_check_looks_at_numbers_and_asks_nobody_for_names():
-    check(Config(listen=("tcp://127.0.0.1:1", "tcp://no-such-host.invalid:1")))
-    with pytest.raises(StartError, match="refusing to listen"):
-        check(Config(listen=("tcp://127.0.0.1:1", "tcp://0.0.0.0:1")))
+    assert not list(check(Config(listen=("tcp://127.0.0.1:1", "tcp://no-such-host.invalid:1"))))
+    found = list(check(Config(listen=("tcp://127.0.0.1:1", "tcp://0.0.0.0:1", "nothing", "tcp://0.0.0.0:2"))))
+    assert [values for _, values in found] == [{"listen[1]": "tcp://0.0.0.0:1"}, {"listen[3]": "tcp://0.0.0.0:2"}]
+    assert all(sentence.startswith("refusing to listen") for sentence, _ in found)
+
+
+@pytest.mark.parametrize("key", ["user", "group"])
+def test_check_knows_owners_that_are_nobody(key):
+    owned = Unix(**{key: "nobody-of-this-name"})
+    (conflict,) = check(Config(listen=("unix:///run/x",), unix=owned))
+    assert conflict == (f"there is no {key} of that name", {f"unix.{key}": "nobody-of-this-name"})
+    assert not list(check(Config(unix=owned))), "no address needs it"
 
 
 def test_the_system_looks_after_peers():
@@ -164,8 +173,4 @@ REQUIRED = Tls(certificate="x", client_certificates="required", client_ca="x")
 def test_who_may_be_reached_from_where(listen, tls, is_open):
     """S12: a client certificate that is required lets nobody else in; behind a load balancer is everybody."""
     config = Config(listen=(listen,), tls=tls, proxy_protocol=ProxyProtocol(trusted=("127.0.0.1",)))
-    if is_open:
-        check(config)
-    else:
-        with pytest.raises(StartError, match="refusing to listen"):
-            check(config)
+    assert [sentence[:19] for sentence, _ in check(config)] == ([] if is_open else ["refusing to listen "])

@@ -47,7 +47,8 @@ def test_sizes_and_times_do_not_mix():
     ("number", "units", "text"),
     [
         (4194304, SIZES, "4 MiB"),
-        (1000, SIZES, "1000"),
+        (1000, SIZES, "1 kB"),
+        (1001, SIZES, "1001"),
         (0, SIZES, "0"),
         (0.05, SECONDS, "50ms"),
         (7200.0, SECONDS, "2h"),
