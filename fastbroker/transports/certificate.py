@@ -5,6 +5,7 @@ import os
 import re
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-AUTHORITY, CERTIFICATE, KEY = "ca.pem", "certificate.pem", "key.pem"
+ALL = AUTHORITY, CERTIFICATE, KEY = "ca.pem", "certificate.pem", "key.pem"
 
 
 # Labels of letters, digits, hyphens and the underscores that some machines have; a * may be the first of them.
@@ -28,29 +29,62 @@ def default_hosts() -> list[str]:
     return list(dict.fromkeys(["localhost", "127.0.0.1", "::1", *([own] if _HOST.fullmatch(own) else [])]))
 
 
-def make(directory: Path, hosts: Sequence[str], days: int) -> None:
-    """Write the three files into the directory. Raises OSError, also when one is there, and ValueError for a host.
+def are_there(directory: Path) -> bool:
+    """Whether all three files are."""
+    return all(os.path.lexists(directory / name) for name in ALL)
 
-    Nobody has the authority's key afterwards, so trusting it trusts this one certificate and never another.
+
+def hosts(directory: Path) -> list[str]:
+    """For whom the certificate is that is there. Raises OSError, also when it is none."""
+    path = directory / CERTIFICATE
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return [str(name.value) for name in names]
+    except (ValueError, x509.ExtensionNotFound):
+        raise _in_the_way(path) from None
+
+
+def make(directory: Path, hosts: Sequence[str], days: int) -> Sequence[str]:
+    """Write the three files into the directory, and return the hosts. Raises OSError, also when one is there already.
+
+    Raises ValueError for a host. Nobody has the authority's key afterwards, so trusting it trusts this one certificate
+    and never another.
     """
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority = _authority(authority_key, days)
     certificate = _certificate(authority, authority_key, key, hosts, days)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for path in (directory / name for name in (KEY, CERTIFICATE, AUTHORITY)):
+    for path in (directory / name for name in ALL):
         if os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, "it is there already; name another directory", str(path))
+            raise _in_the_way(path)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write(directory / KEY, private, 0o600)
-    _write(directory / CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
-    _write(directory / AUTHORITY, authority.public_bytes(serialization.Encoding.PEM), 0o644)
+    write(directory / KEY, private, 0o600)
+    write(directory / CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    write(directory / AUTHORITY, authority.public_bytes(serialization.Encoding.PEM), 0o644)
+    return hosts
 
 
-def _write(path: Path, content: bytes, mode: int) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as file:
-        file.write(content)
+def _in_the_way(path: Path) -> FileExistsError:
+    return FileExistsError(errno.EEXIST, "it is there already, and is left alone; name another directory", str(path))
+
+
+def write(path: Path, content: bytes, mode: int) -> None:
+    """Write a file so that it is there whole or not at all. Raises OSError."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with os.fdopen(os.open(unfinished, flags, mode), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _builder(name: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int) -> x509.CertificateBuilder:

@@ -1,6 +1,8 @@
 """Who a certificate says that somebody is, and the files that `fastbroker certificate` makes."""
 
 import contextlib
+import errno
+import os
 import ssl
 import stat
 import tomllib
@@ -66,7 +68,7 @@ def made(tmp_path):
     directory = tmp_path / "made"
     result = CliRunner().invoke(main, ["certificate", str(directory), "--host", "broker.example", "--host", "::1"])
     assert result.exit_code == 0, result.output
-    return directory, result.output
+    return directory, result.stdout
 
 
 def test_a_certificate_for_development(made):
@@ -101,20 +103,82 @@ def speak(server_context, ca, host):
     return client.version() == "TLSv1.3"
 
 
-def test_what_is_there_is_not_overwritten(made):
-    directory, _ = made
-    before = (directory / "key.pem").read_bytes()
-    result = CliRunner().invoke(main, ["certificate", str(directory)])
-    assert result.exit_code == 1
-    assert f"cannot write {directory}/key.pem: it is there already" in result.output
-    assert (directory / "key.pem").read_bytes() == before
+def certificate(*arguments):
+    result = CliRunner().invoke(main, ["certificate", *map(str, arguments)])
+    return result.exit_code, result.stdout, result.stderr
 
 
-def test_nothing_is_made_when_not_all_of_it_can_be(made):
+def contents(directory):
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_what_is_there_is_left_alone_and_the_configuration_is_for_that(made):
+    """So that `fastbroker certificate DIR > FILE` has the same in the file when it is run twice."""
+    directory, output = made
+    before = contents(directory)
+    status, out, err = certificate(directory)
+    assert (status, out) == (0, output)
+    assert (
+        err == f"left alone, as they are there already: {', '.join(f'{directory}/{name}' for name in sorted(before))}\n"
+    )
+    assert certificate(directory, "--host", "other.example")[1] == output
+    assert "--host and --days did nothing" in certificate(directory, "--host", "other.example")[2]
+    assert contents(directory) == before
+
+
+@pytest.mark.parametrize("missing", ["key.pem", "certificate.pem", "ca.pem"])
+def test_nothing_is_made_when_not_all_of_it_can_be(made, missing):
     directory, _ = made
-    (directory / "key.pem").unlink()
-    assert CliRunner().invoke(main, ["certificate", str(directory)]).exit_code == 1
-    assert not (directory / "key.pem").exists()
+    (directory / missing).unlink()
+    before = contents(directory)
+    status, out, err = certificate(directory)
+    assert (status, out) == (1, "")
+    assert "it is there already, and is left alone; name another directory" in err
+    assert contents(directory) == before
+
+
+def test_what_is_there_may_be_something_else(made):
+    directory, _ = made
+    (directory / "certificate.pem").write_text("mine")
+    status, out, err = certificate(directory)
+    assert (status, out) == (1, "")
+    assert f"{directory}/certificate.pem: it is there already, and is left alone; name another directory" in err
+
+
+def test_the_configuration_may_be_written_into_a_new_file(tmp_path):
+    directory, file = tmp_path / "made", tmp_path / "fastbroker.toml"
+    status, out, err = certificate(directory, "--host", "broker.example", "-o", file)
+    assert (status, out) == (0, "")
+    assert err.endswith(f"made {file}; now try: fastbroker serve -c {file}\n")
+    written = file.read_text()
+    assert tomllib.loads(written)["listen"] == ["tls://broker.example:61614"]
+    assert f"fastbroker serve -c {file}\n" in written
+    before = contents(directory)
+    assert certificate(directory, "-o", file) == (
+        1,
+        "",
+        f"Error: {file} is there already, and is left alone; name another file\n",
+    )
+    assert certificate(tmp_path / "other", "-o", file)[0] == 1
+    assert not (tmp_path / "other").exists()
+    assert (file.read_text(), contents(directory)) == (written, before)
+    assert certificate(directory, "-o", tmp_path / "again.toml")[0] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again.toml", "fastbroker.toml", "made"]
+
+
+def test_no_file_is_half_there(tmp_path, monkeypatch):
+    """Not for a moment either: it gets its name when all of it is on the disk."""
+    synced = []
+
+    def fsync(descriptor):
+        synced.append(sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".")))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    status, out, err = certificate(tmp_path)
+    assert (status, out, synced) == (1, "", [[]])
+    assert err == f"Error: cannot use {tmp_path}/key.pem: No space left on device\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_names_as_people_write_them(tmp_path):
