@@ -1,5 +1,6 @@
-"""The command `fastbroker`: what the parts of it have as commands."""
+"""The command `fastbroker`: what the parts of it have as commands, and `version`."""
 
+import json
 import sys
 from typing import Any
 
@@ -44,3 +45,29 @@ def main() -> None:
 
 for command in (serve, config, check_config, certificate, send, subscribe):
     main.add_command(command)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
+def version(as_json: bool) -> None:
+    """Print the version of fastbroker, and of what it runs on: what a report of a fault should say."""
+    facts = _facts()
+    click.echo(json.dumps(facts) if as_json else "\n".join(f"{name} {value}" for name, value in facts.items()))
+
+
+def _facts() -> dict[str, str | None]:
+    import platform
+    import ssl
+    from importlib.metadata import version
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    core = find_spec("fastbroker.core.hub")
+    return {
+        "fastbroker": __version__,
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "uvloop": version("uvloop"),
+        "openssl": ssl.OPENSSL_VERSION,
+        "platform": platform.platform(),
+        "core": Path(core.origin).name if core and core.origin else None,
+    }

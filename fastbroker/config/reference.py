@@ -82,7 +82,15 @@ is closed is `/dev/null`.
 
 The other commands end with 1 and one line when their standard output cannot be written, and without a word when its
 reader went away. The commands `send` and `subscribe` read no configuration file. They take `FASTBROKER_URL`,
-`FASTBROKER_LOGIN` and `FASTBROKER_PASSCODE` from the environment.
+`FASTBROKER_LOGIN` and `FASTBROKER_PASSCODE` from the environment. `fastbroker version --json` says what a report of a
+fault should say: the versions of fastbroker, Python, uvloop and OpenSSL, the platform, and the file of the compiled
+core (`null`: it is not there).
+
+The shell completes commands, options and files with one of these lines:
+
+- bash 4.4 and newer, in `~/.bashrc`: `eval "$(_FASTBROKER_COMPLETE=bash_source fastbroker)"`
+- zsh, in `~/.zshrc` behind `compinit`: `eval "$(_FASTBROKER_COMPLETE=zsh_source fastbroker)"`
+- fish, in `~/.config/fish/completions/fastbroker.fish`: `_FASTBROKER_COMPLETE=fish_source fastbroker | source`
 
 ## Example
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 from contextlib import suppress
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
@@ -69,7 +70,7 @@ def test_version():
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["serve"], ["config"], ["check-config"], ["certificate"], ["send"], ["subscribe"]],
+    [[], ["serve"], ["config"], ["check-config"], ["certificate"], ["version"], ["send"], ["subscribe"]],
 )
 def test_help(command):
     result = CliRunner().invoke(main, [*command, "--help"])
@@ -174,6 +175,44 @@ def test_serve_warns_of_a_variable_that_it_does_not_read(broker_with, monkeypatc
         "FASTBROKER_LIMITS_MEMORY",
         "FASTBROKER__LIMITS__MEMORY",
     )
+
+
+def test_facts_for_a_report():
+    facts = json.loads(invoke("version", "--json")[1])
+    assert facts.keys() == {"fastbroker", "python", "uvloop", "openssl", "platform", "core"}
+    assert facts["fastbroker"] == __version__
+    assert facts["core"].startswith("hub.")
+    assert invoke("version")[1].splitlines() == [f"{name} {value}" for name, value in facts.items()]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_for_shells(shell):
+    ended = complete(shell, "source")
+    assert ended.returncode == 0
+    assert "_FASTBROKER_COMPLETE" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("fastbroker c", ["plain,certificate", "plain,check-config", "plain,config"]),
+        ("fastbroker bench --serv", ["plain,--server-pid", "plain,--serve"]),
+        ("fastbroker config --def", ["plain,--defaults"]),
+        ("fastbroker serve -c x", ["file,"]),
+    ],
+)
+def test_completion(words, offered):
+    ended = complete("bash", "complete", COMP_WORDS=words, COMP_CWORD=str(words.count(" ")))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert [line.rstrip("x") for line in ended.stdout.splitlines()] == offered
+
+
+def complete(shell, what, **environ):
+    return subprocess.run(
+        [Path(sysconfig.get_path("scripts"), "fastbroker")],
+        env={**os.environ, "_FASTBROKER_COMPLETE": f"{shell}_{what}", **environ},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
