@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 COMMAND = str(Path(sysconfig.get_path("scripts"), "fastbroker"))
 TIMEOUT = 30
-MUST_HOLD = ("py.typed", "bench/generator.pyi", "core/hub.pyi", "core/trie.pxd", "core/wire.pxd", "include/csrc/wire.h")
+MUST_HOLD = (
+    *("py.typed", "fastbroker.service", "bench/generator.pyi"),
+    *("core/hub.pyi", "core/trie.pxd", "core/wire.pxd", "include/csrc/wire.h"),
+)
 PLUGIN = """
 from fastbroker.core.pattern cimport is_pattern
 from fastbroker.core.session cimport Session

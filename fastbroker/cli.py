@@ -10,6 +10,7 @@ from fastbroker import __version__, streams
 from fastbroker.client.commands import send, subscribe
 from fastbroker.config.commands import check_config, config, serve
 from fastbroker.transports.commands import certificate
+from fastbroker.unit import service
 
 
 class _Commands(click.Group):
@@ -43,7 +44,7 @@ def main() -> None:
     """A STOMP 1.0, 1.1 and 1.2 message broker."""
 
 
-for command in (serve, config, check_config, certificate, send, subscribe):
+for command in (serve, config, check_config, certificate, service, send, subscribe):
     main.add_command(command)
 
 

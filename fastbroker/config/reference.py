@@ -61,8 +61,9 @@ connection is accepted. At SIGTERM or SIGINT the broker stops accepting, handles
 `census` that counts all that is alive in it: connections, sessions, subscriptions, queues, messages, memory. At SIGHUP
 it reads the certificates of `[tls]` again.
 
-systemd is told when the broker serves, reloads and stops (`Type=notify-reload`, `WatchdogSec=`), and may hand over
-sockets: `FileDescriptorName=` is their scheme, `tls`, or `tcp?proxy_protocol`; see [transports.md](transports.md).
+systemd is told when the broker serves, reloads and stops (`Type=notify`, `WatchdogSec=`), and may hand over sockets:
+`FileDescriptorName=` is their scheme, `tls`, or `tcp?proxy_protocol`. `fastbroker service` prints a unit file; see
+[transports.md](transports.md#systemd).
 
 | exit status of `serve` | |
 |---|---|

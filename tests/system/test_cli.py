@@ -70,7 +70,7 @@ def test_version():
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["serve"], ["config"], ["check-config"], ["certificate"], ["version"], ["send"], ["subscribe"]],
+    [[], ["serve"], ["config"], ["check-config"], ["certificate"], ["service"], ["version"], ["send"], ["subscribe"]],
 )
 def test_help(command):
     result = CliRunner().invoke(main, [*command, "--help"])
