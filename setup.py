@@ -15,6 +15,10 @@ how they were compiled.
 
 import os
 import re
+import shlex
+import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -27,6 +31,36 @@ SANITIZERS = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-fno-s
 def switch(name: str) -> bool:
     return os.environ.get(f"FASTBROKER_{name}", "") not in ("", "0")
 
+
+TO_INSTALL = """
+    Debian, Ubuntu   apt install gcc libc6-dev python3-dev
+    Fedora           dnf install gcc python3-devel
+    Alpine           apk add gcc musl-dev python3-dev
+    macOS            xcode-select --install
+
+The headers must be of this Python: where its version is not that of the system, they come with it, or in a package of
+its version, such as python3.13-dev.
+"""
+
+
+def missing() -> str:
+    """What cannot be compiled without, or nothing: told now, as it would else be the last line of thousands."""
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    headers = sysconfig.get_path("include")
+    flags = shlex.split(" ".join(os.environ.get(name, "") for name in ("CFLAGS", "CPPFLAGS")))
+    places = [f"-I{each}" for each in (headers, sysconfig.get_path("platinclude"))]
+    command = [*compiler, *flags, *places, "-fsyntax-only", "-x", "c", "-"]
+    try:
+        tried = subprocess.run(command, input="#include <Python.h>\n", capture_output=True, text=True, check=False)
+    except OSError as error:
+        return f"the C compiler {compiler[0]!r} cannot be run: {error.strerror}"
+    if tried.returncode and not Path(headers, "Python.h").exists():
+        return f"the C headers of {sys.executable} are missing: there is no {Path(headers, 'Python.h')}"
+    return f"the C compiler {compiler[0]!r} does not work:\n{tried.stderr.strip()}" if tried.returncode else ""
+
+
+if not switch("THIN") and (reason := missing()):
+    sys.exit(f"fastbroker cannot be compiled here: {reason}\n{TO_INSTALL}")
 
 debug, coverage, sanitize = switch("DEBUG"), switch("COVERAGE"), switch("SANITIZE")
 variant = "-".join(name for name in ("debug", "coverage", "sanitize") if switch(name.upper()))
