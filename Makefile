@@ -37,8 +37,8 @@ help: ## say what there is
 	@echo "make <target>:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
 
-run: build ## start the broker on its default address, 127.0.0.1:61613
-	@exec $(VENV)/bin/fastbroker serve $(ARGS)
+run: build ## start the broker on its default address, 127.0.0.1:61613, and say how to try it
+	@exec $(PY) examples/hello.py $(VENV)/bin/fastbroker $(ARGS)
 
 chat: build ## start the example chat; open the address that it prints in two browser windows
 	@$(PY) examples/chat/pages.py
