@@ -54,7 +54,7 @@ def test_it_runs_this_very_program(printed):
     assert arguments == ["serve", "-c", "/etc/fastbroker/fastbroker.toml", "--data-dir", "/var/lib/fastbroker"]
 
 
-@pytest.mark.parametrize(("scripts", "warned"), [("/home/me/venv/bin", True), ("/opt/fastbroker/bin", False)])
+@pytest.mark.parametrize(("scripts", "warned"), [("/run/user/1/venv/bin", True), ("/opt/fastbroker/bin", False)])
 def test_a_program_that_a_service_would_not_see(monkeypatch, scripts, warned):
     monkeypatch.setattr(unit.sysconfig, "get_path", lambda _: scripts)
     result = CliRunner().invoke(main, ["service"])
