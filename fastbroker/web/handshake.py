@@ -19,8 +19,8 @@ from fastbroker.web.status_page import status_page
 if TYPE_CHECKING:
     from fastbroker.config import WebSocket
 
-# The best comes first.
-SUBPROTOCOLS = ("v12.stomp", "v11.stomp", "v10.stomp")
+# The best comes first. The last one says no version; browsers fail when they offer it alone and get no answer to it.
+SUBPROTOCOLS = ("v12.stomp", "v11.stomp", "v10.stomp", "stomp")
 _LONGEST_METHOD = 16
 # The answer to an upgrade, up to the header that is another one each time, and the header behind that.
 _SWITCHING = http.head_of(HTTPStatus.SWITCHING_PROTOCOLS, [("Connection", "Upgrade"), ("Upgrade", "websocket")])[:-2]
