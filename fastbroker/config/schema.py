@@ -374,7 +374,14 @@ class ProxyProtocol(Table, frozen=True):
 class WebSocket(Table, frozen=True):
     """WebSockets of `ws` and `wss` addresses."""
 
-    path: Annotated[str, Meta(description="Path of the WebSocket endpoint.", min_length=1)] = "/ws"
+    path: Annotated[
+        str,
+        Meta(
+            description="Path of the WebSocket endpoint; a slash behind it makes no difference. While it is `/ws`, "
+            "`/stomp` leads there as well.",
+            min_length=1,
+        ),
+    ] = "/ws"
     allowed_origins: Annotated[
         tuple[str, ...],
         Meta(
@@ -386,15 +393,15 @@ class WebSocket(Table, frozen=True):
     sockjs: Annotated[
         bool,
         Meta(
-            description="SockJS over WebSocket, as Spring has it, with `websocket.path` and `/sockjs` as base: "
+            description="SockJS over WebSocket, as Spring has it, with the paths above and `/sockjs` as base: "
             "`<base>/info`, WebSockets with SockJS's framing, and `<base>/websocket` without."
         ),
     ] = True
     pages: Annotated[
         str,
         Meta(
-            description="Directory whose files are answered to GET, `index.html` at `/`, in the place of the status "
-            "page. They are read at start, 16 MiB together at most; names that begin with a dot are left out. "
+            description="Directory whose files are answered to GET, `index.html` at `/`, in the place of whatever "
+            "else is there. They are read at start, 16 MiB together at most; names that begin with a dot are left out. "
             "Empty is none."
         ),
     ] = ""

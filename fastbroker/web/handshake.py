@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # The best comes first. The last one says no version; browsers fail when they offer it alone and get no answer to it.
 SUBPROTOCOLS = ("v12.stomp", "v11.stomp", "v10.stomp", "stomp")
+# What also leads to a path: clients of other brokers ask for it without being told.
+_ALIASES = {"/ws": ("/stomp",)}
 _LONGEST_METHOD = 16
 # The answer to an upgrade, up to the header that is another one each time, and the header behind that.
 _SWITCHING = http.head_of(HTTPStatus.SWITCHING_PROTOCOLS, [("Connection", "Upgrade"), ("Upgrade", "websocket")])[:-2]
@@ -40,8 +42,10 @@ class Handshake:
         """Read `websocket.pages`. Raises StartError."""
         self._settings = settings
         self._server = server
-        self._sockjs = tuple({sockjs.BASE, settings.path.rstrip("/")}) if settings.sockjs else ()
-        self._endpoints = {settings.path, *(f"{base}/websocket" for base in self._sockjs)}
+        paths = {path.removesuffix("/") for path in (settings.path, *_ALIASES.get(settings.path, ()))}
+        self._sockjs = tuple({sockjs.BASE, *paths}) if settings.sockjs else ()
+        self._endpoints = {f"{path}{end}" for path in paths for end in ("", "/")}
+        self._endpoints.update(f"{base}/websocket" for base in self._sockjs)
         self._origins = Origins(settings.allowed_origins)
         self._pages = Pages(settings.pages)
 
@@ -61,10 +65,9 @@ class Handshake:
         if found is None:
             return None
         path, host, key, origin, offered = found
-        wraps = path not in self._endpoints and sockjs.is_session(path, self._sockjs)
-        is_ours = wraps or path in self._endpoints
+        wraps = self._wraps(path)
         accept = _accept(key)
-        if not (is_ours and accept and http.is_host(host)):
+        if wraps is None or not accept or not http.is_host(host):
             return None
         if not self._origins.lets_in(origin, host, secure=secure, local=local):
             return None
@@ -73,14 +76,18 @@ class Handshake:
     def _any(self, head: bytes, secure: bool, local: str) -> Answer:
         try:
             request = http.parse(head)
-            if request.path in self._endpoints:
-                return self._upgrade(request, secure, local, wraps=False)
-            if sockjs.is_session(request.path, self._sockjs):
-                return self._upgrade(request, secure, local, wraps=True)
+            if _wants_websocket(request):
+                return self._upgrade(request, secure, local)
             answer = self._page(request, secure, local)
         except Refusal as refusal:
             answer = http.refused(refusal)
         return answer._replace(body=b"") if head.startswith(b"HEAD ") else answer
+
+    def _wraps(self, path: str) -> bool | None:
+        """Whether who connects there wraps messages as SockJS does; None if nobody connects there."""
+        if path in self._endpoints:
+            return False
+        return True if sockjs.is_session(path, self._sockjs) else None
 
     def refuse(self, reason: str) -> bytes:
         """Answer somebody whom the core ends the connection with before a request was complete."""
@@ -90,9 +97,10 @@ class Handshake:
 
     # ---- the upgrade ----
 
-    def _upgrade(self, request: Request, secure: bool, local: str, *, wraps: bool) -> Answer:
-        if not _wants_websocket(request):
-            raise Refusal(HTTPStatus.UPGRADE_REQUIRED, "This is a WebSocket endpoint.", {"Upgrade": "websocket"})
+    def _upgrade(self, request: Request, secure: bool, local: str) -> Answer:
+        wraps = self._wraps(request.path)
+        if wraps is None:
+            raise Refusal(HTTPStatus.NOT_FOUND, f"No WebSocket endpoint is here; it is at {self._settings.path}.")
         if request.only("sec-websocket-version") != "13":
             why = "Only version 13 of the WebSocket protocol is spoken here."
             raise Refusal(HTTPStatus.UPGRADE_REQUIRED, why, {"Sec-WebSocket-Version": "13", "Upgrade": "websocket"})
@@ -109,14 +117,14 @@ class Handshake:
     # ---- pages ----
 
     def _page(self, request: Request, secure: bool, local: str) -> Answer:
-        if _wants_websocket(request):
-            raise Refusal(HTTPStatus.NOT_FOUND, f"No WebSocket endpoint is here; it is at {self._settings.path}.")
+        if page := self._pages.answer(request):
+            return page
+        if self._wraps(request.path) is not None:
+            raise Refusal(HTTPStatus.UPGRADE_REQUIRED, "This is a WebSocket endpoint.", {"Upgrade": "websocket"})
         if request.path.rstrip("/") in self._sockjs and request.path != "/":
             return sockjs.greeting()
         if request.path in [f"{base}/info" for base in self._sockjs]:
             return sockjs.info(request, shared=self._origins.may_connect(request, secure=secure, local=local))
-        if page := self._pages.answer(request):
-            return page
         if request.path == "/":
             return status_page(request, server=self._server, path=self._settings.path, secure=secure)
         raise Refusal(HTTPStatus.NOT_FOUND, f"Nothing is here; the WebSocket endpoint is {self._settings.path}.")

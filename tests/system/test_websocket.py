@@ -236,6 +236,11 @@ def test_sockjs_info_is_not_shared_with_strange_pages(broker):
     assert b"Access-Control" not in get(broker, "/sockjs/info", Origin="http://evil.example")
 
 
+def test_endpoints_are_no_pages(broker):
+    for path in ("/ws", "/ws/", "/stomp", "/sockjs/a/b/websocket"):
+        assert status(get(broker, path)) == 426
+
+
 def test_sockjs_greeting(broker):
     assert body(get(broker, "/sockjs")) == "Welcome to SockJS!\n"
 
@@ -249,10 +254,34 @@ def test_sockjs_can_be_switched_off(broker_with):
     assert status(get(broker, "/sockjs/info")) == 404
 
 
-def test_path_is_configurable(broker_with, talk_ws, open_ws):
-    broker = broker_with(websocket={"path": "/stomp"})
-    talk_ws(to=broker, upgrade=request("/stomp"))
-    assert status(open_ws(to=broker).response) == 404
+@pytest.mark.parametrize("path", ["/ws", "/ws/", "/stomp", "/stomp/", "/stomp?x=/ws"])
+def test_paths_that_clients_ask_for_without_being_told(talk_ws, path):
+    talk_ws(upgrade=request(path))
+
+
+@pytest.mark.parametrize("path", ["/", "/ws//", "/WS", "/stomp/more", "/websocket", "/stompx"])
+def test_paths_that_are_none(open_ws, path):
+    response = open_ws(upgrade=request(path)).response
+    assert status(response) == 404
+    assert "it is at /ws." in body(response)
+
+
+def test_a_path_of_ones_own_is_the_only_one(broker_with, talk_ws, open_ws):
+    broker = broker_with(websocket={"path": "/chat"})
+    for path in ("/chat", "/chat/"):
+        talk_ws(to=broker, upgrade=request(path))
+    for path in ("/ws", "/stomp"):
+        response = open_ws(to=broker, upgrade=request(path)).response
+        assert status(response) == 404
+        assert "it is at /chat." in body(response)
+    assert "ws://broker.localhost:1234/chat<" in body(get(broker, "/"))
+
+
+@pytest.mark.parametrize(("path", "more"), [("/chat/", "/chat"), ("/stomp", "/stomp/"), ("/", "/")])
+def test_a_path_may_end_in_a_slash(broker_with, talk_ws, path, more):
+    broker = broker_with(websocket={"path": path})
+    talk_ws(to=broker, upgrade=request(path))
+    talk_ws(to=broker, upgrade=request(more))
 
 
 # ---- Origin (S8) ----

@@ -18,7 +18,7 @@ from harness.broker import ROOT, Broker
 from harness.certificates import authority, tls_table
 from harness.client import Client
 from harness.waiting import DEADLINE, eventually
-from harness.websocket import request
+from harness.websocket import WebSocketClient, request
 
 LARGE = random.Random(1).randbytes(5 * 2**20)
 LIMITS = {"linger": 0.1, "outbound_timeout": 1.0}
@@ -30,6 +30,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "index.html").write_text("<!doctype html><script src=app.js></script>")
     (directory / "app.js").write_text("")
     (directory / "large.bin").write_bytes(LARGE)
+    (directory / "stomp").mkdir()
+    (directory / "stomp" / "index.html").write_text("a page")
     return directory
 
 
@@ -98,6 +100,12 @@ def test_files_that_appear_later_are_not_there(shop: Broker, site: Path) -> None
 
 def test_stomp_is_where_it_was(shop: Broker) -> None:
     assert get(shop.ports["ws"], "/ws")[0].startswith(b"HTTP/1.1 426 ")
+
+
+def test_a_page_may_stand_where_a_websocket_is(shop: Broker) -> None:
+    assert get(shop.ports["ws"], "/stomp/")[1] == b"a page"
+    with closing(WebSocketClient(shop, upgrade=request("/stomp/"))) as client:
+        client.login("1.2")
 
 
 def test_large_file_for_a_slow_reader(shop: Broker, dial_web: Callable[..., socket.socket]) -> None:

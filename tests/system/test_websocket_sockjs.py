@@ -33,7 +33,10 @@ def talk_sockjs(broker: Broker) -> Iterator[Callable[..., SockJsClient]]:
         yield connect
 
 
-@pytest.mark.parametrize("path", ["/ws/000/abc/websocket", "/sockjs/x/y/websocket", "/sockjs/999/a-b_c/websocket?t=1"])
+@pytest.mark.parametrize(
+    "path",
+    ["/ws/000/abc/websocket", "/stomp/0/a/websocket", "/sockjs/x/y/websocket", "/sockjs/999/a-b_c/websocket?t=1"],
+)
 def test_session(talk_sockjs: Callable[..., SockJsClient], path: str, topic: str) -> None:
     client = talk_sockjs(path=path)
     assert client.wrapped[0] == "o"
