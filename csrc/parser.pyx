@@ -2,7 +2,7 @@
 
     EOL*  COMMAND EOL  (name ":" value EOL)*  EOL  body NUL
 
-EOL is LF; in 1.2, and before a version is agreed, CR LF too. A frame is found in one pass over its header lines; a body
+EOL is LF; in 1.0 and 1.2, and before a version is agreed, CR LF too. A frame is found in one pass over its header lines; a body
 with a content-length is jumped over. Nothing is copied and nothing is decoded: a header is an offset and a length.
 What is lenient here and why is in docs/protocol.md ("What we accept").
 """
@@ -34,6 +34,9 @@ cdef uint32_t STRIPPED = stripped_names()
 MALFORMED = b"malformed frame"
 PARSE_ERRORS = {
     PARSE_MALFORMED: (MALFORMED, b"A header line has no colon, or nothing in front of it."),
+    PARSE_CR_LF: (
+        MALFORMED, b"The lines of the frame end in CR LF, which STOMP 1.1 does not know, and 1.0 not where the broker is "
+        b"strict. End them in LF alone, or connect with accept-version:1.2."),
     PARSE_BAD_COMMAND: (b"unknown command", b"The frame does not begin with a STOMP command in capital letters."),
     PARSE_BAD_ESCAPE: (MALFORMED, b"A header holds a backslash that begins no escape of this STOMP version."),
     PARSE_BAD_UTF8: (MALFORMED, b"The header lines are not valid UTF-8."),
@@ -150,7 +153,13 @@ cdef const char *skip_eols(Parser self, const char *p, const char *limit) noexce
 
 
 cdef inline bint takes_crlf(Parser self) noexcept:
-    return self.version == 12 or self.version == 0 or not self.limits.strict
+    """Whether CR LF may stand between frames."""
+    return not self.limits.strict or crlf_ends_lines(self)
+
+
+cdef inline bint crlf_ends_lines(Parser self) noexcept:
+    """In 1.1 a CR is part of the line; 1.0 says nothing, and no client of it means one."""
+    return self.version != 11 and (self.version != 10 or not self.limits.strict)
 
 
 cdef inline size_t max_frame(Parser self) noexcept:
@@ -168,7 +177,9 @@ cdef int read_head(Parser self, const char *limit, Frame *frame) noexcept:
         return PARSE_BAD_COMMAND
     if kind == LINE_MORE:
         return unfinished_command(self, p, length) if self.version == 0 else <int>PARSE_MORE
-    if length and (line.end - 1)[0] == c'\r' and (self.version == 12 or self.version == 0):
+    if length and (line.end - 1)[0] == c'\r':
+        if not crlf_ends_lines(self):
+            return PARSE_CR_LF
         length -= 1
     frame.command = command_of(p, length)
     if frame.command == COMMAND_UNKNOWN and self.version == 0:
@@ -208,7 +219,7 @@ cdef int read_lines(Parser self, const char *p, const char *limit, Frame *frame)
             return PARSE_HEAD_TOO_LARGE
         if kind == LINE_MORE:
             return PARSE_FRAME_TOO_LARGE if <size_t>(limit - frame.base) > max_frame(self) else PARSE_MORE
-        if line.seen & SEEN_CR and (end - 1)[0] == c'\r' and (self.version == 12 or self.version == 0):
+        if line.seen & SEEN_CR and (end - 1)[0] == c'\r' and crlf_ends_lines(self):
             end -= 1
             frame.stripped = True   # relayed with LF alone
             if memchr(p, c'\r', end - p) == NULL:
@@ -227,7 +238,7 @@ cdef int read_header(Parser self, const char *p, const char *end, const Line *li
     cdef Header *header
     cdef int known
     if line.colon == NULL or line.colon == p:
-        return PARSE_MALFORMED
+        return PARSE_CR_LF if p[0] == c'\r' and end == p + 1 else PARSE_MALFORMED
     if frame.header_count == self.limits.max_headers:
         return PARSE_TOO_MANY_HEADERS
     header = &frame.headers[frame.header_count]
@@ -430,8 +441,6 @@ cdef class FrameReader:
             header = &frame.headers[i]
             headers.append((decoded(frame.base + header.name, header.name_length, version),
                             decoded(frame.base + header.value, header.value_length, version)))
-        name = frame.base[:frame.head_start - 1]
-        if self.parser.version == 12 or self.parser.version == 0:
-            name = name.removesuffix(b"\r")
+        name = frame.base[:frame.head_start - 1].removesuffix(b"\r")
         body = frame.base[frame.body_start:frame.body_start + frame.body_length]
         return name.decode("ascii", "replace"), headers, body

@@ -19,6 +19,7 @@ cdef enum:
     PARSE_LINE_TOO_LONG = -9
     PARSE_HEAD_TOO_LARGE = -10
     PARSE_UNWANTED_BODY = -11
+    PARSE_CR_LF = -12
 
 
 cdef struct ParserLimits:

@@ -31,17 +31,27 @@ def test_frame_without_any_header(dial):
     client.expect("CONNECTED\nsession:<short-session>\nversion:1.0\nheart-beat:0,0\n\n\0\n")
 
 
-@only_1_2
+@pytest.mark.parametrize("version", ["1.0", "1.2"])
 @pytest.mark.item(2)
-def test_cr_lf_ends_lines_in_1_2(echo, queue, version):
+def test_cr_lf_ends_lines_in_1_2_and_1_0(echo, queue, version):
     client = echo(version)
-    client.send(f"SEND\r\ndestination:{queue}\r\nx:1\r\nempty:\r\n\r\nhello\r\n\0")
-    client.expect_message(queue, "hello\r\n", "x:1", "empty:")
+    client.send(f"SEND\r\ndestination:{queue}\r\nx:1\r\n\r\nhello\r\n\0\r\n")
+    client.expect_message(queue, "hello\r\n", "x:1")
+    client.send("BEGIN\r\ntransaction:t\r\nreceipt:1\r\n\r\n\0")
+    client.expect(receipt("1"))
 
 
 @only_1_2
 @pytest.mark.item(2)
-def test_cr_lf_and_lf_may_be_mixed_in_1_2(echo, queue, version):
+def test_cr_lf_behind_an_empty_value(echo, queue, version):
+    client = echo(version)
+    client.send(f"SEND\r\ndestination:{queue}\r\nempty:\r\n\r\nhello\0")
+    client.expect_message(queue, "hello", "empty:")
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.2"])
+@pytest.mark.item(2)
+def test_cr_lf_and_lf_may_be_mixed_in_1_2_and_1_0(echo, queue, version):
     client = echo(version)
     client.send(f"SEND\ndestination:{queue}\r\nx:1\n\r\nhello\0")
     client.expect_message(queue, "hello", "x:1")
@@ -67,14 +77,29 @@ def test_cr_is_header_data_in_1_1(echo, queue):
 def test_cr_lf_is_no_blank_line_in_1_1(talk, queue):
     client = talk("1.1")
     client.send(f"SEND\ndestination:{queue}\n\r\nhello\0")
-    client.expect_error("malformed frame")
+    assert "end in CR LF" in client.expect_error("malformed frame")
 
 
 @pytest.mark.item(3)
-def test_cr_belongs_to_the_command_in_1_1(talk, queue):
+def test_cr_lf_ends_no_command_in_1_1(talk, queue):
     client = talk("1.1")
     client.send(f"SEND\r\ndestination:{queue}\n\n\0")
-    client.expect_error("unknown command")
+    assert "end in CR LF" in client.expect_error("malformed frame")
+
+
+@pytest.mark.item(3)
+def test_error_that_names_cr_lf_says_what_to_do(talk, queue):
+    client = talk("1.1")
+    client.send(f"SEND\r\ndestination:{queue}\r\n\r\nhello\0")
+    assert "accept-version:1.2" in client.expect_error("malformed frame")
+
+
+@pytest.mark.item(3)
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_cr_lf_ends_no_lines_where_the_broker_is_strict(talk, broker_with, queue, version):
+    client = talk(version, to=broker_with(strict=True))
+    client.send(f"SEND\r\ndestination:{queue}\r\n\r\nhello\0")
+    assert "end in CR LF" in client.expect_error("malformed frame")
 
 
 @every_version

@@ -6,6 +6,7 @@ import pytest
 from harness.frames import every_version, frame
 from harness.waiting import in_background
 
+BODIES_IN_CR_LF = [b"one\r\n\0", b"two\0", b"\r\n\r\n\0"]
 MADE_BY_BROKER = re.compile(rb"^(session|message-id):([^\n]+)$", re.MULTILINE)
 
 
@@ -58,12 +59,45 @@ def play(dial, talk, queue):
     return run
 
 
+def in_cr_lf(head):
+    """The lines of a frame without body as a client writes them that ends lines as Windows does."""
+    return head.replace(b"\n", b"\r\n")
+
+
+def golden_in_cr_lf(version, queue):
+    """The same line ends everywhere, bodies that hold them, and lines that repeat those of the frame before."""
+    send = in_cr_lf(frame("SEND", f"destination:{queue}", "x:ąę")[:-1])
+    return b"".join(
+        [
+            in_cr_lf(frame("CONNECT", f"accept-version:{version}", "host:x")),
+            b"\r\n",
+            in_cr_lf(frame("SUBSCRIBE", "id:1", f"destination:{queue}", "receipt:1")),
+            *[send + b"one\r\n\0\r\n", send + b"two\0\r\n\n", send + b"\r\n\r\n\0", b"\r\n"],
+            in_cr_lf(frame("SEND", f"destination:{queue}", "content-length:5")[:-1]) + b"a\0\r\nb\0",
+            in_cr_lf(frame("DISCONNECT", "receipt:2")),
+        ]
+    )
+
+
 @pytest.fixture
 def stream(request, queue):
     return golden(request.param, queue)
 
 
 every_stream = pytest.mark.parametrize("stream", ["1.0", "1.1", "1.2"], indirect=True)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.2"])
+@pytest.mark.item(1, 2, 7)
+def test_cr_lf_cut_at_every_position(play, version, queue):
+    stream = golden_in_cr_lf(version, queue)
+    whole = play([stream])
+    assert re.findall(rb"x:(?s:.+?)\0", whole) == ["x:ąę\n\n".encode() + body for body in BODIES_IN_CR_LF]
+    assert b"content-length:5\n\na\0\r\nb\0" in whole
+    assert re.findall(rb"receipt-id:(.+)\n", whole) == [b"1", b"2"]
+    assert play([stream[at : at + 1] for at in range(len(stream))]) == whole
+    for at in range(1, len(stream)):
+        assert play([stream[:at], stream[at:]]) == whole, f"cut into {stream[:at]!r} and {stream[at:]!r}"
 
 
 @every_stream
@@ -114,6 +148,7 @@ def test_bodies_around_the_sizes_of_buffers(talk, queue):
         frame("foo", "receipt:r"),
         frame("NONSENSE", "receipt:r"),
         b"SEND\ndestination:/queue/never\ncontent-length:5\n\0",
+        b"FOO\r\nreceipt:r\r\n\r\n\0",
     ],
 )
 def test_error_is_the_same_wherever_it_is_cut(play, version, failing):

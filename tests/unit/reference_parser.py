@@ -68,8 +68,8 @@ class ReferenceReader:
         return match.end()
 
     def _crlf(self) -> bool:
-        """Whether CR LF ends a line: in 1.2, and while nobody has said which version it is."""
-        return self.version in (0, 12)
+        """Whether CR LF ends a line: in 1.2, in 1.0 unless strictly, and while nobody has said which version it is."""
+        return self.version in (0, 12) or (self.version == 10 and not self.strict)
 
     def _frame(self) -> tuple[Frame, int]:
         """The frame at the start of what is kept, and its size."""
@@ -100,8 +100,10 @@ class ReferenceReader:
         at = len(line) + 1
         if at > 33:
             raise ValueError("unknown command")
-        if ending and self._crlf():
-            line = line.removesuffix(b"\r")
+        if ending and line.endswith(b"\r"):
+            if not self._crlf():
+                raise ValueError("malformed frame")
+            line = line[:-1]
         if self.version == 0 and not (COMMANDS.fullmatch(line) if ending else re.fullmatch(rb"[A-Z]*\r?", line)):
             raise ValueError("unknown command")  # not STOMP at all
         if not ending:

@@ -236,6 +236,19 @@ GOLDEN = [
         [("SEND", [(b"x", b"1\r"), (b"\r", b"2")], b"z")],
         V11,
     ),
+    Stream(
+        "CR LF ends lines of 1.0",
+        b"\r\nSEND\r\nx: 1 \r\ny:2\r3\n\r\nz\r\n\0\r\nABORT\r\n\r\n\0",
+        [("SEND", [(b"x", b"1"), (b"y", b"2\r3")], b"z\r\n"), ("ABORT", [], b"")],
+        V10,
+    ),
+    Stream("only one CR ends a line of 1.0", b"SEND\nx:1\r\r\n\nz\0", [("SEND", [(b"x", b"1\r")], b"z")], V10),
+    Stream(
+        "CR is part of a value in 1.0, strictly",
+        b"SEND\nx:1\r\n\nz\0",
+        [("SEND", [(b"x", b"1\r")], b"z")],
+        {**V10, **STRICT},
+    ),
     Stream("only one CR ends a line", b"SEND\nx:1\r\r\n\nz\0", [("SEND", [(b"x", b"1\r")], b"z")]),
     Stream("a CR within a value", b"SEND\nx:1\r2\n\n\0", [("SEND", [(b"x", b"1\r2")], b"")]),
     Stream("no headers, no body", b"COMMIT\n\n\0", [("COMMIT", [], b"")]),
@@ -254,7 +267,6 @@ GOLDEN = [
         for command in (b"FOO", b"send", b"SEND ", b"A B", b"A" * 32)
     ),
     Stream("a command that is no text", b"S\xc3\x89ND\n\n\0", [("S\ufffd\ufffdND", [], b"")]),
-    Stream("a CR belongs to the command of 1.1", b"SEND\r\nx:1\n\nbody\0", [("SEND\r", [(b"x", b"1")], b"body")], V11),
     Stream(
         "names are case-sensitive", b"SEND\nContent-Length:9\n\nabc\0", [("SEND", [(b"Content-Length", b"9")], b"abc")]
     ),
@@ -417,7 +429,13 @@ BROKEN = [
     Broken("a name of blanks in 1.0", b"SEND\n \t:abc\n\n\0", "malformed frame", V10),
     Broken("blanks in place of the blank line", b"SEND\n \n\nx\0", "malformed frame", V10),
     Broken("CR LF in place of the blank line of 1.1", b"SEND\n\r\n\nx\0", "malformed frame", V11),
-    Broken("CR LF in place of the blank line of 1.0", b"SEND\n\r\n\nx\0", "malformed frame", V10),
+    Broken("CR LF behind the command of 1.1", b"SEND\r\nx:1\n\nbody\0", "malformed frame", V11),
+    Broken("CR LF behind every line of 1.1", b"SEND\r\nx:1\r\n\r\nbody\0", "malformed frame", V11),
+    Broken("CR LF behind every line of 1.0, strictly", b"SEND\r\nx:1\r\n\r\n\0", "malformed frame", {**V10, **STRICT}),
+    Broken(
+        "CR LF in place of the blank line of 1.0, strictly", b"SEND\n\r\n\n\0", "malformed frame", {**V10, **STRICT}
+    ),
+    Broken("CR LF between frames of 1.0, strictly", b"\r\nABORT\n\n\0", "malformed frame", {**V10, **STRICT}),
     *(
         Broken(f"the escape {escape!r} in 1.2", b"SEND\nx:" + escape + b"\n\n\0", "malformed frame")
         for escape in (b"\\t", b"\\0", b"\\", b"a\\\\\\", b"\\C", b"\\:")
