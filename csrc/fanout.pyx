@@ -16,7 +16,7 @@ full, or that comes when the memory ceiling is reached: there the message is sto
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from fastbroker.core.frame cimport head_in_form
+from fastbroker.core.frame cimport FORM_ACTIVEMQ, FORMS, form_version, head_in_form
 from fastbroker.core.message cimport (
     SHARED_BODY, Entry, count_written, message_content, message_drop, message_keep, message_new, needs_other_form,
     put_message,
@@ -44,7 +44,7 @@ cdef Fanout fanout_new(Census *census, Outlets *outlets, const Counter *number, 
     new.number = number
     new.now = now
     new.slow_consumer_grace = slow_consumer_grace
-    new.form_heads = [b"", b""]
+    new.form_heads = [b""] * FORMS
     new.most = BATCH_DELIVERIES
     return new
 
@@ -75,7 +75,7 @@ cdef class Fanout:
         large = self.tails.end * audience.plain > CACHE
         try:
             for i in range(audience.plain):
-                if not needs_form(self, (<Subscription>audience.receivers.items[i]).version):
+                if not needs_form(self, (<Subscription>audience.receivers.items[i]).form):
                     write_tails(self, <Subscription>audience.receivers.items[i], large)
             if self.seen or audience.plain < audience.receivers.count:
                 for i in range(self.count):
@@ -96,10 +96,10 @@ cdef inline int send_at_once(Fanout self, const Audience *audience, const Conten
     for i in range(audience.plain):
         subscription = <Subscription>audience.receivers.items[i]
         out = subscription.out
-        if needs_other_form(content, subscription.version) or takes_detour(
+        if needs_other_form(content, subscription.form) or takes_detour(
                 subscription, subscription.prefix_length + length + content.head_length + content.body_length + AROUND):
             return send_from(self, audience, i, content, origin)
-        put_message(out, subscription.prefix, subscription.prefix_length, middle, length, subscription.version, content,
+        put_message(out, subscription.prefix, subscription.prefix_length, middle, length, subscription.form, content,
                     NULL)
         outbuf_touch(out)
         if outbuf_pressure(out) > self.outlets.soft:
@@ -145,10 +145,10 @@ cdef int deliver(Fanout self, Subscription subscription, Transit *transit) excep
     if takes_detour(subscription, subscription.prefix_length + transit.middle_length + content.head_length
                     + content.body_length + AROUND):
         return enqueue(self, detour(subscription, transit.owner), transit)
-    if needs_other_form(content, subscription.version):
-        content = in_form(self, content, subscription.version, transit.number)
+    if needs_other_form(content, subscription.form):
+        content = in_form(self, content, subscription.form, transit.number)
     put_message(out, subscription.prefix, subscription.prefix_length, transit.middle, transit.middle_length,
-                subscription.version, content, transit.message if content.body_length >= SHARED_BODY else NULL)
+                subscription.form, content, transit.message if content.body_length >= SHARED_BODY else NULL)
     if content.body_length >= SHARED_BODY:
         outbuf_touch_bulk(out)  # or all that others are to be sent would wait behind many copies of it
     else:
@@ -158,17 +158,18 @@ cdef int deliver(Fanout self, Subscription subscription, Transit *transit) excep
     return 0
 
 
-cdef const Content *in_form(Fanout self, const Content *content, int version, uint64_t number) except NULL:
-    """The content for receivers of an older version, put together once per message."""
-    cdef Form *form = &self.forms[version - 10]
-    if form.number != number:
-        form.number = number
-        self.form_heads[version - 10] = head_in_form(content.head, content.head_length, version)
-        form.content = content[0]
-        form.content.head = <bytes>self.form_heads[version - 10]
-        form.content.head_length = len(<bytes>self.form_heads[version - 10])
-        form.content.seen = 0
-    return &form.content
+cdef const Content *in_form(Fanout self, const Content *content, unsigned form, uint64_t number) except NULL:
+    """The content for receivers that read it in another form, put together once per message."""
+    cdef int place = form_version(form) - 10 + (FORMS // 2 if form & FORM_ACTIVEMQ else 0)
+    cdef Form *made = &self.forms[place]
+    if made.number != number:
+        made.number = number
+        self.form_heads[place] = head_in_form(content.head, content.head_length, form)
+        made.content = content[0]
+        made.content.head = <bytes>self.form_heads[place]
+        made.content.head_length = len(<bytes>self.form_heads[place])
+        made.content.seen = 0
+    return &made.content
 
 
 # ---- receivers that are too slow, or that are queues ----
@@ -278,9 +279,9 @@ cdef bint add(Fanout self, object route, const Audience *audience, const Content
             or self.count * audience.receivers.count >= self.most)
 
 
-cdef inline bint needs_form(Fanout self, int version) noexcept:
-    """Whether a receiver of that version reads some header lines of the batch in another form than 1.2's."""
-    return self.seen != 0 and (version < 11 or (version == 11 and self.seen & SEEN_CR))
+cdef inline bint needs_form(Fanout self, unsigned form) noexcept:
+    """Whether a receiver that reads header lines in that form needs some of the batch rewritten."""
+    return self.seen & form != 0
 
 
 cdef int write_tails(Fanout self, Subscription subscription, bint large) except -1:
@@ -347,14 +348,14 @@ cdef int deliver_singly(Fanout self, Subscription subscription) except -1:
 
 
 cdef int deliver_item(Fanout self, const Audience *audience, uint32_t index) except -1:
-    """One message of the batch to those who read it in an older form, which is put together once; and to queues."""
+    """One message of the batch to those who read it in another form, which is put together once; and to queues."""
     cdef Transit transit
     cdef Content content
     cdef size_t i
     begin_transit(self, index, &content, &transit)
     try:
         for i in range(audience.plain if self.seen else 0):
-            if needs_form(self, (<Subscription>audience.receivers.items[i]).version):
+            if needs_form(self, (<Subscription>audience.receivers.items[i]).form):
                 deliver(self, <Subscription>audience.receivers.items[i], &transit)
         for i in range(audience.plain, audience.receivers.count):
             enqueue(self, <Queue>audience.receivers.items[i], &transit)

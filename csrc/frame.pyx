@@ -11,7 +11,7 @@ only when they hold something that the two versions write differently.
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memchr, memcpy
+from libc.string cimport memchr, memcmp, memcpy
 
 cdef extern from *:
     """
@@ -24,9 +24,9 @@ cdef extern from *:
 
 from fastbroker.core.wire cimport (
     FRAMING_SOCKJS, KNOWN_ACK, KNOWN_CONTENT_LENGTH, KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_REPLY_TO,
-    KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, NUMBER_SPACE, SEEN_BACKSLASH, SEEN_COLON, SEEN_CR, SEEN_TRIMMED, WS_TEXT,
-    OutBuf, Text, escape, framed_begin, framed_end, framed_put, known_of, outbuf_commit, outbuf_reserve, outbuf_touch,
-    parse_number, put_number, text_reserve, unescape, ws_opcode,
+    KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, NUMBER_SPACE, SEEN_BACKSLASH, SEEN_COLON, SEEN_CR, SEEN_EMPTY, SEEN_REPLY,
+    SEEN_TRIMMED, WS_TEXT, OutBuf, Text, escape, framed_begin, framed_end, framed_put, known_of, outbuf_commit,
+    outbuf_reserve, outbuf_touch, parse_number, put_number, text_reserve, unescape, ws_opcode,
 )
 
 
@@ -68,6 +68,17 @@ cdef bytes frame_text(const Frame *frame, int known):
     return decoded(value.bytes, value.length, frame.version)
 
 
+cdef bint has_header_of(const Frame *frame, const char *prefix, size_t length) noexcept:
+    """Whether the name of a header begins with that."""
+    cdef const Header *header
+    cdef uint32_t i
+    for i in range(frame.header_count):
+        header = &frame.headers[i]
+        if header.name_length > length and memcmp(frame.base + header.name, prefix, length) == 0:
+            return True
+    return False
+
+
 cdef bint number_of(bytes text, uint64_t *number) noexcept:
     """A decimal number of at most ten digits."""
     return parse_number(text, len(text), 10, number) != 0
@@ -89,7 +100,7 @@ cdef inline bint is_private(int known) noexcept:
 cdef int content_in_form(const Frame *frame, Text *scratch, const char *reply_to, size_t reply_to_length,
                          Content *content) except -1:
     """The rest of `content_of`, for header lines that hold anything but plain text, or lines that nobody may see."""
-    content.seen = frame.seen & SEEN_BACKSLASH
+    content.seen = frame.seen & (SEEN_BACKSLASH | SEEN_EMPTY)
     if (not frame.stripped and reply_to == NULL and not frame.seen & (SEEN_TRIMMED | SEEN_COLON | SEEN_CR)
             and (frame.version >= 11 or not frame.seen & SEEN_BACKSLASH)):
         note_cr(content)
@@ -98,6 +109,7 @@ cdef int content_in_form(const Frame *frame, Text *scratch, const char *reply_to
     relay_headers(frame, scratch, reply_to != NULL, content)
     if reply_to != NULL:
         put_line(scratch, b"reply-to", 8, reply_to, reply_to_length, 12)
+        content.seen |= SEEN_REPLY
     if not frame.counted and memchr(content.body, 0, content.body_length) != NULL:
         relay_length(scratch, content.body_length)
     content.head = scratch.bytes
@@ -108,7 +120,7 @@ cdef int content_in_form(const Frame *frame, Text *scratch, const char *reply_to
 
 cdef inline void note_cr(Content *content) noexcept:
     """An escaped CR is what 1.1 writes in another way than 1.2."""
-    if content.seen and memmem(content.head, content.head_length, b"\\r", 2) != NULL:
+    if content.seen & SEEN_BACKSLASH and memmem(content.head, content.head_length, b"\\r", 2) != NULL:
         content.seen |= SEEN_CR
 
 
@@ -174,20 +186,23 @@ cdef int relay_length(Text *scratch, size_t length) except -1:
 
 # ---- frames to a client ----
 
-cdef bytes head_in_form(const char *head, size_t length, int version):
-    """Header lines kept in 1.2 encoding, as a receiver of another version reads them.
+cdef bytes head_in_form(const char *head, size_t length, unsigned form):
+    """Header lines kept in 1.2 encoding, in the form in which a receiver reads them (FORM_*).
 
-    A name with a colon in it cannot be told to a 1.0 receiver at all; that header is left out.
+    A name with a colon in it and an empty value cannot be told to a 1.0 receiver at all: such headers are left out.
     """
+    cdef int version = form_version(form)
     cdef bytes name, value
     cdef bytes lines = head[:length]
-    cdef list form = []
+    cdef list told = []
     for line in lines.splitlines():
         name, _, value = line.partition(b":")
+        if form & FORM_ACTIVEMQ and name == b"reply-to":
+            value = value.replace(b"/reply-queue/", b"/remote-temp-queue/", 1)
         name = decoded(name, len(name), 12)
-        if version >= 11 or b":" not in name:
-            form.append(header_line(name, decoded(value, len(value), 12), version))
-    return b"".join(form)
+        if version >= 11 or (value and b":" not in name):
+            told.append(header_line(name, decoded(value, len(value), 12), version))
+    return b"".join(told)
 
 
 cdef bytes header_line(bytes name, bytes value, int version):
@@ -203,8 +218,8 @@ cdef int put_header(OutBuf *out, bytes name, bytes value, int version) except -1
 cdef int put_raw_header(OutBuf *out, const char *name, size_t name_length, Slice value, int version) except -1:
     """A header whose value a client of the same version wrote: its escapes are right as they stand."""
     cdef char *room
-    if out.framing == FRAMING_SOCKJS or (version >= 11 and (memchr(value.bytes, c':', value.length) != NULL
-                                                            or memchr(value.bytes, c'\r', value.length) != NULL)):
+    if (out.framing == FRAMING_SOCKJS or memchr(value.bytes, c'\r', value.length) != NULL
+            or (version >= 11 and memchr(value.bytes, c':', value.length) != NULL)):
         return put_header(out, name[:name_length], decoded(value.bytes, value.length, version), version)
     room = outbuf_reserve(out, name_length + value.length + 2)
     if room == NULL:

@@ -66,11 +66,11 @@ cdef void message_left(Message *message) noexcept:
 
 
 cdef int put_message_apart(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,
-                           size_t middle_length, int version, const Content *content, Message *owner) except -1:
+                           size_t middle_length, unsigned form, const Content *content, Message *owner) except -1:
     """A frame that is wrapped, whose body goes by reference, or whose header lines need another form."""
     cdef size_t before = outbuf_pending(out)
-    if out.framing == FRAMING_SOCKJS or needs_other_form(content, version):
-        put_in_parts(out, prefix, prefix_length, middle, middle_length, version, content, owner)
+    if out.framing == FRAMING_SOCKJS or needs_other_form(content, form):
+        put_in_parts(out, prefix, prefix_length, middle, middle_length, form, content, owner)
     elif owner != NULL and content.body_length >= SHARED_BODY:
         put_by_reference(out, prefix, prefix_length, middle, middle_length, content, owner)
     else:
@@ -111,14 +111,14 @@ cdef void put_by_reference(OutBuf *out, const char *prefix, size_t prefix_length
 
 
 cdef int put_in_parts(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle, size_t middle_length,
-                      int version, const Content *content, Message *owner) except -1:
+                      unsigned form, const Content *content, Message *owner) except -1:
     """As JSON, or with other header lines."""
     cdef bytes head
     framed_begin(out)
     framed_put(out, prefix, prefix_length)
     framed_put(out, middle, middle_length)
-    if needs_other_form(content, version):
-        head = head_in_form(content.head, content.head_length, version)
+    if needs_other_form(content, form):
+        head = head_in_form(content.head, content.head_length, form)
         framed_put(out, head, len(head))
     else:
         framed_put(out, content.head, content.head_length)

@@ -2,9 +2,9 @@
 
     EOL*  COMMAND EOL  (name ":" value EOL)*  EOL  body NUL
 
-EOL is LF; in 1.0 and 1.2, and before a version is agreed, CR LF too. A frame is found in one pass over its header lines; a body
-with a content-length is jumped over. Nothing is copied and nothing is decoded: a header is an offset and a length.
-What is lenient here and why is in docs/protocol.md ("What we accept").
+EOL is LF; in 1.0 and 1.2, and before a version is agreed, CR LF too. A frame is found in one pass over its header
+lines; a body with a content-length is jumped over. Nothing is copied and nothing is decoded: a header is an offset and
+a length. What is lenient here and why is in docs/protocol.md ("What we accept").
 """
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memset
@@ -13,9 +13,9 @@ from fastbroker.core.frame cimport Frame, Header, decoded, frame_free, frame_ini
 from fastbroker.core.wire cimport (
     COMMAND_ACK, COMMAND_CONNECT, COMMAND_SEND, COMMAND_STOMP, COMMAND_UNKNOWN, KNOWN_ACK, KNOWN_CONTENT_LENGTH,
     KNOWN_COUNT, KNOWN_ID, KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION,
-    LINE_MORE, LINE_NUL, PLAIN_ACK_HEAD, SEEN_BACKSLASH, SEEN_CR, SEEN_HIGH, SEEN_TRIMMED, Line, Text, command_of,
-    escapes_valid, known_of, parse_number, scan_line, scan_plain_ack, text_free, text_length, text_put, text_use,
-    utf8_valid,
+    LINE_MORE, LINE_NUL, PLAIN_ACK_HEAD, SEEN_BACKSLASH, SEEN_CR, SEEN_EMPTY, SEEN_HIGH, SEEN_TRIMMED, Line, Text,
+    command_of, escapes_valid, known_of, parse_number, scan_line, scan_plain_ack, text_free, text_length, text_put,
+    text_use, utf8_valid,
 )
 
 cdef enum:
@@ -35,8 +35,8 @@ MALFORMED = b"malformed frame"
 PARSE_ERRORS = {
     PARSE_MALFORMED: (MALFORMED, b"A header line has no colon, or nothing in front of it."),
     PARSE_CR_LF: (
-        MALFORMED, b"The lines of the frame end in CR LF, which STOMP 1.1 does not know, and 1.0 not where the broker is "
-        b"strict. End them in LF alone, or connect with accept-version:1.2."),
+        MALFORMED, b"The lines of the frame end in CR LF, which only STOMP 1.2 allows. "
+                   b"End them in LF alone, or connect with accept-version:1.2."),
     PARSE_BAD_COMMAND: (b"unknown command", b"The frame does not begin with a STOMP command in capital letters."),
     PARSE_BAD_ESCAPE: (MALFORMED, b"A header holds a backslash that begins no escape of this STOMP version."),
     PARSE_BAD_UTF8: (MALFORMED, b"The header lines are not valid UTF-8."),
@@ -157,7 +157,7 @@ cdef inline bint takes_crlf(Parser self) noexcept:
     return not self.limits.strict or crlf_ends_lines(self)
 
 
-cdef inline bint crlf_ends_lines(Parser self) noexcept:
+cdef bint crlf_ends_lines(Parser self) noexcept:
     """In 1.1 a CR is part of the line; 1.0 says nothing, and no client of it means one."""
     return self.version != 11 and (self.version != 10 or not self.limits.strict)
 
@@ -237,7 +237,7 @@ cdef int read_lines(Parser self, const char *p, const char *limit, Frame *frame)
 cdef int read_header(Parser self, const char *p, const char *end, const Line *line, Frame *frame) noexcept:
     cdef Header *header
     cdef int known
-    if line.colon == NULL or line.colon == p:
+    if line.colon <= p:     # it is NULL, or nothing stands in front of it
         return PARSE_CR_LF if p[0] == c'\r' and end == p + 1 else PARSE_MALFORMED
     if frame.header_count == self.limits.max_headers:
         return PARSE_TOO_MANY_HEADERS
@@ -252,6 +252,8 @@ cdef int read_header(Parser self, const char *p, const char *end, const Line *li
         trim(frame.base, frame, &header.value, &header.value_length)
         if header.name_length == 0:
             return PARSE_MALFORMED
+    if header.value_length == 0:
+        frame.seen |= SEEN_EMPTY
     frame.header_count += 1
     known = known_of(frame.base + header.name, header.name_length)
     if known:

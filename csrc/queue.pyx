@@ -227,7 +227,7 @@ cdef Subscription next_consumer(Queue queue, bint tight):
 cdef inline int pass_on(Subscription consumer, const Content *content, uint64_t id) except -1:
     cdef char middle[MIDDLE_SPACE]
     put_message(consumer.out, consumer.prefix, consumer.prefix_length, middle, put_middle(middle, id),
-                consumer.version, content, NULL)
+                consumer.form, content, NULL)
     outbuf_touch(consumer.out)
     return 0
 

@@ -3,7 +3,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
-from fastbroker.core.frame cimport Content, encoded
+from fastbroker.core.frame cimport Content, encoded, form_of
 from fastbroker.core.ledger cimport NO_SLOT, Delivery, Ledger, put_ack
 from fastbroker.core.message cimport (
     MIDDLE_SPACE, Entry, message_content, message_drop, put_message, put_middle,
@@ -33,6 +33,7 @@ cdef Subscription subscription_new(bytes id, bytes destination, bytes epoch, int
     new.prefix = PyBytes_AS_STRING(new.prefix_owner)
     new.prefix_length = PyBytes_GET_SIZE(new.prefix_owner)
     new.version = version
+    new.form = form_of(version)
     new.ack_mode = ack_mode
     new.plain = ack_mode == ACK_AUTO
     new.out = out
@@ -79,7 +80,7 @@ cdef class Subscription(Receiver):
         if entry.redelivered:
             memcpy(middle + length, b"redelivered:true\n", 17)
             length += 17
-        put_message(self.out, self.prefix, self.prefix_length, middle, length, self.version, &content, entry.message)
+        put_message(self.out, self.prefix, self.prefix_length, middle, length, self.form, &content, entry.message)
         outbuf_touch(self.out)
         if self.ack_mode == ACK_AUTO:
             message_drop(entry.message)

@@ -29,7 +29,9 @@ enum {
     SEEN_CR = 2,      /* not counting the CR of a CR LF that ends the line */
     SEEN_HIGH = 4,    /* a byte above 0x7f: UTF-8 must be checked */
     SEEN_COLON = 8,   /* a second colon, hence one in the value */
-    SEEN_TRIMMED = 16 /* blanks around a name or value were cut off (STOMP 1.0) */
+    SEEN_TRIMMED = 16, /* blanks around a name or value were cut off (STOMP 1.0) */
+    SEEN_EMPTY = 32,   /* a value of no length */
+    SEEN_REPLY = 64    /* a reply-to that the broker put there */
 };
 
 enum { LINE_MORE = 0, LINE_END = 1, LINE_NUL = 2 };
@@ -403,8 +405,8 @@ static inline char escape_letter(char byte, int version) {
     }
 }
 
-/* Encodes into `out` (at most twice `length` bytes). What 1.0 cannot say becomes a blank, so that no text can smuggle
- * in a line of its own. */
+/* Encodes into `out` (at most twice `length` bytes). What a version cannot say, a line end in 1.0 and a CR in 1.1,
+ * becomes a blank, so that no text can smuggle in a line of its own. */
 static inline size_t escape(char *out, const char *text, size_t length, int version) {
     size_t i, n = 0;
     for (i = 0; i < length; i++) {
@@ -413,7 +415,7 @@ static inline size_t escape(char *out, const char *text, size_t length, int vers
         if (letter != '\0') {
             out[n++] = '\\';
             byte = letter;
-        } else if (version < 11 && (byte == '\n' || byte == '\r')) {
+        } else if (byte == '\n' || byte == '\r') {
             byte = ' ';
         }
         out[n++] = byte;

@@ -236,7 +236,7 @@ cdef class Encoding:
         cdef long i
         for i in range(rounds):
             length = put_middle(middle, i)
-            put_message(to.out, to.prefix, to.prefix_length, middle, length, to.version, &self.send.content,
+            put_message(to.out, to.prefix, to.prefix_length, middle, length, to.form, &self.send.content,
                         self.message)
             if i % EMPTY_EVERY == 0:
                 self.output.empty()

@@ -2,12 +2,12 @@
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from fastbroker.core.frame cimport Content
+from fastbroker.core.frame cimport FORMS, Content
 from fastbroker.core.message cimport Message
 from fastbroker.core.queue cimport QueueOwner
 from fastbroker.core.route cimport Origin
 from fastbroker.core.trie cimport Matches
-from fastbroker.core.wire cimport SEEN_CR, Census, Counter, OutBuf, Outlets, Text
+from fastbroker.core.wire cimport Census, Counter, OutBuf, Outlets, Text
 
 cdef enum:
     BATCH_MESSAGES = 256
@@ -53,7 +53,7 @@ cdef struct Tail:
 
 
 cdef struct Form:
-    # the content of one message for receivers of an older version
+    # the content of one message for receivers that read it in another form
     uint64_t number
     Content content
 
@@ -75,8 +75,8 @@ cdef class Fanout:
     cdef uint32_t count
     cdef uint32_t seen              # SEEN_* of any of them
     cdef uint32_t most              # messages times subscribers, so that nobody else waits for long
-    # for 1.0 and 1.1
-    cdef Form forms[2]
+    # for 1.0, 1.1, and those who speak with ActiveMQ
+    cdef Form forms[FORMS]
     cdef list form_heads            # whose bytes they point to
 
     cdef int send(self, object route, const Audience *audience, const Content *content, Origin *origin) except -1

@@ -1,7 +1,16 @@
 """A client frame as a view into the bytes it was read from, and what of it travels on to subscribers."""
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
-from fastbroker.core.wire cimport SEEN_HIGH, OutBuf, Text
+from fastbroker.core.wire cimport SEEN_BACKSLASH, SEEN_CR, SEEN_EMPTY, SEEN_HIGH, SEEN_REPLY, OutBuf, Text
+
+cdef enum:
+    # The form in which a receiver reads header lines: what they may hold (SEEN_*) that it is told in another way than
+    # they are kept, in 1.2 encoding.
+    FORM_12 = 0
+    FORM_11 = SEEN_CR
+    FORM_10 = SEEN_CR | SEEN_BACKSLASH | SEEN_EMPTY
+    FORM_ACTIVEMQ = SEEN_REPLY      # together with one of these: it knows reply queues by ActiveMQ's name
+    FORMS = 6
 
 
 cdef struct Header:
@@ -65,6 +74,7 @@ cdef inline Slice frame_value(const Frame *frame, int known) noexcept:
     return value
 
 cdef bytes frame_text(const Frame *frame, int known)
+cdef bint has_header_of(const Frame *frame, const char *prefix, size_t length) noexcept
 cdef bint number_of(bytes text, uint64_t *number) noexcept
 cdef bytes decoded(const char *text, size_t length, int version)
 cdef bytes encoded(bytes text, int version)
@@ -86,7 +96,13 @@ cdef inline int content_of(const Frame *frame, Text *scratch, const char *reply_
         return 0
     return content_in_form(frame, scratch, reply_to, reply_to_length, content)
 
-cdef bytes head_in_form(const char *head, size_t length, int version)
+cdef inline unsigned form_of(int version) noexcept:
+    return <unsigned>(FORM_12 if version == 12 else FORM_11 if version == 11 else FORM_10)
+
+cdef inline int form_version(unsigned form) noexcept:
+    return 10 if form & SEEN_EMPTY else 11 if form & SEEN_CR else 12
+
+cdef bytes head_in_form(const char *head, size_t length, unsigned form)
 cdef int put_header(OutBuf *out, bytes name, bytes value, int version) except -1
 cdef int put_raw_header(OutBuf *out, const char *name, size_t name_length, Slice value, int version) except -1
 cdef int put_connected(OutBuf *out, bytes headers) except -1

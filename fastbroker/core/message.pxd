@@ -14,7 +14,7 @@ from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content
 from fastbroker.core.wire cimport (
-    FRAMING_NONE, SEEN_CR, Census, OutBuf, Shared, Wrapped, outbuf_commit, outbuf_reserve, put_number, shared_drop,
+    FRAMING_NONE, Census, OutBuf, Shared, Wrapped, outbuf_commit, outbuf_reserve, put_number, shared_drop,
 )
 
 cdef enum:
@@ -66,9 +66,9 @@ cdef inline void message_content(const Message *message, Content *content) noexc
     content.seen = message.seen
     content.opcode = message.opcode
 
-cdef inline bint needs_other_form(const Content *content, int version) noexcept:
-    """Whether header lines kept in 1.2 encoding must be rewritten for a receiver of that version."""
-    return content.seen != 0 and (version < 11 or (version == 11 and content.seen & SEEN_CR))
+cdef inline bint needs_other_form(const Content *content, unsigned form) noexcept:
+    """Whether header lines must be rewritten for a receiver that reads them in that form (FORM_*)."""
+    return content.seen & form != 0
 
 cdef inline size_t put_middle(char *middle, uint64_t id) noexcept:
     cdef size_t length = put_number(middle, id)
@@ -97,16 +97,16 @@ cdef inline char *fill(char *room, const char *prefix, size_t prefix_length, con
     return room + content.body_length + 1
 
 cdef int put_message_apart(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,
-                           size_t middle_length, int version, const Content *content, Message *owner) except -1
+                           size_t middle_length, unsigned form, const Content *content, Message *owner) except -1
 
 cdef inline int put_message(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,
-                            size_t middle_length, int version, const Content *content, Message *owner) except -1:
+                            size_t middle_length, unsigned form, const Content *content, Message *owner) except -1:
     """One MESSAGE frame. `owner` keeps the content's bytes alive, or is NULL when they must be copied."""
     cdef size_t size
     cdef char *room
-    if ((owner != NULL and content.body_length >= SHARED_BODY) or needs_other_form(content, version)
+    if ((owner != NULL and content.body_length >= SHARED_BODY) or needs_other_form(content, form)
             or out.framing != FRAMING_NONE):
-        return put_message_apart(out, prefix, prefix_length, middle, middle_length, version, content, owner)
+        return put_message_apart(out, prefix, prefix_length, middle, middle_length, form, content, owner)
     size = prefix_length + middle_length + content.head_length + content.body_length + 1
     room = outbuf_reserve(out, size + 2)
     if room == NULL:

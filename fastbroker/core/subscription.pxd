@@ -39,6 +39,7 @@ cdef class Subscription(Receiver):
     cdef const char *prefix     # "MESSAGE LF ... message-id:<epoch>-"
     cdef size_t prefix_length
     cdef int version
+    cdef unsigned form          # FORM_*: how it reads header lines
     cdef int ack_mode
     cdef bint resting
     cdef bint closed            # unsubscribed; an open transaction may still hold deliveries of it

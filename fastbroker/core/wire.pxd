@@ -9,6 +9,8 @@ cdef extern from "csrc/wire.h" nogil:
         SEEN_HIGH
         SEEN_COLON
         SEEN_TRIMMED
+        SEEN_EMPTY
+        SEEN_REPLY
         LINE_MORE
         LINE_END
         LINE_NUL

@@ -110,6 +110,16 @@ def test_no_escapes_in_1_0(relay, queue):
     relay("1.0", "1.0", header).expect_message(queue, "x", header)
 
 
+@pytest.mark.item(24, 26)
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_no_cr_in_what_the_broker_says_of_a_client_itself(talk, queue, version):
+    client = talk(version)
+    client.send(frame("SUBSCRIBE", "id:a\rb", f"destination:{queue}", "receipt:c\rd"))
+    client.expect(receipt("c d"))
+    client.send(frame("SEND", f"destination:{queue}"))
+    client.expect(f"MESSAGE\nsubscription:a b\nmessage-id:<message-id>\ndestination:{queue}\n\n\0\n")
+
+
 @pytest.mark.item(26)
 def test_receipt_id_is_not_escaped_in_1_0(talk):
     client = talk("1.0")
@@ -148,13 +158,23 @@ def test_headers_are_encoded_for_their_receiver(relay, queue, sender, header, re
         ("1.2", r"x:a\nforged:1", "1.0", ["x:a forged:1"]),
         ("1.2", r"x:a\r\nforged:1", "1.0", ["x:a  forged:1"]),
         ("1.2", r"a\cb:c", "1.0", []),
-        ("1.2", r"x:a\rb", "1.1", ["x:a\rb"]),
-        ("1.2", r"a\r:b", "1.1", ["a\r:b"]),
-        ("1.2", r"x:a\r\nb\r", "1.1", ["x:a\r\\nb\r"]),
+        ("1.2", r"x:a\rb", "1.1", ["x:a b"]),
+        ("1.2", r"a\r:b", "1.1", ["a :b"]),
+        ("1.2", r"x:a\r\nb\r", "1.1", [r"x:a \nb "]),
+        ("1.1", "x:a\rforged\\c1", "1.1", [r"x:a forged\c1"]),
+        ("1.0", "x:a\rforged:1", "1.1", [r"x:a forged\c1"]),
+        ("1.0", "x:a\rforged:1", "1.0", ["x:a forged:1"]),
+        ("1.2", "x:", "1.0", []),
+        ("1.1", "x:", "1.0", []),
+        ("1.0", "x: ", "1.0", []),
+        ("1.0", "x:", "1.0", []),
+        ("1.2", "x: ", "1.0", ["x: "]),
+        ("1.0", "x:", "1.1", ["x:"]),
+        ("1.0", "x:", "1.2", ["x:"]),
     ],
 )
 def test_what_the_receiver_cannot_express_makes_no_header(relay, queue, sender, header, receiver, received):
-    """A line end becomes a blank for 1.0, and a name with a colon is left out; in 1.1 a CR is ordinary header data."""
+    """A line end becomes a blank in 1.0, a CR in 1.1; names with a colon and empty values are left out in 1.0."""
     relay(sender, receiver, header).expect_message(queue, "x", *received)
 
 
@@ -199,11 +219,11 @@ def test_the_brokers_own_headers_come_first(talk, publish, queue, version):
 @pytest.mark.item(24, 26, 27)
 def test_many_receivers_of_every_version_get_each_message_in_their_form_and_in_order(talk, topic):
     """A topic with more than a few subscribers is written to in another way than one with few."""
-    sent = [r"x:plain", r"x:a\cb\\d", r"x:a\rb", r"x:plain again"]
+    sent = [r"x:plain", r"x:a\cb\\d", r"x:a\rb", "empty:\nx:1", r"x:plain again"]
     forms = {
-        "1.2": [r"plain", r"a\cb\\d", r"a\rb", r"plain again"],
-        "1.1": [r"plain", r"a\cb\\d", "a\rb", r"plain again"],
-        "1.0": [r"plain", r"a:b\d", r"a b", r"plain again"],
+        "1.2": [r"x:plain", r"x:a\cb\\d", r"x:a\rb", "empty:\nx:1", r"x:plain again"],
+        "1.1": [r"x:plain", r"x:a\cb\\d", r"x:a b", "empty:\nx:1", r"x:plain again"],
+        "1.0": [r"x:plain", r"x:a:b\d", r"x:a b", "x:1", r"x:plain again"],
     }
     audience = [(version, talk(version)) for version in VERSIONS for _ in range(3)]
     for _, client in audience:
@@ -213,4 +233,4 @@ def test_many_receivers_of_every_version_get_each_message_in_their_form_and_in_o
         for number, form in enumerate(forms[version] * 3):
             got = client.read_frame()
             assert got.rstrip(b"\0\n").endswith(f"\n\n{number}".encode()), got
-            assert f"\nx:{form}\n".encode() in got, got
+            assert f"\ndestination:{topic}\n{form}\n\n".encode() in got, got

@@ -93,7 +93,7 @@ def test_negotiated_rules_hold_for_the_very_next_frame(dial, queue):
         f"SEND\ndestination:{queue}\nx: 1\r\n\n\0",
     )
     client.expect(connected("1.1"))
-    client.expect(f"MESSAGE\nsubscription:a\\c1\nmessage-id:<message-id>\ndestination:{queue}\nx: 1\r\n\n\0\n")
+    client.expect(f"MESSAGE\nsubscription:a\\c1\nmessage-id:<message-id>\ndestination:{queue}\nx: 1 \n\n\0\n")
 
 
 @pytest.mark.item(41)

@@ -15,8 +15,8 @@ from fastbroker.core.session cimport Session, session_new
 from fastbroker.core.settling cimport find_message
 from fastbroker.core.table cimport table_get
 from fastbroker.core.wire cimport (
-    DOOM_OVERFLOW, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, SCAN_SLACK, SEEN_BACKSLASH, SEEN_CR, TICK,
-    WRAPPED_SWELL, OutBuf, ceiling_closed, ceiling_reached, flow_ease, outbuf_consume, outbuf_doom, outbuf_free,
+    DOOM_OVERFLOW, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, SCAN_SLACK, SEEN_BACKSLASH, SEEN_CR, SEEN_EMPTY,
+    TICK, WRAPPED_SWELL, OutBuf, ceiling_closed, ceiling_reached, flow_ease, outbuf_consume, outbuf_doom, outbuf_free,
     outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, wheel_advance,
 )
 
@@ -60,6 +60,7 @@ cdef class House:
         content.body = content.head + content.head_length + 1
         content.body_length = len(body)
         content.seen = (SEEN_BACKSLASH if b"\\" in headers else 0) | (SEEN_CR if b"\\r" in headers else 0)
+        content.seen |= SEEN_EMPTY if b":\n" in headers else 0
         content.opcode = 0
         self.broker.namespace.publish(route, &content, &self.origin)
 

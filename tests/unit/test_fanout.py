@@ -166,7 +166,8 @@ def test_who_leaves_gets_all_that_was_sent_before(face: Face, house: Face, way: 
 
 FORMS = {
     b"x:a\\cb\\\\c\\nd\n": {b"1.0": b"x:a:b\\c d\n", b"1.1": b"x:a\\cb\\\\c\\nd\n"},
-    b"x:a\\rb\n": {b"1.0": b"x:a b\n", b"1.1": b"x:a\rb\n"},
+    b"x:a\\rb\n": {b"1.0": b"x:a b\n", b"1.1": b"x:a b\n"},
+    b"x:\ny:1\n": {b"1.0": b"y:1\n"},
 }
 
 
@@ -183,7 +184,7 @@ def test_each_reads_it_by_his_version(face: Face, house: Face, headers: bytes, c
         for client in clients[version]:
             plain, other, last = client.hear().split(b"\0\n")[:-1]
             assert b"x:" not in plain + last
-            assert b"\n" + FORMS[headers].get(version, headers) in other
+            assert b"\ndestination:/topic/a\n" + FORMS[headers].get(version, headers) + b"\n" in other
             assert other.endswith(b"\n\n" + b"x" * size)
 
 
