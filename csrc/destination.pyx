@@ -6,6 +6,7 @@
     /amq/queue/<name>           queue      which must exist
     /temp-queue/<id>            temporary  a queue of the own connection
     /reply-queue/<token>        reply      such a queue seen from the others
+    /remote-temp-queue/<token>  reply      as ActiveMQ's clients call it
 
 One thing has one canonical name, whatever a client calls it: rules, and later policies and shards, are asked with that.
 """
@@ -15,8 +16,11 @@ from fastbroker.core.pattern cimport is_pattern, pattern_error
 from fastbroker.core.frame import Refused
 
 PREFIXES = (
+    # Clients that know neither name of a reply queue take it for the name of a queue: a reply there would lie for good.
+    (b"/queue//reply-queue/", KIND_REPLY), (b"/queue//remote-temp-queue/", KIND_REPLY),
     (b"/topic/", KIND_TOPIC), (b"/queue/", KIND_QUEUE), (b"/exchange/amq.topic/", KIND_TOPIC),
     (b"/amq/queue/", KIND_EXISTING_QUEUE), (b"/temp-queue/", KIND_TEMPORARY), (b"/reply-queue/", KIND_REPLY),
+    (b"/remote-temp-queue/", KIND_REPLY),
 )
 CANONICAL = {
     KIND_TOPIC: b"/topic/", KIND_QUEUE: b"/queue/", KIND_EXISTING_QUEUE: b"/queue/", KIND_TEMPORARY: b"/temp-queue/",

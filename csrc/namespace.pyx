@@ -13,7 +13,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t
 
 from fastbroker.core.destination cimport (
-    KIND_EXISTING_QUEUE, KIND_REPLY, KIND_TOPIC, Kind, check_pattern, check_topic, kind_of, name_in,
+    KIND_EXISTING_QUEUE, KIND_REPLY, KIND_TOPIC, Kind, canonical, check_pattern, check_topic, kind_of, name_in,
 )
 from fastbroker.core.fanout cimport POLICY_DISCONNECT
 from fastbroker.core.frame cimport shown
@@ -225,7 +225,7 @@ cdef Route new_route(Namespace self, bytes destination):
     cdef Kind kind = kind_of(destination)
     cdef bytes name = name_in(destination, kind)
     if kind == KIND_REPLY:
-        return reply_route(self, destination)
+        return reply_route(self, destination, canonical(kind, name))
     if kind == KIND_TOPIC:
         check_topic(name, self.limits.max_levels)
         return kept(self, topic_route(destination, name, policy_of(self, name), self.topics, self.fanout, self,
@@ -235,8 +235,8 @@ cdef Route new_route(Namespace self, bytes destination):
     return kept(self, queue_route(destination, self.queue_of(name)))
 
 
-cdef Route reply_route(Namespace self, bytes destination):
-    cdef Queue queue = self.replies.get(destination)
+cdef Route reply_route(Namespace self, bytes destination, bytes name):
+    cdef Queue queue = self.replies.get(name)
     if queue is None:
         return nowhere(destination, self.census, &self.route_memory)
     return queue_route(destination, queue)

@@ -16,10 +16,11 @@ from libc.string cimport memchr, memcmp
 
 from fastbroker.core.access cimport access_of
 from fastbroker.core.destination cimport (
-    KIND_EXISTING_QUEUE, KIND_TEMPORARY, KIND_TOPIC, Kind, canonical, kind_of, name_in,
+    KIND_EXISTING_QUEUE, KIND_REPLY, KIND_TEMPORARY, KIND_TOPIC, Kind, canonical, kind_of, name_in,
 )
 from fastbroker.core.frame cimport (
-    Content, Slice, content_of, decoded, frame_text, frame_value, put_connected, put_error, put_receipt, shown,
+    FORM_ACTIVEMQ, Content, Slice, content_of, decoded, frame_text, frame_value, has_header_of, put_connected,
+    put_error, put_receipt, shown,
 )
 from fastbroker.core.ledger cimport DELIVERY_OUT, NO_SLOT, ledger_new
 from fastbroker.core.login cimport (
@@ -452,6 +453,8 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
     if self.access is not None:
         ask(self, "subscribe", destination)
     subscription = new_subscription(self, id, destination, ack_mode(frame))
+    if has_header_of(frame, b"activemq.", 9):
+        subscription.form |= FORM_ACTIVEMQ
     try:
         subscription.prefetch = prefetch(frame, &self.broker.limits)
         attach(self, subscription)
@@ -491,6 +494,8 @@ cdef int attach(Session self, Subscription subscription) except -1:
     cdef bytes name = name_in(destination, kind)
     if kind == KIND_TOPIC:
         return self.namespace.subscribe_topic(subscription, name)
+    if kind == KIND_REPLY:
+        raise Refused(b"bad destination", b"A reply queue can be sent to; its owner subscribes to /temp-queue/<id>.")
     if kind == KIND_TEMPORARY:
         replace_implicit(self, destination)
         return self.namespace.subscribe_queue(subscription, temporary(self, destination))

@@ -1,7 +1,7 @@
 """Destinations: topics and patterns, queues, and the names that clients of other brokers use."""
 
 import pytest
-from harness.frames import every_version, frame, receipt, unique
+from harness.frames import VERSIONS, every_version, frame, receipt, unique
 from harness.waiting import eventually
 
 # Pattern, destinations that it matches, destinations that it does not match; {} is a word that no other test uses.
@@ -269,6 +269,91 @@ def test_answer_to_a_client_that_left_is_dropped(talk, queue, version):
     worker.expect_nothing()
 
 
+REPLY_QUEUES = ["/reply-queue/", "/remote-temp-queue/", "/queue//reply-queue/", "/queue//remote-temp-queue/"]
+"""What one and the same reply queue is called: by us, by ActiveMQ, and by clients that know neither."""
+
+
 @pytest.mark.parametrize("token", ["nobody", "0" * 16])
-def test_made_up_reply_queues_lead_nowhere(talk, publish, token):
-    publish(f"/reply-queue/{token}", "x")
+@pytest.mark.parametrize("prefix", REPLY_QUEUES)
+def test_made_up_reply_queues_lead_nowhere(talk, publish, prefix, token):
+    publish(f"{prefix}{token}", "x")
+
+
+@pytest.mark.parametrize("prefix", REPLY_QUEUES)
+def test_a_reply_queue_is_only_sent_to(talk, prefix):
+    client = talk()
+    client.send(frame("SUBSCRIBE", "id:1", f"destination:{prefix}orders", "receipt:1"))
+    assert "/temp-queue/" in client.expect_error("bad destination", receipt="1")
+
+
+def asked(worker, asker, queue, prefix):
+    """Have the asker ask, and the worker see where the answer is to go; the token of that."""
+    asker.send(frame("SEND", f"destination:{queue}", "reply-to:/temp-queue/a", body="question"))
+    lines = f"message-id:<message-id>\ndestination:{queue}\nreply-to:{prefix}<token>"
+    return worker.expect(f"MESSAGE\nsubscription:1\n{lines}\n\nquestion\0\n")["token"]
+
+
+@every_version
+@pytest.mark.parametrize("prefix", REPLY_QUEUES)
+def test_a_reply_by_any_name_arrives(talk, queue, version, prefix):
+    worker, asker = talk(version), talk(version)
+    worker.subscribe(queue)
+    token = asked(worker, asker, queue, "/reply-queue/")
+    worker.publish(f"{prefix}{token}", "answer")
+    asker.ack_modes["/temp-queue/a"] = "auto"
+    asker.expect_message(f"{prefix}{token}", "answer", id="/temp-queue/a")
+
+
+@every_version
+@pytest.mark.parametrize("where", ["queue", "topic"])
+def test_who_speaks_with_activemq_is_told_its_name_of_a_reply_queue(talk, request, version, where):
+    destination = request.getfixturevalue(where)
+    worker, asker = talk(version), talk()
+    worker.subscribe(destination, "activemq.dispatchAsync:true")
+    for _ in range(2):
+        token = asked(worker, asker, destination, "/remote-temp-queue/")
+        worker.publish(f"/remote-temp-queue/{token}", "answer")
+        asker.ack_modes["/temp-queue/a"] = "auto"
+        asker.expect_message(f"/remote-temp-queue/{token}", "answer", id="/temp-queue/a")
+
+
+@pytest.mark.parametrize("mode", ["auto", "client"])
+def test_each_of_many_receivers_is_told_its_own_name_of_a_reply_queue(talk, topic, mode):
+    """Also in another version, and beside header lines that need another form themselves."""
+    asker = talk()
+    audience = [(version, name, talk(version)) for version in VERSIONS for name in ("activemq.x:1", "x:1") * 2]
+    for _, name, client in audience:
+        client.subscribe(topic, name, ack=mode)
+    sends = [
+        frame("SEND", f"destination:{topic}", "reply-to:/temp-queue/a", r"x:a\rb\n"),
+        frame("SEND", f"destination:{topic}"),
+    ]
+    asker.send(*sends * 3)
+    values = {"1.0": "a b ", "1.1": r"a b\n", "1.2": r"a\rb\n"}
+    for version, name, client in audience:
+        prefix = "/remote-temp-queue/" if name.startswith("activemq.") else "/reply-queue/"
+        for _ in range(3):
+            assert f"\nx:{values[version]}\nreply-to:{prefix}".encode() in client.read_frame()
+            assert b"reply-to" not in client.read_frame()
+
+
+@pytest.mark.parametrize("name", ["activemq", "Activemq.x", "x.activemq.y", "activemq."])
+def test_no_other_header_speaks_with_activemq(talk, queue, name):
+    worker, asker = talk(), talk()
+    worker.subscribe(queue, f"{name}:1")
+    asked(worker, asker, queue, "/reply-queue/")
+
+
+def test_what_waited_for_a_client_of_activemq_is_told_in_its_words(talk, queue):
+    """Within a transaction, before anybody was there, and again after NACK."""
+    asker, worker = talk(), talk()
+    asker.send(frame("BEGIN", "transaction:t"))
+    asker.send(frame("SEND", f"destination:{queue}", "transaction:t", "reply-to:/temp-queue/a"))
+    asker.send(frame("COMMIT", "transaction:t", "receipt:1"))
+    asker.expect(receipt("1"))
+    worker.subscribe(queue, "activemq.prefetchSize:1", ack="client-individual")
+    line = f"destination:{queue}\nreply-to:/remote-temp-queue/<token>"
+    ack = worker.expect(f"MESSAGE\nsubscription:1\nmessage-id:<message-id>\nack:<ack>\n{line}\n\n\0\n")["ack"]
+    worker.send(frame("NACK", f"id:{ack}"))
+    head = "MESSAGE\nsubscription:1\nmessage-id:<message-id>\nack:<ack>\nredelivered:true"
+    worker.expect(f"{head}\n{line}\n\n\0\n")

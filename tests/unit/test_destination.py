@@ -23,6 +23,9 @@ PREFIXES = {
     b"/amq/queue/": ("existing queue", b"/queue/"),
     b"/temp-queue/": ("temporary", b"/temp-queue/"),
     b"/reply-queue/": ("reply", b"/reply-queue/"),
+    b"/remote-temp-queue/": ("reply", b"/reply-queue/"),
+    b"/queue//reply-queue/": ("reply", b"/reply-queue/"),
+    b"/queue//remote-temp-queue/": ("reply", b"/reply-queue/"),
 }
 NAMES = st.text(min_size=1, max_size=20).map(str.encode) | st.sampled_from(
     [b"a", b"a.b", b"a/b", b"/", b"//", b"/queue/a", b"/topic/", *PREFIXES]
@@ -53,7 +56,17 @@ def test_a_canonical_name_stands_for_itself(face: Face, prefix: bytes, name: byt
 
 @pytest.mark.parametrize(
     "destination",
-    [b"", *PREFIXES, b"/", b"/nowhere/a", b"topic/a", b"queue/a", b"/Queue/a", b" /queue/a", b"/topicx/a"],
+    [
+        b"",
+        *(prefix for prefix in PREFIXES if not prefix.startswith(b"/queue//")),
+        b"/",
+        b"/nowhere/a",
+        b"topic/a",
+        b"queue/a",
+        b"/Queue/a",
+        b" /queue/a",
+        b"/topicx/a",
+    ],
 )
 def test_what_names_nothing(face: Face, destination: bytes) -> None:
     with pytest.raises(Refused, match="unknown destination") as refusal:
