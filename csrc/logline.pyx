@@ -3,6 +3,8 @@
     text    2026-11-29T06:48:34.123456Z [info     ] disconnected peer=127.0.0.1:5 reason='closed by client'
     json    {"timestamp":"2026-11-29T06:48:34.123456Z","level":"info","event":"disconnected","peer":"127.0.0.1:5", …}
 
+A field that is None is left out of both.
+
 The end of a connection is such a line, so this is a part of what a reconnect storm costs: one look at its bytes tells
 that a text needs no mending, as nearly all do not.
 """
@@ -43,7 +45,8 @@ def json_line(str level not None, str event not None, fields):
     """One JSON object: timestamp, level and event, then the fields in their order."""
     line = {"timestamp": now(), "level": level, "event": clean(event)}
     for name, value in fields.items():
-        line[name] = REDACTED if is_secret(name) else clean(value)
+        if value is not None:
+            line[name] = REDACTED if is_secret(name) else clean(value)
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -51,14 +54,16 @@ def text_line(str level not None, str event not None, fields):
     """For people, and for grep."""
     cdef list words = [now(), LEVELS[level], clean(event)]
     for name, value in fields.items():
-        words.append(f"{name}={shown(name, value)}")
+        if value is not None:
+            words.append(f"{name}={shown(name, value)}")
     return f"{' '.join(words)}\n".encode()
 
 
 def coloured_line(str level not None, str event not None, fields):
     """For people at a terminal."""
     words = [f"{DIM}{now()}{RESET} [{COLORS[level]}{BOLD}{level:9}{RESET}] {BOLD}{clean(event)}{RESET}"]
-    words += [f"{CYAN}{name}{RESET}={MAGENTA}{shown(name, value)}{RESET}" for name, value in fields.items()]
+    words += [f"{CYAN}{name}{RESET}={MAGENTA}{shown(name, value)}{RESET}" for name, value in fields.items()
+              if value is not None]
     return f"{' '.join(words)}\n".encode()
 
 
@@ -76,6 +81,8 @@ cdef bint is_secret(str name) except -1:
 cdef str shown(str name, value):
     if is_secret(name):
         return REDACTED
+    if type(value) is int:
+        return str(value)
     if type(value) is str:
         kind = look(value)
         if kind != SUSPECT:

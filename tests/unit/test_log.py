@@ -44,13 +44,21 @@ def objects(stream):
 
 def test_json():
     log, stream, _ = logged()
-    log("info", "disconnected", reason="no heart-beat", peer="127.0.0.1:5", frames=3, clean=False, login=None)
+    log("info", "disconnected", reason="no heart-beat", peer="127.0.0.1:5", frames=3, clean=False, quoted='"')
     (line,) = objects(stream)
     assert line.pop("timestamp").endswith("Z")
     assert line == {
         "level": "info", "event": "disconnected", "reason": "no heart-beat", "peer": "127.0.0.1:5", "frames": 3,
-        "clean": False, "login": None,
+        "clean": False, "quoted": '"',
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+@pytest.mark.parametrize("colors", [False, True])
+def test_what_has_nothing_to_say_is_left_out(style, colors):
+    log, stream, _ = logged(style=style, colors=colors)
+    log("info", "disconnected", login=None, reason="disconnect")
+    assert "login" not in stream.getvalue() and "disconnect" in stream.getvalue()
 
 
 def test_text():
