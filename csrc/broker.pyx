@@ -49,12 +49,13 @@ cdef class Broker:
         wheel_init(&self.wheel, self.now)
         memory_settle()
 
-    def __init__(self, settings, policies, authenticate, authorize, log, server, epoch=None):
+    def __init__(self, settings, policies, authenticate, authorize, log, server, epoch=None, debug=False):
         take_limits(self, settings)
         frame_init(&self.frame, self.parser_limits.max_headers)
         self.authenticate = authenticate
         self.authorize = authorize
         self.log = log
+        self.debug = debug
         self.server = server.encode()
         self.parser = Parser()
         self.parser.limits = &self.parser_limits
@@ -64,6 +65,7 @@ cdef class Broker:
         self.namespace = namespace_new(&self.census, &self.ceiling, &self.limits, &self.wheel, &self.now, &self.number,
                                        &self.due, self.fanout, epoch or random_epoch())
         self.namespace.policies = [(pattern.encode(), POLICIES[policy]) for pattern, policy in policies]
+        self.namespace.log = log
         self.namespace.dead_letter_name = settings["dead_letter"].encode()
 
     def __dealloc__(self):

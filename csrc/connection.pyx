@@ -16,6 +16,7 @@ the peer closes or `linger` is over: unread input would turn close() into a rese
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.errno cimport EAGAIN, EINTR, errno
 
+from fastbroker.core.broker cimport Broker
 from fastbroker.core.deadlines cimport deadlines_new
 from fastbroker.core.hub cimport INPUT_FRONT, INPUT_SPACE, Hub
 from fastbroker.core.input cimport input_new, release_waiters
@@ -27,10 +28,10 @@ from fastbroker.core.session cimport (
 )
 from fastbroker.core.turntaker cimport ENDING, GONE, LOST, OPEN, SHUT, SPEAKING, TurnTaker
 from fastbroker.core.wire cimport (
-    DOOM_LOST, DOOM_NONE, Link, flow_ease, flow_take, link_init, link_join, link_joined,
-    link_leave, outbuf_consume, outbuf_doom, outbuf_end, outbuf_free, outbuf_init, outbuf_peek, outbuf_pending,
-    outbuf_pressure, outbuf_put, outbuf_send, outbuf_touch, place_init, place_leave, place_spoken, place_take,
-    places_slowest, places_too_many, ring_empty, timer_cancel,
+    DOOM_LOST, DOOM_NONE, DOOM_OVERFLOW, DOOM_SLOW, DOOM_STALLED, Link, flow_ease, flow_take, link_init, link_join,
+    link_joined, link_leave, outbuf_consume, outbuf_doom, outbuf_end, outbuf_free, outbuf_init, outbuf_peek,
+    outbuf_pending, outbuf_pressure, outbuf_put, outbuf_send, outbuf_touch, place_init, place_leave, place_spoken,
+    place_take, places_slowest, places_too_many, ring_empty, timer_cancel,
 )
 
 from fastbroker.core.login import LoginRefused
@@ -41,6 +42,13 @@ cdef enum:
     PIECE = 16384           # given to the transport when the kernel is full
     TLS_PIECE = 65536       # given to a transport that makes one system call of it
     SPARE_SOCKETS = 32      # above most_connections, for those that were turned away and do not close yet
+
+# What changes how soon a slow consumer is given up.
+KEYS_OF_DOOM = {
+    DOOM_OVERFLOW: "limits.outbound_hard",
+    DOOM_SLOW: "topics.slow_consumer, limits.slow_consumer_grace",
+    DOOM_STALLED: "limits.outbound_timeout",
+}
 
 
 def connection(Hub hub, *, str peer="", str listener="", bint secure=False, object certificate=None):
@@ -96,9 +104,12 @@ cdef class Connection(TurnTaker):
         hub.broker.census.connections += 1
         link_join(&hub.connections, &self.link)
         take_place(self)
+        if hub.broker.debug:
+            hub.broker.log("debug", "connected", peer=self.session.peer, listener=self.session.listener)
         if hub.draining:
             self.abort("server shutting down")
         elif not has_room(self):
+            tell_no_room(self)
             self.turn_away(b"server busy", b"The broker has as many connections as it may; try again later.")
         self.after_input()
 
@@ -108,6 +119,7 @@ cdef class Connection(TurnTaker):
 
     def buffer_updated(self, Py_ssize_t length):
         self.deadlines.last_read = self.hub.broker.now
+        self.received += length
         if self.framing is None:
             if self.ours == OPEN:
                 self.input.take(self.hub.input + INPUT_FRONT, length)
@@ -175,9 +187,9 @@ cdef class Connection(TurnTaker):
         """Gives the kernel what is pending, in one system call."""
         if self.ours == LOST:
             return 0
-        if self.out.doom != DOOM_NONE:
-            return self.abort(reason_of_doom(self.out.doom))
         try:
+            if self.out.doom != DOOM_NONE:
+                return doomed(self)
             if self.framing is not None:
                 self.framing.interject()
             if not self.out.blocked and outbuf_pending(&self.out):
@@ -306,6 +318,16 @@ cdef bint has_room(Connection self) except -1:
     return True
 
 
+cdef int tell_no_room(Connection self) except -1:
+    cdef Hub hub = self.hub
+    cdef bint full = hub.broker.census.connections > hub.most_connections
+    hub.broker.log("warning", "no room for a connection", peer=self.session.peer,
+                   connections=hub.broker.census.connections - 1, limit=hub.most_connections,
+                   not_logged_in=hub.places.taken - 1,
+                   key="limits.max_connections" if full else "limits.max_unauthenticated")
+    return 0
+
+
 # ---- input ----
 
 cdef int go_on(Connection self) except -1:
@@ -357,6 +379,7 @@ cdef int transmit(Connection self) except -1:
         length = outbuf_peek(&self.out, &bytes, most)
         self.transport.write(bytes[:length])
         outbuf_consume(&self.out, length)
+        self.out.sent += length
         self.out.outlets.sent += 2 * length     # encrypted, it costs more
     if self.out.flow.slow_since:
         flow_take(&self.out.flow, before - outbuf_pending(&self.out), self.hub.broker.now,
@@ -426,6 +449,13 @@ cdef int say_goodbye(Connection self) except -1:
     return self.close_for("server shutting down")
 
 
+cdef int doomed(Connection self) except -1:
+    """Its output has come to an end that the log may have to warn of."""
+    if self.ours == OPEN and self.out.doom in KEYS_OF_DOOM:
+        self.deadlines.tell_slow("disconnect", KEYS_OF_DOOM[self.out.doom])
+    return self.abort(reason_of_doom(self.out.doom))
+
+
 cdef int broken(Connection self, failure) except -1:
     """Something of ours failed: this connection ends, the others must not notice."""
     self.hub.broker.log("error", "internal error", peer=self.session.peer, error=repr(failure))
@@ -479,7 +509,30 @@ cdef int gone(Connection self) except -1:
     hub.broker.census.connections -= 1
     place_leave(&hub.places, &self.place)
     hub.schedule()
-    hub.broker.log(reason_of(self.session.reason).level, "disconnected", peer=self.session.peer,
-                   login=self.session.login, reason=self.session.reason,
-                   seconds=(hub.broker.now - self.deadlines.made) / 1000.0)
+    hub.broker.census.messages_out += self.out.messages
+    return tell_end(self)
+
+
+cdef int tell_end(Connection self) except -1:
+    """The one line that each connection has: much of what a reconnect storm costs."""
+    cdef Session session = self.session
+    cdef Broker broker = self.hub.broker
+    cdef str level = level_of_end(self)
+    if level == "debug" and not broker.debug:
+        return 0
+    broker.log(level, "disconnected", peer=session.peer, login=session.login, reason=session.reason,
+               detail=session.detail, destination=session.destination,
+               version=session.version / 10.0 if session.version else None,
+               seconds=(broker.now - self.deadlines.made) / 1000.0,
+               messages_in=session.published, bytes_in=self.received,
+               messages_out=self.out.messages, bytes_out=self.out.sent,
+               dropped=self.out.flow.dropped if self.out.flow.dropped else None)
     return 0
+
+
+cdef str level_of_end(Connection self):
+    """Who has said nothing and goes has only looked whether the broker is there."""
+    cdef str reason = self.session.reason
+    if self.received == 0 and reason.partition(":")[0] in ("closed by client", "connection lost"):
+        return "debug"
+    return reason_of(reason).level

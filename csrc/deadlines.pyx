@@ -9,16 +9,21 @@ from libc.stdint cimport uint64_t
 
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.input cimport Input, release_waiters
-from fastbroker.core.fanout cimport POLICY_DISCONNECT
+from fastbroker.core.fanout cimport POLICY_DISCONNECT, POLICY_DROP_OLDEST
+from fastbroker.core.frame cimport shown
 from fastbroker.core.session cimport HOLD_MEMORY, STATE_CLOSING, STATE_NEW, Session
+from fastbroker.core.subscription cimport Subscription
 from fastbroker.core.turntaker cimport LOST, OPEN, SHUT, TurnTaker
 from fastbroker.core.wire cimport (
-    DOOM_SLOW, PEER_GONE, PEER_SILENT, WS_TEXT, OutBuf, flow_due, framed_begin, framed_end, framed_put,
-    link_joined, outbuf_doom, outbuf_pending, outbuf_touch, peer_state, timer_arm, timer_init,
+    DOOM_SLOW, DOOM_STALLED, PEER_GONE, PEER_SILENT, WS_TEXT, Flow, OutBuf, flow_due, framed_begin, framed_end,
+    framed_put, link_joined, outbuf_doom, outbuf_pending, outbuf_pressure, outbuf_touch, peer_state, ring_empty,
+    timer_arm, timer_init,
 )
 
 cdef enum:
     LOOK_EVERY = 1000       # milliseconds between looks at a peer that is not read from for want of memory
+    TELL_EVERY = 60000      # milliseconds between lines of the log on one slow consumer
+    LOOK_WORK = 16          # what a look at a subscription takes, in bytes of output
 
 cdef enum:
     # phases of a connection
@@ -89,6 +94,16 @@ cdef class Deadlines:
                 return 0
         return 0
 
+    cdef int tell_slow(self, str policy, str key) except -1:
+        """The log hears of a slow consumer: now, and again after a while, if it is still one."""
+        cdef Flow *flow = &self.session.out.flow
+        cdef uint64_t since = flow.pressed if flow.slow_since else self.last_progress
+        flow.told = self.broker.now
+        self.broker.log("warning", "slow consumer", peer=self.session.peer, login=self.session.login,
+                        destination=filled_most(self), waiting=outbuf_pressure(self.session.out),
+                        seconds=(self.broker.now - since) / 1000.0, policy=policy, dropped=flow.dropped, key=key)
+        return 0
+
 
 cdef inline int phase_of(Deadlines of) noexcept:
     if (<TurnTaker>of.whose).ours != OPEN or of.session.state == STATE_CLOSING:
@@ -98,6 +113,22 @@ cdef inline int phase_of(Deadlines of) noexcept:
 
 cdef inline OutBuf *out_of(Deadlines of) noexcept:
     return of.session.out
+
+
+cdef str filled_most(Deadlines of):
+    """To what it has subscribed that became too much for it: a topic, or a queue that waits for it to drain. None: that
+    is over, or it was no message."""
+    cdef Subscription subscription, most = None
+    cdef uint64_t latest = 0
+    if not ring_empty(&of.session.starved):
+        most = <Subscription>of.session.starved.next.owner
+    for each in of.session.subscriptions.by_key.values():
+        subscription = <Subscription>each
+        of.broker.census.work += LOOK_WORK
+        if subscription.last_filled() > latest:
+            latest = subscription.last_filled()
+            most = subscription
+    return None if most is None else shown(most.destination).decode()
 
 
 # ---- what we have ended ----
@@ -205,21 +236,27 @@ cdef uint64_t stalled_due(Deadlines of) noexcept:
     return of.last_progress + of.broker.limits.outbound_timeout if out_of(of).blocked else NEVER
 
 cdef int stalled_over(Deadlines of) except -1:
-    outbuf_doom(out_of(of), DOOM_SLOW)
+    outbuf_doom(out_of(of), DOOM_STALLED)
     return 0
 
 
 cdef uint64_t slow_due(Deadlines of) noexcept:
     """It takes enough for publishers not to be held longer than they must be."""
     cdef uint64_t due = flow_due(&out_of(of).flow)
+    if out_of(of).flow.overdue:
+        return out_of(of).flow.told + TELL_EVERY
     return due if due else NEVER
 
 cdef int slow_over(Deadlines of) except -1:
-    if out_of(of).flow.policy == POLICY_DISCONNECT:
+    cdef Flow *flow = &out_of(of).flow
+    if flow.policy == POLICY_DISCONNECT:
         outbuf_doom(out_of(of), DOOM_SLOW)
         return 0
-    out_of(of).flow.overdue = True
+    flow.overdue = True
     release_waiters(of.broker, out_of(of))
+    if flow.told == 0 or of.broker.now >= flow.told + TELL_EVERY:
+        return of.tell_slow("drop-oldest" if flow.policy == POLICY_DROP_OLDEST else "drop-newest",
+                            "topics.slow_consumer, limits.slow_consumer_grace")
     return 0
 
 

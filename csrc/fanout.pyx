@@ -22,7 +22,7 @@ from fastbroker.core.message cimport (
     put_message,
 )
 from fastbroker.core.queue cimport Queue, queue_new
-from fastbroker.core.subscription cimport Subscription
+from fastbroker.core.subscription cimport Receiver, Subscription
 from fastbroker.core.wire cimport (
     DOOM_SLOW, FRAMING_NONE, FRAMING_SOCKJS, NUMBER_SPACE, WS_HEAD_OUT, ceiling_reached, counter_line, flow_press,
     framed_room, link_joined, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure, outbuf_push, outbuf_reserve,
@@ -103,7 +103,7 @@ cdef inline int send_at_once(Fanout self, const Audience *audience, const Conten
                     NULL)
         outbuf_touch(out)
         if outbuf_pressure(out) > self.outlets.soft:
-            weigh(self, out, audience.policy, origin)
+            weigh(self, subscription, out, audience.policy, origin)
     if audience.plain == audience.receivers.count:
         return 0
     return send_from(self, audience, audience.plain, content, origin)
@@ -154,7 +154,7 @@ cdef int deliver(Fanout self, Subscription subscription, Transit *transit) excep
     else:
         outbuf_touch(out)
     if outbuf_pressure(out) > self.outlets.soft:
-        weigh(self, out, transit.policy, transit.origin)
+        weigh(self, subscription, out, transit.policy, transit.origin)
     return 0
 
 
@@ -206,7 +206,7 @@ cdef int enqueue(Fanout self, Queue queue, Transit *transit) except -1:
         drop_oldest(self, queue)
     queue.dispatch()
     if out != NULL and outbuf_pressure(out) > self.outlets.soft:
-        weigh(self, out, transit.policy, transit.origin)
+        weigh(self, queue, out, transit.policy, transit.origin)
     return 0
 
 
@@ -219,22 +219,29 @@ cdef bint may_take(Fanout self, OutBuf *out, uint8_t policy) noexcept:
     if policy == POLICY_DISCONNECT:
         outbuf_doom(out, DOOM_SLOW)
     else:
-        self.census.dropped += 1
+        count_dropped(self, out)
     return False
+
+
+cdef inline void count_dropped(Fanout self, OutBuf *out) noexcept:
+    out.flow.dropped += 1
+    self.census.dropped += 1
 
 
 cdef int drop_oldest(Fanout self, Queue queue) except -1:
     cdef Entry oldest
     while queue.outlet.flow.backlog > self.outlets.soft and queue.waiting() > 1 and queue.take_first(&oldest):
         message_drop(oldest.message)
-        self.census.dropped += 1
+        count_dropped(self, queue.outlet)
     return 0
 
 
-cdef int weigh(Fanout self, OutBuf *out, uint8_t policy, Origin *origin) except -1:
+cdef int weigh(Fanout self, Receiver receiver, OutBuf *out, uint8_t policy, Origin *origin) except -1:
     """Too much waits for this connection: publishers hold back until it has drained or the grace is over."""
-    if flow_press(&out.flow, self.now[0], self.slow_consumer_grace, policy) and not link_joined(&out.link):
-        outbuf_touch(out)   # its deadline is seen to when it is flushed
+    if flow_press(&out.flow, self.now[0], self.slow_consumer_grace, policy):
+        receiver.filled = self.now[0]
+        if not link_joined(&out.link):
+            outbuf_touch(out)   # its deadline is seen to when it is flushed
     if not out.flow.overdue:
         origin.full = out
     return 0
@@ -309,11 +316,11 @@ cdef int write_tails(Fanout self, Subscription subscription, bint large) except 
         outbuf_touch_bulk(out)
     else:
         outbuf_touch(out)
-    count_written(self.census, self.count, size)
+    count_written(out, self.count, size)
     if large:
         outbuf_push(out, size)
     if outbuf_pressure(out) > self.outlets.soft:
-        weigh(self, out, self.audience.policy, self.origin)
+        weigh(self, subscription, out, self.audience.policy, self.origin)
     return 0
 
 

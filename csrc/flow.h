@@ -27,12 +27,16 @@ typedef struct Flow {
     uint64_t budget;     /* for which others may still be held from then on, in milliseconds / FLOW_PERIOD */
     uint8_t overdue;     /* has held others for longer than it may: publishers no longer wait */
     uint8_t policy;      /* of the topic that filled it: what to do when it is overdue */
+    uint64_t pressed;    /* when it became slow, paid for or not */
+    uint64_t told;       /* when the log was last told of what it loses; 0: never */
+    uint64_t dropped;    /* messages that it lost by policy */
     Link waiters;        /* publishers held back */
 } Flow;
 
 static inline void flow_init(Flow *flow) {
     flow->backlog = 0;
     flow->slow_since = flow->eased = flow->budget = 0;
+    flow->pressed = flow->told = flow->dropped = 0;
     flow->overdue = flow->policy = 0;
     ring_init(&flow->waiters);
 }
@@ -54,7 +58,7 @@ static inline int flow_press(Flow *flow, uint64_t now, uint64_t grace, uint8_t p
     if (flow->slow_since != 0)
         return 0;
     flow_earn(flow, (flow->eased ? now - flow->eased : FLOW_PERIOD) * grace, grace);
-    flow->slow_since = now;
+    flow->slow_since = flow->pressed = now;
     flow->policy = policy;
     return 1;
 }

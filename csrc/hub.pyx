@@ -35,6 +35,8 @@ import os
 
 cdef enum:
     TICK_EVERY = 20         # milliseconds
+    TELL_EVERY = 60000      # lines of the log on a ceiling that is still reached
+    CALM = 3000             # without it, and it is left
     STALL = 100             # since the clock was set: the loop was held up
     LONGEST_STEP = 200      # of the clock; more means that the process stood still
     TRIM_EVERY = 50         # ticks
@@ -65,10 +67,10 @@ cdef class Hub:
             raise MemoryError()
 
     def __init__(self, loop, *, settings, topic_policies=(), authenticate=None, authorize=None, log, server,
-                 handshake=None):
+                 handshake=None, debug=False):
         self.loop = loop
         self.lost = set()
-        self.broker = Broker(settings, topic_policies, authenticate, authorize, log, server)
+        self.broker = Broker(settings, topic_policies, authenticate, authorize, log, server, debug=debug)
         self.input_view = PyMemoryView_FromMemory(self.input + INPUT_FRONT, INPUT_SPACE, PyBUF_WRITE)
         self.small_view = self.input_view[:SMALL_INPUT]
         self.slice = self.until = LARGEST_SLICE
@@ -113,8 +115,16 @@ cdef class Hub:
     def charge_input(self, Py_ssize_t more):
         self.broker.census.input += more
 
+    def queued(self):
+        return self.broker.namespace.queued()
+
     def stats(self):
-        return dict(self.broker.census)
+        cdef Link *link = self.connections.next
+        cdef dict stats = dict(self.broker.census)
+        while link != &self.connections:
+            stats["messages_out"] += (<TurnTaker>link.owner).out.messages
+            link = link.next
+        return stats
 
     # ---- the turn ----
 
@@ -168,16 +178,48 @@ cdef class Hub:
         self.ticks += 1
         self.peak = max(self.peak, apart(self))
         move_messages(self)
+        watch_ceiling(self)
         if self.ticks % TRIM_EVERY == 0:
             pool_trim(&self.broker.outlets)
             self.broker.namespace.sweep()
             trim(self)
-        if self.broker.census.connections or (self.broker.census.queues and not self.draining):
+        if self.broker.census.connections or self.full_since or (self.broker.census.queues and not self.draining):
             self.tick_on()
         else:
             pool_free(&self.broker.outlets)
             trim(self)
         self.schedule()
+
+
+cdef int watch_ceiling(Hub self) except -1:
+    """The log hears when the memory ceiling is reached, again and again while it is, and when it was not for a while:
+    memory that comes and goes at the ceiling is one time of it."""
+    cdef uint64_t now = self.broker.now
+    if self.broker.is_full() or not ring_empty(&self.broker.parking):
+        self.full_last = now
+        if self.full_since == 0:
+            self.full_since = now
+        elif now < self.full_told + TELL_EVERY:
+            return 0
+        self.full_told = now
+        return tell_full(self)
+    if self.full_since and now >= self.full_last + CALM:
+        self.broker.log("warning", "memory ceiling left", seconds=(self.full_last - self.full_since) / 1000.0,
+                        memory=self.broker.census.memory, limit=self.broker.limits.memory)
+        self.full_since = 0
+    return 0
+
+
+cdef int tell_full(Hub self) except -1:
+    cdef const Link *link = self.broker.parking.next
+    cdef int64_t waiting = 0
+    while link != &self.broker.parking:
+        waiting += 1
+        link = link.next
+    self.broker.log("warning", "memory ceiling reached", seconds=(self.full_last - self.full_since) / 1000.0,
+                    memory=self.broker.census.memory, limit=self.broker.limits.memory, publishers=waiting,
+                    messages=self.broker.census.messages, key="limits.memory")
+    return 0
 
 
 cdef void move_messages(Hub self) noexcept:

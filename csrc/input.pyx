@@ -143,6 +143,7 @@ cdef size_t take_frames(Input self, const char *bytes, size_t length) except? 0:
     cdef Frame *frame = &broker.frame
     cdef int64_t done = broker.census.bytes_out + broker.census.work
     cdef int64_t share = max(min(self.hub.slice, self.hub.until - done), <int64_t>READ_SLICE)
+    cdef int64_t before = broker.census.messages_in
     cdef size_t used = 0
     cdef int status
     broker.give_share(share)
@@ -170,6 +171,7 @@ cdef size_t take_frames(Input self, const char *bytes, size_t length) except? 0:
         session.refused(frame, refusal.args[0], refusal.args[1])
     finally:
         session.end_of_input()
+        session.published += broker.census.messages_in - before
     return length if session.state == STATE_CLOSING else used
 
 

@@ -22,6 +22,9 @@ VERSIONS = {b"1.0": 10, b"1.1": 11, b"1.2": 12}
 SHORT_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 CREDENTIALS = struct.Struct("3i")   # what the system says of the other end of a Unix socket: pid, uid, gid
 
+# Headers of CONNECT in which clients name themselves, the most telling one first.
+SOFTWARE = ("user-agent", "client-software", "client-id")
+
 # A connection that was reset before it is accepted has no name any more, but what was sent on it can still be read.
 GONE = "unknown"
 
@@ -105,6 +108,12 @@ cdef object login_of(const Frame *frame, tuple origin):
         name = (frame.base + header.name)[:header.name_length].decode()
         headers.setdefault(name, (frame.base + header.value)[:header.value_length].decode())
     return Login(headers.get("login"), headers.get("passcode"), headers, *origin)
+
+
+cdef str software_of(const Frame *frame):
+    """What a client says that it is, or None."""
+    cdef dict headers = login_of(frame, ("",)).headers
+    return next((headers[name] for name in SOFTWARE if headers.get(name)), None)
 
 
 cdef bytes short_session(set used):

@@ -81,8 +81,8 @@ cdef bint is_secret(str name) except -1:
 cdef str shown(str name, value):
     if is_secret(name):
         return REDACTED
-    if type(value) is int:
-        return str(value)
+    if type(value) is int or type(value) is float:
+        return repr(value)
     if type(value) is str:
         kind = look(value)
         if kind != SUSPECT:

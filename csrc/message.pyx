@@ -76,7 +76,7 @@ cdef int put_message_apart(OutBuf *out, const char *prefix, size_t prefix_length
     else:
         put_wrapped(out, prefix, prefix_length, middle, middle_length, content, owner)
     if out.doom == DOOM_NONE:
-        count_written(out.outlets.census, 1, outbuf_pending(out) - before)
+        count_written(out, 1, outbuf_pending(out) - before)
     return 0
 
 

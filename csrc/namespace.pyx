@@ -16,8 +16,8 @@ from fastbroker.core.destination cimport (
     KIND_EXISTING_QUEUE, KIND_REPLY, KIND_TOPIC, Kind, canonical, check_pattern, check_topic, kind_of, name_in,
 )
 from fastbroker.core.fanout cimport POLICY_DISCONNECT
-from fastbroker.core.frame cimport shown
-from fastbroker.core.message cimport Entry, message_drop
+from fastbroker.core.frame cimport Content, shown
+from fastbroker.core.message cimport Entry, message_content, message_drop
 from fastbroker.core.pattern cimport pattern_matches
 from fastbroker.core.queue cimport queue_new, queue_route
 from fastbroker.core.route cimport nowhere
@@ -36,6 +36,7 @@ cdef enum:
     AUDIENCES_SHARE = 16    # what the trie said of destinations may take this part of the memory
     ROUTES_SHARE = 16       # looked-up destinations may take this part of the memory; then the oldest are forgotten ...
     FORGOTTEN = 2           # ... so many for each new one
+    TELL_EVERY = 60000      # milliseconds between lines of the log on the dead letters of one queue
     DISPATCH_SLICE = 4194304    # bytes of output and work that queues may cause in one turn ...
     EMPTY_SLICE = 1048576       # ... of which one that is emptied has so much
 
@@ -197,11 +198,14 @@ cdef class Namespace(QueueOwner):
             owner = ring_take(self.due) if spent(self) <= until else NULL
         return 0
 
-    cdef int dead_letter(self, Entry *entry) except -1:
+    cdef int dead_letter(self, Queue source, Entry *entry, bint rejected) except -1:
         """To the dead-letter queue, whose oldest go when it is full."""
         cdef Queue queue
         cdef Entry oldest
         self.census.dead_lettered += 1
+        source.dead += 1
+        if source.told == 0 or self.now[0] >= source.told + TELL_EVERY:
+            tell_of_dead(self, source, entry, rejected)
         if not self.dead_letter_name:
             message_drop(entry.message)
             return 0
@@ -217,6 +221,39 @@ cdef class Namespace(QueueOwner):
         if self.swept != self.topics.generation and self.audiences.bytes > self.audiences.most // 4:
             self.swept = self.topics.generation
             forget_outdated(&self.audiences)
+
+
+    def queued(self):
+        """(messages that wait in queues or are not settled, and in how many queues)"""
+        cdef size_t cursor = 0
+        cdef TableSlot *slot = table_next(&self.queues, &cursor)
+        cdef int64_t messages = 0, queues = 0, here
+        while slot != NULL:
+            here = (<Queue>slot.value).waiting() + (<Queue>slot.value).unsettled
+            messages += here
+            queues += here > 0
+            slot = table_next(&self.queues, &cursor)
+        return messages, queues
+
+
+cdef int tell_of_dead(Namespace self, Queue source, const Entry *entry, bint rejected) except -1:
+    """The first of a queue, and again after a while."""
+    cdef Content content
+    message_content(entry.message, &content)
+    source.told = self.now[0]
+    self.log("warning", "dead letter", destination=destination_in(content.head[:content.head_length]),
+             reason="NACK with requeue:false" if rejected else "NACKed queues.max_deliveries times",
+             to="/queue/" + shown(self.dead_letter_name).decode() if self.dead_letter_name else "nowhere",
+             messages=source.dead, key="queues.max_deliveries, queues.dead_letter")
+    return 0
+
+
+cdef str destination_in(bytes lines):
+    """As the sender wrote it, in the header lines that go with a message."""
+    for line in lines.split(b"\n"):
+        if line.startswith(b"destination:"):
+            return shown(line.partition(b":")[2]).decode()
+    return None
 
 
 # ---- routes ----

@@ -58,7 +58,14 @@ typedef struct Share {
     Shared *owner;
 } Share;
 
-enum { DOOM_NONE, DOOM_OVERFLOW, DOOM_SLOW, DOOM_MEMORY, DOOM_LOST /* there is no socket any more */ };
+enum {
+    DOOM_NONE,
+    DOOM_OVERFLOW,
+    DOOM_SLOW,    /* what it may hold others for is used up */
+    DOOM_STALLED, /* it takes nothing at all */
+    DOOM_MEMORY,
+    DOOM_LOST     /* there is no socket any more */
+};
 
 typedef struct Outlets {
     Link dirty, bulk;
@@ -89,6 +96,8 @@ typedef struct OutBuf {
     uint8_t swell;       /* times `hard` that wrapping may make of what was within it */
     uint8_t blocked;     /* the transport still has bytes of ours: nothing may overtake them */
     int fd;              /* of the socket; -1: only the transport can write (TLS), or it is closed */
+    uint64_t sent;       /* bytes that have left */
+    int64_t messages;    /* MESSAGE frames that were written here */
     Flow flow;           /* what is held back because this is too full */
     Link link;           /* in `dirty` or `bulk`; its owner is the connection's */
     Outlets *outlets;
@@ -371,6 +380,7 @@ static inline ssize_t outbuf_send(OutBuf *out, bool last) {
     }
     if (sent > 0) {
         out->outlets->sent += (uint64_t)sent;
+        out->sent += (uint64_t)sent;
         outbuf_consume(out, (size_t)sent);
     }
     return sent;

@@ -35,8 +35,8 @@ cdef enum:
 
 cdef class QueueOwner:
 
-    cdef int dead_letter(self, Entry *entry) except -1:
-        """A message that nobody shall get again; takes over the entry's reference."""
+    cdef int dead_letter(self, Queue queue, Entry *entry, bint rejected) except -1:
+        """A message of that queue that nobody shall get again; takes over the entry's reference."""
         raise NotImplementedError
 
     cdef Queue renewed(self, bytes name):
@@ -148,7 +148,7 @@ cdef class Queue(Receiver):
         if verdict == NACKED:
             entry.failures += 1
         if verdict == REJECTED or entry.failures >= (<QueueOwner>self.owner).max_deliveries:
-            return (<QueueOwner>self.owner).dead_letter(entry)
+            return (<QueueOwner>self.owner).dead_letter(self, entry, verdict == REJECTED)
         if self.removed:
             message_drop(entry.message)
             return 0

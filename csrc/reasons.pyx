@@ -10,7 +10,7 @@
 What becomes of a text that is not in the table says that the client has broken the protocol. What stands behind a colon
 is for a person, and is not looked at.
 """
-from fastbroker.core.wire cimport DOOM_MEMORY, DOOM_OVERFLOW, DOOM_SLOW
+from fastbroker.core.wire cimport DOOM_MEMORY, DOOM_OVERFLOW, DOOM_SLOW, DOOM_STALLED
 
 
 DONE, BROKEN, FOREIGN, FORBIDDEN, TOO_LARGE, OURS, STOPPING, LATER = 1000, 1002, 1003, 1008, 1009, 1011, 1012, 1013
@@ -53,6 +53,8 @@ TABLE = (
     ("not HTTP", FOREIGN, 400, "info", False),
     ("unknown command", BROKEN, 400, "info", False),
 )
+# What a request in HTTP ends with that asks for no WebSocket: probes of load balancers come all the time.
+PROBES = ("HTTP 200", "HTTP 304", "HTTP 404", "HTTP 426")
 
 
 cdef Reason made(tuple row):
@@ -61,11 +63,12 @@ cdef Reason made(tuple row):
     return new
 
 
-cdef dict REASONS = {row[0]: made(row) for row in TABLE}
+cdef dict REASONS = {row[0]: made(row) for row in (*TABLE, *((probe, DONE, 400, "debug", False) for probe in PROBES))}
 cdef Reason OTHER = made(("", BROKEN, 400, "info", False))
 cdef dict DOOMS = {
     DOOM_OVERFLOW: "slow consumer: limits.outbound_hard reached",
     DOOM_SLOW: "slow consumer",
+    DOOM_STALLED: "slow consumer: nothing taken for limits.outbound_timeout",
     DOOM_MEMORY: "out of memory",
 }
 LIMITED = frozenset(row[0] for row in TABLE if row[4])

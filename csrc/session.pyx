@@ -11,7 +11,7 @@ not overtake them. The table of commands says which are which.
 """
 import inspect
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp
 
 from fastbroker.core.access cimport access_of
@@ -24,7 +24,7 @@ from fastbroker.core.frame cimport (
 )
 from fastbroker.core.ledger cimport DELIVERY_OUT, NO_SLOT, ledger_new
 from fastbroker.core.login cimport (
-    agree_on_heart_beats, connected_headers, ends_without_lf, login_of, negotiated_version, short_session,
+    agree_on_heart_beats, connected_headers, ends_without_lf, login_of, negotiated_version, short_session, software_of,
 )
 from fastbroker.core.parking cimport PARKED_END, PARKED_FRAME, PARKED_RECEIPT, Parked, parking_new
 from fastbroker.core.parser cimport PARSE_FRAME, parse_error
@@ -41,7 +41,7 @@ from fastbroker.core.wire cimport (
     KNOWN_TRANSACTION, account_charge, ceiling_closed_again, ceiling_parked_full, ceiling_reached, link_init, link_join,
     link_joined, link_leave, parse_number, ring_init, ring_take,
 )
-from fastbroker.core.wishes cimport ack_mode, prefetch, refuse_unsupported, requeue
+from fastbroker.core.wishes cimport ack_mode, ack_mode_name, prefetch, refuse_unsupported, requeue
 
 from fastbroker.core.frame import Refused
 from fastbroker.core.login import LoginRefused
@@ -133,6 +133,8 @@ cdef class Session:
         cdef bytes name = frame_text(frame, KNOWN_RECEIPT)
         self.end_of_input()
         put_error(self.out, message, body + b"\n", name, message == b"unsupported version", max(self.version, 10))
+        self.detail = as_text(body)
+        self.destination = as_text(frame_text(frame, KNOWN_DESTINATION))
         return close(self, message)
 
     cdef int malformed(self, int status) except -1:
@@ -144,6 +146,7 @@ cdef class Session:
         """ERROR for a reason that lies in no single frame."""
         self.end_of_input()     # no MESSAGE comes behind it
         put_error(self.out, message, body + b"\n", None, False, max(self.version, 10))
+        self.detail = as_text(body)
         return close(self, message)
 
     # ---- login ----
@@ -160,6 +163,9 @@ cdef class Session:
             self.access = access_of(self.broker.authorize, identity, &self.account)
         put_connected(self.out, self.welcome)
         self.welcome = None
+        if self.broker.debug:
+            self.broker.log("debug", "login", peer=self.peer, listener=self.listener, login=self.login,
+                            version=self.version / 10.0, client=self.software)
         return 0
 
     # ---- the end ----
@@ -221,6 +227,7 @@ cdef class Session:
     cdef int unpark(self) except -1:
         """Handles parked frames while there is memory and nothing else holds them, up to a slice of work."""
         cdef Parking parking = self.parking
+        cdef int64_t before = self.broker.census.messages_in
         self.broker.give_share(UNPARK_SLICE)
         self.hold &= ~HOLD_MEMORY
         parking.draining = True
@@ -233,6 +240,7 @@ cdef class Session:
         finally:
             parking.draining = False
             self.end_of_input()
+            self.published += self.broker.census.messages_in - before
         if parking.size() == 0:
             self.parking = None
         elif self.state == STATE_CONNECTED:
@@ -242,8 +250,10 @@ cdef class Session:
 
     cdef int carry_on(self) except -1:
         """With what was more than a share, as far as the next one reaches."""
+        cdef int64_t before = self.broker.census.messages_in
         if self.committing is not None:
             carry_out(self)
+        self.published += self.broker.census.messages_in - before
         return give_all_back(self)
 
 
@@ -299,6 +309,17 @@ cdef int close(Session self, bytes reason) except -1:
     return 0
 
 
+cdef str as_text(bytes text):
+    """For the log."""
+    return shown(text).decode() if text is not None else None
+
+
+cdef int tell(Session self, str event, Subscription subscription) except -1:
+    self.broker.log("debug", event, peer=self.peer, destination=as_text(subscription.destination),
+                    id=as_text(subscription.id), ack=ack_mode_name(subscription.ack_mode))
+    return 0
+
+
 cdef int lost_messages(Session self) except -1:
     self.broker.log("error", "out of memory", lost="messages", peer=self.peer)
     return 0
@@ -315,7 +336,9 @@ cdef int on_connect(Session self, const Frame *frame) except -1:
     cdef int version = negotiated_version(frame_text(frame, KNOWN_ACCEPT_VERSION))
     cdef bytes login = frame_text(frame, KNOWN_LOGIN)
     cdef object answer
-    self.login = shown(login).decode() if login is not None else ""
+    self.login = as_text(login) if login else None
+    if self.broker.debug:
+        self.software = software_of(frame) or self.software
     if version >= 11:
         agree_on_heart_beats(frame_text(frame, KNOWN_HEART_BEAT), &self.broker.limits, &self.send_every,
                              &self.expect_every)
@@ -461,6 +484,8 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
     except:
         self.namespace.unsubscribe(subscription)
         raise
+    if self.broker.debug:
+        tell(self, "subscribe", subscription)
     return self.subscriptions.add(key, subscription)
 
 
@@ -526,6 +551,8 @@ cdef int on_unsubscribe(Session self, const Frame *frame) except -1:
     subscription = self.subscriptions.get(key)
     if subscription is None or subscription.implicit:
         raise Refused(b"unknown subscription", b"The connection has no such subscription.")
+    if self.broker.debug:
+        tell(self, "unsubscribe", subscription)
     end_subscription(self, self.subscriptions.remove(key))
     return give_all_back(self)
 

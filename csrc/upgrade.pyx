@@ -6,6 +6,7 @@
 Until there is a WebSocket, the reason for which a session ends is told in HTTP as well.
 """
 from fastbroker.core.connection cimport Connection, connection_new
+from fastbroker.core.frame cimport shown
 from fastbroker.core.framing cimport Framing
 from fastbroker.core.hub cimport INPUT_FRONT, Hub
 from fastbroker.core.input cimport hint
@@ -93,18 +94,33 @@ cdef int answer(Upgrade self, bytes request, size_t skipped, size_t length) exce
     cdef WebSocket taking_over
     try:
         local = connection.transport.get_extra_info("sockname")[0]
-        head, upgraded, reason, body, codec = self.hub.handshake.answer(request, connection.session.secure, local)
+        head, upgraded, reason, body, codec, stranger = self.hub.handshake.answer(
+            request, connection.session.secure, local)
     except Exception as failure:
         self.hub.broker.log("error", "internal error", peer=connection.session.peer, error=repr(failure))
         return turn_away(self, "internal error")
+    if stranger is not None:
+        self.hub.broker.log("warning", "origin refused", peer=connection.session.peer, origin=stranger[0],
+                            host=stranger[1], key="websocket.allowed_origins")
     say(self, head)
     if not upgraded:
         begin_page(self, body)
         return connection.close_for(reason)
+    if self.hub.broker.debug:
+        connection.session.software = software_in(request)
     text_free(&self.request)
     taking_over = websocket_new(self.hub, connection, codec)
     connection.framing = taking_over
     return taking_over.take_behind(skipped, length)
+
+
+cdef str software_in(bytes request):
+    """What a client says that it is, or None."""
+    for line in request.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"user-agent":
+            return shown(value.strip()).decode()
+    return None
 
 
 cdef int turn_away(Upgrade self, str reason) except -1:

@@ -16,6 +16,7 @@ from fastbroker.core.wire cimport (
 from fastbroker.core.frame import Refused
 
 ACK_MODES = {b"auto": ACK_AUTO, b"client": ACK_CLIENT, b"client-individual": ACK_CLIENT_INDIVIDUAL}
+NAMES_OF_MODES = {mode: name.decode() for name, mode in ACK_MODES.items()}
 NOT_MINE = (b"no-local", b"activemq.noLocal")   # leave out what the same connection has sent
 KEPT = (b"durable", b"persistent")              # a topic keeps messages for a subscriber that is not there ...
 KEPT_AS = (b"activemq.subscriptionName", b"durable-subscription-name")  # ... under that name
@@ -28,6 +29,10 @@ cdef int ack_mode(const Frame *frame) except -1:
     if text not in ACK_MODES:
         raise Refused(b"bad ack mode", b"ack is auto, client or client-individual.")
     return ACK_MODES[text]
+
+
+cdef str ack_mode_name(int mode):
+    return NAMES_OF_MODES[mode]
 
 
 cdef uint32_t prefetch(const Frame *frame, const Limits *limits) except? 0:

@@ -54,6 +54,16 @@ def refuse_exposed(config: Config, written: Address, hosts: Iterable[str]) -> No
         )
 
 
+def who_may_connect(config: Config, may: Access, addresses: Iterable[Address]) -> str:
+    """Say it in a few words, for the log."""
+    if may.authenticate:
+        return "who logs in"
+    required = config.tls.client_certificates == "required"
+    certified = {each.how.secure and required for each in addresses}
+    anybody = "anybody" if config.auth.allow_anonymous else "anybody on this machine"
+    return " and ".join(["client certificates"] * (True in certified) + [anybody] * (False in certified))
+
+
 def is_loopback(host: str) -> bool:
     """Whether a numeric address is reached from this machine only. A wildcard address is not."""
     address = ip_address(host)

@@ -13,8 +13,9 @@ from typing import Self
 import uvloop
 
 from fastbroker import __version__
-from fastbroker.auth import Access, access
+from fastbroker.auth import Access, access, who_may_connect
 from fastbroker.config import Config, hub_settings
+from fastbroker.config.units import SIZES, written
 from fastbroker.core.hub import Hub
 from fastbroker.datadir import DataDir
 from fastbroker.errors import StartError
@@ -59,21 +60,25 @@ class Server:
         log: Log | None = None,
         may: Access | None = None,
         sockets: Sequence[tuple[str, socket.socket]] = (),
+        source: str = "",
     ) -> None:
         """Touch nothing yet.
 
         `log` is told what happens; without it, lines go to the standard error output as `config.log` says. `may`
         decides who comes in and what they may do there. `sockets` listen already, in the place of `config.listen`,
-        each with the name that says what is spoken there.
+        each with the name that says what is spoken there. `source` is the file that `config` was read from, if it was:
+        the log says it.
         """
         self._config = config
         self._given_log = log
         self._may = may or access()
         self._sockets = sockets
+        self._source = source
         self._held = ExitStack()
         self._listeners: list[Listener] = []
         self._contexts: tls.Contexts | None = None
         self._at_once = False
+        self._most = 0
         self._log: Log
         self._hub: Hub
         self._arrivals: Arrivals
@@ -122,7 +127,19 @@ class Server:
         await self._doors.open()
         self._held.callback(self._doors.shut)
         self._held.callback(loop.create_task(watch_descriptors(self._log)).cancel)
-        self._log("info", "started", version=__version__, addresses=" ".join(self.addresses))
+        self._log(
+            "info",
+            "started",
+            version=__version__,
+            addresses=" ".join(self.addresses),
+            access=who_may_connect(self._config, self._may, [each.address for each in self._listeners]),
+            config=self._source or "none",
+            data_dir=self._config.data_dir or "none",
+            memory=written(self._config.limits.memory, SIZES),
+            connections=self._most,
+            files=descriptor_limit(),
+            pid=os.getpid(),
+        )
 
     def reload(self) -> None:
         """Read the certificates again: all of them, or if anything is wrong, none."""
@@ -151,7 +168,9 @@ class Server:
             self._hub.abort()
             # The loop tells each of them that it has ended, and they say so in the log.
             await asyncio.sleep(_POLL)
-        self._log("info", "stopped", aborted_connections=aborted)
+        messages, queues = self._hub.queued()
+        level = "warning" if messages else "info"
+        self._log(level, "stopped", aborted_connections=aborted, messages=messages, queues=queues)
         return aborted
 
     def hurry(self) -> None:
@@ -181,8 +200,8 @@ class Server:
             data_dir.announce(self.addresses)
         if any(each.address.how.secure for each in self._listeners):
             self._contexts = _load(config, self._log)
-        arriving, most = _room(loop, config, self._listeners, self._log)
-        self._hub = _make_hub(loop, config, self._may, most, self._log)
+        arriving, self._most = _room(loop, config, self._listeners, self._log)
+        self._hub = _make_hub(loop, config, self._may, self._most, self._log)
         self._arrivals = Arrivals(self._hub, config, self._contexts, arriving, self._log)
         self._held.callback(self._arrivals.workers.close)
 
@@ -204,6 +223,7 @@ def _make_hub(loop: asyncio.AbstractEventLoop, config: Config, may: Access, most
         authenticate=may.authenticate,
         authorize=may.authorize,
         log=log,
+        debug=log.debug,
         server=f"fastbroker/{__version__}",
         handshake=Handshake(config.websocket, server=f"fastbroker/{__version__}"),
     )
@@ -212,7 +232,7 @@ def _make_hub(loop: asyncio.AbstractEventLoop, config: Config, may: Access, most
 def _load(config: Config, log: Log) -> tls.Contexts:
     contexts = tls.load(config.tls)
     for doubt in contexts.doubts:
-        log("warning", doubt)
+        log("warning", "certificate may be refused", detail=doubt)
     return contexts
 
 

@@ -37,6 +37,7 @@ cdef class Broker:
     cdef object authenticate
     cdef object authorize
     cdef object log
+    cdef bint debug             # whether the log wants lines of that level: they are made for nobody else
 
     cdef int report(self, uint64_t durable) except -1
 

@@ -1,5 +1,6 @@
 """The socket of a client."""
 cimport cython
+from libc.stdint cimport uint64_t
 
 from fastbroker.core.deadlines cimport Deadlines
 from fastbroker.core.framing cimport Framing
@@ -19,6 +20,7 @@ cdef class Connection(TurnTaker):
     cdef Place place            # until it has logged in
     cdef Framing framing        # None: bytes are STOMP as they are
     cdef bint plain             # no TLS: bytes go to the socket as they are
+    cdef uint64_t received      # bytes
     cdef Hub hub                # last: what is freed before it counts itself down there
 
     cdef int close_for(self, str reason) except -1

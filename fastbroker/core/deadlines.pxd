@@ -28,6 +28,7 @@ cdef class Deadlines:
     cdef void begin(self, uint64_t now) noexcept
     cdef void arm(self) noexcept
     cdef int act(self) except -1
+    cdef int tell_slow(self, str policy, str key) except -1
 
 
 cdef Deadlines deadlines_new(Broker broker, Session session, Input input, void *whose,

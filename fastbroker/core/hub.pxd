@@ -32,6 +32,9 @@ cdef class Hub:
     cdef bint error_at_stop
     cdef int64_t large_inputs   # connections that keep more than INPUT_FRONT of what they were sent
     cdef int64_t peak           # of the memory held since it was last given back
+    cdef uint64_t full_since    # the memory ceiling is reached; 0: it is not
+    cdef uint64_t full_last     # when it last was
+    cdef uint64_t full_told     # when the log was last told
     cdef uint64_t ticks
     cdef int64_t slice          # of each connection in this turn
     cdef int64_t until          # output and work, when all that there is for now is used up

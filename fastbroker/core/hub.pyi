@@ -24,9 +24,12 @@ class Handshake(Protocol):
 
     def may_become_request(self, beginning: bytes, /) -> bool:
         """Whether bytes can be the beginning of a request."""
-    def answer(self, head: bytes, secure: bool, local: str, /) -> tuple[bytes, bool, str, bytes, Codec | None]:
+    def answer(
+        self, head: bytes, secure: bool, local: str, /
+    ) -> tuple[bytes, bool, str, bytes, Codec | None, tuple[str, str] | None]:
         """Answer a request that came to our address ``local``: the bytes of the response, whether a WebSocket follows,
-        the reason if none does, a body, which may be large, and what wraps the WebSocket's messages."""
+        the reason if none does, a body, which may be large, what wraps the WebSocket's messages, and of a page that may
+        not connect, its origin and the host that it asked for."""
     def refuse(self, reason: str, /) -> bytes:
         """Answer where there is no whole request: the core ends the connection for this reason."""
 
@@ -50,6 +53,7 @@ class Hub:
         log: Callable[..., None],
         server: str,
         handshake: Handshake | None = None,
+        debug: bool = False,
     ) -> None:
         """Make a hub for ``loop``.
 
@@ -66,6 +70,8 @@ class Hub:
         everything without being asked.
         ``log`` is called as ``log(level, event, **fields)``.
         ``server`` is what CONNECTED says the server is.
+        ``debug`` says whether ``log`` wants to know of each login and subscription; lines of that level are made for
+        nobody else.
         ``handshake`` answers the HTTP requests of WebSocket clients; without it there are none.
         """
 
@@ -78,6 +84,8 @@ class Hub:
         """Close every connection at once, whatever is still to be written."""
     def charge_input(self, more: int, /) -> None:
         """Count bytes that are kept before there is a connection, or with a negative number are kept no longer."""
+    def queued(self) -> tuple[int, int]:
+        """Count the messages of queues that nobody has settled, and the queues that have any."""
     def stats(self) -> dict[str, int]:
         """Count what is alive, what passed, and the memory it takes.
 

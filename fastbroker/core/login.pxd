@@ -11,4 +11,5 @@ cdef bytes connected_headers(const Frame *frame, int version, Broker broker, byt
 cpdef str peer_of(transport)
 cdef bytes short_session(set used)
 cdef object login_of(const Frame *frame, tuple origin)
+cdef str software_of(const Frame *frame)
 cdef bint ends_without_lf(const Frame *frame) noexcept

@@ -75,10 +75,11 @@ cdef inline size_t put_middle(char *middle, uint64_t id) noexcept:
     middle[length] = c'\n'
     return length + 1
 
-cdef inline void count_written(Census *census, size_t messages, size_t size) noexcept:
-    """The one place where MESSAGE frames are counted; the fairness of a read's budget rests on it."""
-    census.messages_out += <int64_t>messages
-    census.bytes_out += <int64_t>size
+cdef inline void count_written(OutBuf *out, size_t messages, size_t size) noexcept:
+    """The one place where MESSAGE frames are counted; the fairness of a read's budget rests on it. The census gets
+    their number when the connection has ended."""
+    out.messages += <int64_t>messages
+    out.outlets.census.bytes_out += <int64_t>size
 
 cdef inline char *fill(char *room, const char *prefix, size_t prefix_length, const char *middle, size_t middle_length,
                        const Content *content) noexcept:
@@ -115,5 +116,5 @@ cdef inline int put_message(OutBuf *out, const char *prefix, size_t prefix_lengt
     room[0] = 0
     room[1] = c'\n'
     outbuf_commit(out, room + out.frame_end)
-    count_written(out.outlets.census, 1, size + out.frame_end)
+    count_written(out, 1, size + out.frame_end)
     return 0

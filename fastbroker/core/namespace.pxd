@@ -30,6 +30,7 @@ cdef class Namespace(QueueOwner):
     cdef set emptying               # queues that were removed and still have messages
     cdef list policies              # of topics: (pattern, POLICY_*)
     cdef bytes dead_letter_name
+    cdef object log
 
     cdef int publish(self, Route route, const Content *content, Origin *origin) except -1
     cdef Route route_of(self, const char *destination, size_t length)

@@ -27,7 +27,7 @@ cdef class QueueOwner:
     cdef uint32_t max_deliveries
     cdef int64_t route_memory       # bytes of all routes
 
-    cdef int dead_letter(self, Entry *entry) except -1
+    cdef int dead_letter(self, Queue queue, Entry *entry, bint rejected) except -1
     cdef Queue renewed(self, bytes name)
 
 
@@ -57,6 +57,8 @@ cdef class Queue(Receiver):
     cdef uint64_t next_number
     cdef readonly int64_t unsettled # deliveries that consumers have
     cdef readonly size_t bytes      # of the messages that wait
+    cdef uint64_t dead              # messages that nobody shall get again
+    cdef uint64_t told              # when the log was last told of those; 0: never
 
     cdef int push(self, Message *message) except -1
     cdef bint take_first(self, Entry *entry) noexcept

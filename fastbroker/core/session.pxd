@@ -1,6 +1,6 @@
 """What STOMP means, for one client: one handler per command."""
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.access cimport Access
 from fastbroker.core.broker cimport Broker
@@ -43,11 +43,15 @@ cdef class Session:
     cdef uint32_t send_every    # heart-beats, milliseconds; 0: none
     cdef uint32_t expect_every
     cdef readonly str reason    # why it is closing, for the log
+    cdef str detail             # of an ERROR, for the log: its body ...
+    cdef str destination        # ... and what the frame was for; None: nothing
     cdef readonly str peer
     cdef str listener           # the URL that it came in by
     cdef bint secure            # by TLS
     cdef object certificate     # of the client, or None
-    cdef readonly str login
+    cdef readonly str login     # None: it named none
+    cdef str software           # what it says that it is; None: nothing, or the log does not want to know
+    cdef int64_t published      # messages that it sent
     cdef object identity        # what the authenticator made of the login
     cdef object login_answer    # its awaitable, while HOLD_LOGIN
     cdef bytes welcome          # header lines of the CONNECTED to come

@@ -10,8 +10,8 @@ class Session:
     def peer(self) -> str:
         """Where the client is, as in the log."""
     @property
-    def login(self) -> str:
-        """The login it came with, made safe for a log; empty when there was none."""
+    def login(self) -> str | None:
+        """The login it came with, made safe for a log; None when it named none."""
     @property
     def reason(self) -> str | None:
         """Why the session is closing, as in the log; None while it is not."""

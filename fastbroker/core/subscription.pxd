@@ -1,6 +1,6 @@
 """One SUBSCRIBE of one session: where its messages go and what it has not settled yet."""
 cimport cython
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.ledger cimport Ledger
 from fastbroker.core.message cimport Entry
@@ -21,6 +21,7 @@ cdef class Receiver:
     """
     cdef TrieEntry entry        # its place in the trie of topics
     cdef bint plain
+    cdef uint64_t filled        # when it last made the output of its connection too full; 0: never
 
 
 @cython.final
@@ -59,6 +60,10 @@ cdef class Subscription(Receiver):
     cdef inline bint has_credit(self) noexcept:
         return self.ack_mode == ACK_AUTO or self.outstanding == 0 or (
             self.outstanding < self.prefetch and self.outstanding_bytes < self.prefetch_bytes)
+
+    cdef inline uint64_t last_filled(self) noexcept:
+        """When it, or the queue of its own, last made the output too full; 0: never."""
+        return self.filled if self.source is None else max(self.filled, (<Receiver>self.source).filled)
 
     cdef inline bint has_outlet(self, bint tight) noexcept:
         """Whether it may be written to; where memory is tight, only into an output that is empty."""

@@ -154,6 +154,9 @@ cdef extern from "csrc/flow.h" nogil:
         uint64_t slow_since
         uint8_t overdue
         uint8_t policy
+        uint64_t pressed
+        uint64_t told
+        uint64_t dropped
         Link waiters
     void flow_init(Flow *flow)
     int flow_press(Flow *flow, uint64_t now, uint64_t grace, uint8_t policy)
@@ -166,6 +169,7 @@ cdef extern from "csrc/outbuf.h":
         DOOM_NONE
         DOOM_OVERFLOW
         DOOM_SLOW
+        DOOM_STALLED
         DOOM_MEMORY
         DOOM_LOST
     struct Shared:
@@ -193,6 +197,8 @@ cdef extern from "csrc/outbuf.h":
         uint8_t swell
         uint8_t blocked
         int fd
+        uint64_t sent
+        int64_t messages
         Flow flow
         Link link
         Outlets *outlets

@@ -14,9 +14,20 @@ from fastbroker.core import logline
 from fastbroker.core.reasons import LIMITED
 from fastbroker.log.writer import Writer
 
-# Events with these reasons come in floods: each is logged once a second, with the number of events that stands for.
-# What stands behind a colon in a reason is not looked at.
-RATE_LIMITED = LIMITED | {"TLS handshake", "PROXY header", "out of file descriptors", "not raised"}
+# Events of these names, and events with these reasons, come in floods: each is logged once a second, with the number of
+# events that stands for. What stands behind a colon in a reason is not looked at.
+RATE_LIMITED = LIMITED | {
+    "TLS handshake",
+    "PROXY header",
+    "out of file descriptors",
+    "not raised",
+    "dead letter",
+    "no room for a connection",
+    "origin refused",
+    "slow consumer",
+    "TLS hello on a plain port",
+    "HTTP request on a STOMP port",
+}
 WINDOW = 1.0
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -45,16 +56,21 @@ class Log:
         self._later = later
         self._held: dict[str, _Held] = {}
 
+    @property
+    def debug(self) -> bool:
+        """Whether events of that level are written."""
+        return self._least <= _LEVELS["debug"]
+
     def __call__(self, level: str, event: str, /, **fields: Any) -> None:
-        """Log an event; where its reason is rate limited, the first at once and the last at the end of the second."""
+        """Log an event; where it is rate limited, the first at once and the last at the end of the second."""
         if _LEVELS[level] < self._least:
             return
-        reason = str(fields.get("reason")).partition(":")[0]
-        if reason not in RATE_LIMITED:
+        what = event if event in RATE_LIMITED else str(fields.get("reason")).partition(":")[0]
+        if what not in RATE_LIMITED:
             self._write(self._line(level, event, fields))
             return
-        # A quiet kind must not keep a loud one back.
-        kind = f"{level} {reason}"
+        # A quiet kind must not keep a loud one back, nor a warning the end of the connection that it is about.
+        kind = f"{level} {event} {what}"
         if kind in self._held:
             self._held[kind] = _Held(self._held[kind].events + 1, level, event, fields)
         else:

@@ -107,8 +107,9 @@ class Handshake:
         if request.version != "1.1" or request.method != "GET":
             raise Refusal(HTTPStatus.BAD_REQUEST, "A WebSocket begins with GET and the HTTP version 1.1.")
         if not self._origins.may_connect(request, secure=secure, local=local):
-            why = f"Pages of the origin {', '.join(request.all('origin'))} may not connect; "
-            raise Refusal(HTTPStatus.FORBIDDEN, f"{why}websocket.allowed_origins names those that may.")
+            origin, host = _stranger(request)
+            why = f"Pages of the origin {origin} may not connect; websocket.allowed_origins names those that may."
+            raise Refusal(HTTPStatus.FORBIDDEN, why, stranger=(origin, host))
         accept = _accept(request.only("sec-websocket-key"))
         if not accept:
             raise Refusal(HTTPStatus.BAD_REQUEST, "The key, Sec-WebSocket-Key, is not 16 bytes in base64.")
@@ -124,10 +125,17 @@ class Handshake:
         if request.path.rstrip("/") in self._sockjs and request.path != "/":
             return sockjs.greeting()
         if request.path in [f"{base}/info" for base in self._sockjs]:
-            return sockjs.info(request, shared=self._origins.may_connect(request, secure=secure, local=local))
+            shared = self._origins.may_connect(request, secure=secure, local=local)
+            answer = sockjs.info(request, shared=shared)
+            return answer if shared else answer._replace(stranger=_stranger(request))
         if request.path == "/":
             return status_page(request, server=self._server, path=self._settings.path, secure=secure)
         raise Refusal(HTTPStatus.NOT_FOUND, f"Nothing is here; the WebSocket endpoint is {self._settings.path}.")
+
+
+def _stranger(request: Request) -> tuple[str, str]:
+    """What the log says of a page that may not connect: its origin, and what it calls us."""
+    return ", ".join(request.all("origin")), request.host
 
 
 def _wants_websocket(request: Request) -> bool:

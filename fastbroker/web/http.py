@@ -67,21 +67,29 @@ class Codec(Protocol):
 
 class Answer(NamedTuple):
     """What goes back for a request: bytes, whether a WebSocket follows, what the log says if none does, a body that
-    many answers may share, and what the messages of the WebSocket are wrapped in, if in anything."""
+    many answers may share, what the messages of the WebSocket are wrapped in, if in anything, and of a page that may
+    not connect, its origin and the host that it asked for."""
 
     head: bytes
     upgraded: bool
     reason: str
     body: bytes = b""
     codec: Codec | None = None
+    stranger: tuple[str, str] | None = None
 
 
 class Refusal(Exception):
     """The request is answered with an HTTP status and a sentence that says why."""
 
-    def __init__(self, status: HTTPStatus, why: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: HTTPStatus,
+        why: str,
+        headers: Mapping[str, str] | None = None,
+        stranger: tuple[str, str] | None = None,
+    ) -> None:
         super().__init__(why)
-        self.status, self.why, self.headers = status, why, dict(headers or {})
+        self.status, self.why, self.headers, self.stranger = status, why, dict(headers or {}), stranger
 
 
 # ---- requests ----
@@ -184,7 +192,7 @@ def refused(refusal: Refusal) -> Answer:
     body = f"{refusal.status.value} {refusal.status.phrase}: {refusal.why}\n".encode("utf-8", "replace")
     own = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body)), **_PLAIN, **refusal.headers}
     reason = f"HTTP {refusal.status.value}: {refusal.why}"
-    return Answer(head_of(refusal.status, _dated(own)), False, reason, body)
+    return Answer(head_of(refusal.status, _dated(own)), False, reason, body, stranger=refusal.stranger)
 
 
 _PLAIN = {

@@ -63,7 +63,9 @@ def test_reason_of_an_end_by_the_broker(talk, broker, last, reason):
 
 @pytest.mark.parametrize("leave", ["close", "reset"])
 def test_reason_of_an_end_by_the_client(talk, dial, broker, leave):
-    for client in (dial(), talk()):
+    began = dial()
+    began.send("\n")
+    for client in (began, talk()):
         getattr(client, leave)()
         broker.wait_disconnected(client, "closed|lost|reset")
 

@@ -25,10 +25,6 @@ from fastbroker.config import Config, hub_settings
 FRAMINGS = {"": FRAMING_NONE, "websocket": FRAMING_WEBSOCKET, "sockjs": FRAMING_SOCKJS}
 
 
-def no_log(*said, **more):
-    pass
-
-
 @cython.no_gc
 cdef class Recorded(Route):
     """What is sent there is recorded in a journal, which tells later that it is durable."""
@@ -45,10 +41,15 @@ cdef class House:
     cdef Broker broker
     cdef Origin origin
     cdef readonly uint64_t recorded     # the number of the last record of the journal
+    cdef readonly list log
 
     def __init__(self, policies=(), authorize=None, **settings):
         settings = {**hub_settings(Config()), "max_connections": 0, **settings}
-        self.broker = Broker(settings, policies, None, authorize, no_log, "fastbroker/test", b"epoch")
+        self.log = []
+        self.broker = Broker(settings, policies, None, authorize, self.note, "fastbroker/test", b"epoch")
+
+    def note(self, level, event, **fields):
+        self.log.append((level, event, fields))
 
     def publish(self, bytes destination not None, bytes body not None, bytes headers=b""):
         """As somebody without a session does. The header lines are in the encoding of 1.2."""
@@ -233,6 +234,11 @@ cdef class Client:
     @property
     def doom(self):
         return self.out.doom
+
+    @property
+    def messages(self):
+        """How many were written to it."""
+        return self.out.messages
 
     @property
     def backlog(self):

@@ -38,8 +38,16 @@ def face() -> Face:
 @pytest.fixture
 def watched(face: Face) -> Face:
     settings = {**hub_settings(Config()), "max_connections": 10, **MILLISECONDS, "heart_beat_margin": 2.0}
-    hub = Hub(cast("Any", Loop()), settings=settings, log=lambda *said, **more: None, server="fastbroker/test")
+    hub = Hub(cast("Any", Loop()), settings=settings, log=note, server="fastbroker/test")
+    told.clear()
     return face.Watched(hub, START)
+
+
+told: list[tuple[str, dict[str, Any]]] = []
+
+
+def note(_level: str, event: str, **fields: Any) -> None:
+    told.append((event, fields))
 
 
 def fails(message: str) -> Callable[[Face], bool]:
@@ -93,6 +101,18 @@ def test_a_deadline_acts_when_it_is_due(watched: Face, rule: str) -> None:
     assert (watched.reason, watched.aborted, watched.doom, watched.is_overdue) == (None, None, 0, False)
     watched.act(START + after)
     assert happens(watched)
+
+
+def test_of_one_that_loses_messages_the_log_hears_again_after_a_while(watched: Face) -> None:
+    watched.is_connected()
+    watched.is_slow(DROP_OLDEST)
+    watched.act(START + 2000)
+    assert [(event, fields["policy"]) for event, fields in told] == [("slow consumer", "drop-oldest")]
+    assert 0 <= watched.due - (START + 62_000) < TICK
+    watched.act(START + 61_999)
+    assert len(told) == 1
+    watched.act(START + 62_000)
+    assert [fields["seconds"] for _, fields in told] == [2, 62]
 
 
 def test_the_earliest_counts(watched: Face) -> None:

@@ -181,6 +181,21 @@ def test_what_is_not_written_keeps_nothing_back():
     assert [(line["level"], line.get("events")) for line in objects(stream)] == [("warning", None), ("warning", 2)]
 
 
+@pytest.mark.parametrize("event", ["slow consumer", "dead letter", "no room for a connection", "origin refused"])
+def test_a_flood_of_warnings_of_one_kind_is_one_line_a_second(event):
+    log, stream, clock = logged()
+    for number in range(100):
+        log("warning", event, number=number)
+    log("warning", "something else", number=7)
+    clock.tick()
+    assert [(line["number"], line.get("events")) for line in objects(stream)] == [(0, None), (7, None), (99, 99)]
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_the_core_is_told_whether_anybody_wants_to_know(level):
+    assert logged(level)[0].debug is (level == "debug")
+
+
 def test_disconnects_are_never_left_out():
     log, stream, _ = logged()
     for _ in range(100):

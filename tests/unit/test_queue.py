@@ -298,6 +298,28 @@ def test_dead_letters_have_a_bound(face: Face, verdict: str) -> None:
     assert house.stats["dead_lettered"] == 7
 
 
+@pytest.mark.parametrize("to", ["", "dead"])
+def test_the_log_hears_of_the_first_dead_letter_of_each_queue_and_again_after_a_while(face: Face, to: str) -> None:
+    house = new_house(face, dead_letter=to)
+    client = face.Client(house)
+
+    def reject(destination: bytes) -> None:
+        client.say(send(destination, b"x"))
+        client.say(ack(messages(client.hear())[0].ack, b"NACK", b"requeue:false\n"))
+
+    for name in (b"/queue/a", b"/queue/b", b"/topic/c"):
+        client.say(subscribe(name, name, b"ack:client-individual\n"))
+        for _ in range(3):
+            reject(name)
+            house.advance(2 * REST)
+    assert all((level, event) == ("warning", "dead letter") for level, event, _ in house.log)
+    assert [fields["destination"] for _, _, fields in house.log] == ["/queue/a", "/queue/b", "/topic/c"]
+    assert {fields["to"] for _, _, fields in house.log} == {"/queue/dead" if to else "nowhere"}
+    house.advance(60_000)
+    reject(b"/queue/b")
+    assert [(fields["destination"], fields["messages"]) for _, _, fields in house.log[3:]] == [("/queue/b", 4)]
+
+
 def test_without_a_dead_letter_queue_they_are_gone(face: Face) -> None:
     house = new_house(face, dead_letter="")
     client = face.Client(house)
