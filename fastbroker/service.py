@@ -23,26 +23,35 @@ from fastbroker.server import OPEN_MAX, OUT_OF_FILES, Server
 from fastbroker.transports.systemd import Notifier, passed_sockets
 
 DRAINED, CUT_SHORT = 0, 1
+ENDS = (signal.SIGTERM, signal.SIGINT)
+# Those that mean something here. SIGUSR2 means nothing yet, and must not end the broker of who thinks that it does.
+SIGNALS = (*ENDS, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def run(config: Config) -> int:
-    """Serve until a signal says otherwise and return the exit status. Raises StartError."""
+def run(config: Config, source: str = "") -> int:
+    """Serve until a signal says otherwise and return the exit status. Raises StartError.
+
+    `source` is the file that the configuration was read from, if it was.
+    """
     os.umask(0o077)
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     raise_descriptor_limit()
-    return uvloop.run(_run(config))
+    return uvloop.run(_run(config, source))
 
 
-async def _run(config: Config) -> int:
+async def _run(config: Config, source: str) -> int:
     loop = asyncio.get_running_loop()
+    signals = _catch_ends(loop)
     systemd = Notifier(os.environ)
     with logging_to(sys.stderr, config.log, loop.call_later) as log:
         loop.set_exception_handler(lambda _, context: log_exception(log, context))
         sys.unraisablehook = partial(log_unraisable, log)
         for name, meant in misspelt(os.environ):
             log("warning", "a variable is not read", variable=name, meant=meant)
-        with closing(Server(config, log=log, sockets=passed_sockets(os.environ))) as server:
+        with closing(Server(config, log=log, sockets=passed_sockets(os.environ), source=source)) as server:
             await server.start()
-            signals = _catch_signals(loop, server, systemd)
+            _catch_others(loop, server, systemd, signals)
             _announce(server.addresses)
             await server.serve()
             systemd.ready()
@@ -55,14 +64,19 @@ async def _run(config: Config) -> int:
             return status
 
 
-def _catch_signals(loop: asyncio.AbstractEventLoop, server: Server, systemd: Notifier) -> asyncio.Queue[int]:
-    """Those that end it come out of the queue."""
+def _catch_ends(loop: asyncio.AbstractEventLoop) -> asyncio.Queue[int]:
+    """The signals that end it come out of the queue, those that came while it started among them."""
     signals: asyncio.Queue[int] = asyncio.Queue()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ENDS:
         loop.add_signal_handler(number, signals.put_nowait, number)
+    return signals
+
+
+def _catch_others(
+    loop: asyncio.AbstractEventLoop, server: Server, systemd: Notifier, signals: asyncio.Queue[int]
+) -> None:
     loop.add_signal_handler(signal.SIGUSR1, server.log_census)
     loop.add_signal_handler(signal.SIGHUP, _on_hangup, has_terminal(), partial(_reload, server, systemd), signals)
-    return signals
 
 
 def _on_hangup(had_terminal: bool, reload: Callable[[], None], signals: asyncio.Queue[int]) -> None:
@@ -104,10 +118,12 @@ async def _beat(systemd: Notifier) -> None:
 
 
 async def _drain(server: Server, signals: asyncio.Queue[int]) -> int:
-    """Drain, but end at once when another signal comes."""
+    """Drain, but end at once when another signal comes. After that none counts: the loop takes its handlers back before
+    the process has ended, and one that came then would end it with a status of its own."""
     another = asyncio.ensure_future(signals.get())
     another.add_done_callback(lambda _: server.hurry())
     aborted = await server.drain()
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     return CUT_SHORT if aborted and another.done() else DRAINED
 
 

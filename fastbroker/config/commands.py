@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -50,7 +51,7 @@ def serve(file: str | None, **flags: Any) -> None:
 
     Each bound address is printed as `listening on tcp://127.0.0.1:61613`. SIGTERM and SIGINT end the broker: it stops
     accepting, gives clients `drain_timeout` to take what is still to be sent, and exits with 0. A second signal ends
-    it at once, with 1. A broker that cannot start says why and exits with 2.
+    it at once, with 1 if that cut connections off. A broker that cannot start says why and exits with 2.
 
     Flags are stronger than environment variables (FASTBROKER__LIMITS__MAX_FRAME=...), which are stronger than FILE.
     `fastbroker config` prints what comes out.
@@ -59,7 +60,8 @@ def serve(file: str | None, **flags: Any) -> None:
     from fastbroker.service import run
 
     try:
-        status = run(load(file, os.environ, _given(flags)).config)
+        config = load(file, os.environ, _given(flags)).config
+        status = run(config, str(Path(file).absolute()) if file else "")
     except StartError as error:
         raise NotStarted(report(error)) from None
     sys.exit(status)

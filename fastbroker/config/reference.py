@@ -59,7 +59,8 @@ Every bound address is printed on the standard output, as `listening on tcp://12
 connection is accepted. At SIGTERM or SIGINT the broker stops accepting, handles what it has received, gives clients
 `drain_timeout` to take what is still to be sent, and exits; a second signal ends it at once. At SIGUSR1 it logs a line
 `census` that counts all that is alive in it: connections, sessions, subscriptions, queues, messages, memory. At SIGHUP
-it reads the certificates of `[tls]` again.
+it reads the certificates of `[tls]` again. SIGUSR2 does nothing and is reserved. What the log says at all these times,
+and at any other, is in [log.md](log.md).
 
 systemd is told when the broker serves, reloads and stops (`Type=notify`, `WatchdogSec=`), and may hand over sockets:
 `FileDescriptorName=` is their scheme, `tls`, or `tcp?proxy_protocol`. `fastbroker service` prints a unit file; see
@@ -68,7 +69,7 @@ systemd is told when the broker serves, reloads and stops (`Type=notify`, `Watch
 | exit status of `serve` | |
 |---|---|
 | 0 | ended by a signal, after `drain_timeout` at the latest |
-| 1 | ended at once by a second signal |
+| 1 | ended at once by a second signal, which cut connections off |
 | 2 | not started: the configuration is wrong, or an address, the data directory or the standard output cannot be used |
 
 | of `config` and `check-config` | |

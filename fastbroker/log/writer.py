@@ -13,6 +13,7 @@ times a second and no more: each time it is awake, it may hold the interpreter w
 
 import os
 import select
+import signal
 import threading
 from collections.abc import Callable
 
@@ -61,6 +62,7 @@ class Writer:
         self._thread.join(LAST)
 
     def _work(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the main thread's
         while self._wait():
             with self._changed:
                 lines, self._waiting = self._waiting, bytearray()

@@ -11,6 +11,7 @@ its turns.
 
 import asyncio
 import os
+import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -70,6 +71,7 @@ class Workers:
         self._threads.append(thread)
 
     def _work(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the main thread's
         while item := self._todo.get():
             work, then = item
             self._loop.call_soon_threadsafe(self._done, then, work())

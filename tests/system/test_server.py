@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import io
+import itertools
 import json
 import os
 import pty
@@ -14,6 +15,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -347,9 +349,9 @@ def test_a_signal_ends_it(serve, number):
     assert [line.split("] ")[1].split()[0] for line in err.splitlines()] == ["started", "draining", "stopped"]
 
 
-def test_the_status_tells_that_a_second_signal_cut_it_short(tmp_path):
+@contextlib.contextmanager
+def owed_much(broker):
     """A client that is owed more than the kernel holds for it, and reads nothing, keeps the drain waiting."""
-    broker = Broker(tmp_path, {"drain_timeout": 60})
     address = ("127.0.0.1", broker.ports["tcp"])
     with socket.create_connection(address) as subscriber, socket.create_connection(address) as sender:
         subscriber.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -360,10 +362,61 @@ def test_the_status_tells_that_a_second_signal_cut_it_short(tmp_path):
             sender.sendall(b"SEND\ndestination:/queue/a\n\n" + body + b"\0" if _ else b"CONNECT\n\n\0")
         sender.sendall(b"SEND\nreceipt:1\ndestination:/queue/a\n\n\0")
         eventually(lambda: b"RECEIPT" in sender.recv(4096, socket.MSG_PEEK), "all is sent")
+        sender.close()
+        yield
+
+
+def test_the_status_tells_that_a_second_signal_cut_it_short(tmp_path):
+    broker = Broker(tmp_path, {"drain_timeout": 60})
+    with owed_much(broker):
         broker.process.terminate()
         broker.wait_log(lambda record: record["event"] == "draining")
         broker.process.terminate()
         assert broker.process.wait(DEADLINE) == 1
+
+
+def signals_until_it_ends(process, numbers):
+    """As many as the system takes; what they end has one of two statuses, whenever they come."""
+    sent = 0
+    for number in itertools.cycle(numbers):
+        if process.poll() is not None:
+            return sent
+        process.send_signal(number)
+        sent += 1
+        time.sleep(0.0005)
+    return sent
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGTERM,), (signal.SIGINT,), (signal.SIGTERM, signal.SIGINT)])
+def test_signals_in_quick_succession_change_no_status(serve, numbers):
+    """From the first line on, so before it serves, while it drains, and when the loop has taken its handlers back."""
+    for _ in range(3):
+        process = serve(*FREE).process
+        assert signals_until_it_ends(process, numbers) > 2
+        _, err = process.communicate(timeout=3 * DEADLINE)
+        assert process.returncode == 0, "nobody was cut off"
+        assert "Traceback" not in err and "stopped" in err
+
+
+@pytest.mark.parametrize("between", [0, 0.001, 0.02])
+def test_two_signals_cut_off_whoever_is_not_done(tmp_path, between):
+    broker = Broker(tmp_path, {"drain_timeout": 60})
+    with owed_much(broker):
+        broker.process.terminate()
+        time.sleep(between)
+        broker.process.send_signal(signal.SIGINT)
+        broker.process.terminate()
+        assert broker.process.wait(DEADLINE) == 1
+    assert broker.wait_log(lambda record: record["event"] == "stopped")["aborted_connections"] == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGUSR1])
+def test_signals_that_do_not_end_it_do_not_do_so_while_it_starts(serve, number):
+    served = serve(*FREE)
+    for _ in range(20):
+        served.process.send_signal(number)
+    status, _, err = served.end()
+    assert status == 0 and "stopped" in err
 
 
 def test_it_is_said_when_the_system_gives_no_more_files(monkeypatch):
