@@ -37,7 +37,7 @@ $ fastbroker config -c broker.toml             # what is in force, and where eac
 
 `config` takes the flags of `serve`, and what it prints is a file for `serve -c` that says the same, with units:
 
-```text
+```
 max_frame = "16 MiB"                            # FASTBROKER__LIMITS__MAX_FRAME
 max_frame_before_login = "16 KiB"               # default
 max_headers = 50                                # broker.toml:12

@@ -5,7 +5,6 @@ it prints), `python`, `js`, `html` and `toml` are snippets. A comment in front o
 
     <!-- file: jobs.py -->                                      it is saved under this name
     <!-- not run: it is for another machine -->                 it cannot be run here, and why
-    <!-- later -->                                              it is about what is not built yet
 
 and one by itself is what a reader does in a browser, and then sees:
 
@@ -22,9 +21,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))}
 
-COMMENT = re.compile(r"<!-- (file|not run|later|browser)(?:: (.*?))? -->$")
+COMMENT = re.compile(r"<!-- (file|not run|browser)(?:: (.*?))? -->$")
 FENCE = re.compile(r"( *)```(\w*)$")
-BROWSER, NOT_RUN, LATER, FILE = "browser", "not run", "later", "file"
+BROWSER, NOT_RUN, FILE = "browser", "not run", "file"
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Block:
     language: str
     text: str
     note: str = ""
-    """What the comment in front of it says: `file`, `not run`, `later`, or nothing."""
+    """What the comment in front of it says: `file`, `not run`, or nothing."""
     about: str = ""
     """What stands behind the colon there."""
 

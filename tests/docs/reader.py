@@ -25,7 +25,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import chromium
 import pages
-from documents import BROWSER, FILE, LATER, NOT_RUN, ROOT, Block, Command, blocks, commands
+from documents import BROWSER, FILE, NOT_RUN, ROOT, Block, Command, blocks, commands
 from harness.waiting import DEADLINE, SOON
 from python_peers import PEERS
 
@@ -73,10 +73,11 @@ def pattern_of(line: str) -> str:
 
 
 class Terminal:
-    """A command, and what it prints."""
+    """A command, and what it prints, but for `unsaid`."""
 
-    def __init__(self, command: Command, line: str, **options: Any) -> None:
+    def __init__(self, command: Command, line: str, unsaid: str, **options: Any) -> None:
         self.command = command
+        self._unsaid = unsaid
         self.printed: list[str] = []
         self._news = threading.Condition()
         self._seen = 0
@@ -88,7 +89,7 @@ class Terminal:
     def _read(self, stream: IO[str]) -> None:
         for line in stream:
             with self._news:
-                self.printed.append(line.rstrip("\n"))
+                self.printed.append(line.rstrip("\n").replace(self._unsaid, ""))
                 self._news.notify_all()
 
     def wait_line(self, shown: str) -> None:
@@ -154,7 +155,7 @@ class Reader:
     def read(self) -> None:
         """Do all of it."""
         for block in blocks(self.page):
-            if block.note in (LATER, NOT_RUN):
+            if block.note == NOT_RUN:
                 self._bring(block)
                 continue
             try:
@@ -198,7 +199,8 @@ class Reader:
     def _type(self, command: Command) -> None:
         if BROKER.search(command.line):
             self._settle()
-        terminal = Terminal(command, self._typed(command.line), cwd=self.directory, env=self._environment())
+        typed, unsaid = self._typed(command.line), f"--url {self._address} "
+        terminal = Terminal(command, typed, unsaid, cwd=self.directory, env=self._environment())
         self._running.append(terminal)
         if STAYS.search(command.line):
             terminal.wait_line(command.shown[0] if command.shown else READY)
@@ -224,19 +226,22 @@ class Reader:
     def _environment(self) -> dict[str, str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FASTBROKER")}
         programs = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-        address = f"tcp://127.0.0.1:{self._ports['61613']}"
         return environment | {
             "PATH": programs,
-            "FASTBROKER_URL": address,
+            "FASTBROKER_URL": self._address,
             "PYTHONPATH": f"{ROOT}{os.pathsep}{STOMP_PY}",
         }
 
     def _typed(self, line: str) -> str:
         """The default address is said, since it is another one here; what was built is not built again."""
-        own = f"tcp://127.0.0.1:{self._ports['61613']}"
         if line.endswith("fastbroker serve"):
-            return f"{line} --listen {own}"
-        return re.sub(r"^make run$", f"make -o build run ARGS='--listen {own}'", line)
+            return f"{line} --listen {self._address}"
+        return re.sub(r"^make run$", f"make -o build run ARGS='--listen {self._address}'", line)
+
+    @property
+    def _address(self) -> str:
+        """What stands in the place of the default address."""
+        return f"tcp://127.0.0.1:{self._ports['61613']}"
 
     # ---- the browser ----
 
