@@ -226,7 +226,7 @@ def test_messages_out_are_counted_while_a_connection_lives_and_after(talk, tmp_p
     ("last", "destination", "detail"),
     [
         (frame("SEND", "destination:/nowhere/x"), "/nowhere/x", "There is no destination '/nowhere/x'"),
-        (frame("SUBSCRIBE", "destination:/topic/x"), "/topic/x", "SUBSCRIBE needs an id header"),
+        (frame("SUBSCRIBE", "id:1", "destination:/topic/x", "ack:x"), "/topic/x", "ack is auto, client or"),
         (frame("SEND", "no colon"), None, "colon"),
     ],
 )

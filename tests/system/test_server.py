@@ -125,7 +125,7 @@ def test_file_environment_and_flags_reach_the_broker(serve, tmp_path):
     served = serve("-c", file, *FREE, environ=environ)
     assert served.sockets[0][0] == "127.0.0.1"
     with socket.create_connection(served.sockets[0], timeout=DEADLINE) as client:
-        client.sendall(b"CONNECT\naccept-version:1.2\nhost:x\n\n\0")
+        client.sendall(b"CONNECT\naccept-version:1.2\nhost:x\nheart-beat:1,1\n\n\0")
         assert b"\nheart-beat:7000,9000\n" in client.recv(4096)
     _, _, err = served.end()
     assert {json.loads(line)["level"] for line in err.splitlines()} == {"info"}

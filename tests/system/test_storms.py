@@ -46,7 +46,8 @@ def serve(tmp_path: Path, authority: Authority) -> Iterator[Serve]:
 
 def storm(broker: Broker, clients: int) -> subprocess.Popen[str]:
     """So many clients that connect and log in at once; it fails if one of them is hung up on."""
-    line = [sys.executable, "-m", "fastbroker", "bench", "connect-storm", "--url", broker.urls[0], "--insecure"]
+    line = [sys.executable, "-m", "fastbroker", "bench", "connect-storm", "--url", broker.urls[0]]
+    line += ["--insecure"] if broker.urls[0].startswith(("tls:", "wss:")) else []
     line += ["--connections", str(clients), "--quiet", "--patience", str(DEADLINE)]
     return subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 

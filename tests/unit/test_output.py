@@ -1,6 +1,7 @@
 """Messages as `subscribe` prints them."""
 
 import json
+import sys
 
 import pytest
 
@@ -27,6 +28,7 @@ def test_text_for_another_program_is_the_body_alone(capfdbinary):
 
 def test_text_for_a_person_has_the_headers_and_commands_no_terminal(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     print_text(
         Frame("MESSAGE", [("a", "\x1b]0;x\x07"), ("b", "[bold]:smile:")], b"x\x1b[2J\xff\nsecond\tline" + b"y" * 200)
     )
