@@ -5,6 +5,8 @@
 The timer is armed for the earliest; one that moves away (a byte was received) is not armed again, its rule is looked at
 when the timer fires. What has to wait without a deadline of its own here, waits for ever.
 """
+from itertools import islice
+
 from libc.stdint cimport uint64_t
 
 from fastbroker.core.broker cimport Broker
@@ -23,7 +25,8 @@ from fastbroker.core.wire cimport (
 cdef enum:
     LOOK_EVERY = 1000       # milliseconds between looks at a peer that is not read from for want of memory
     TELL_EVERY = 60000      # milliseconds between lines of the log on one slow consumer
-    LOOK_WORK = 16          # what a look at a subscription takes, in bytes of output
+    LOOK_WORK = 16          # what a look at a subscription takes, in bytes of output ...
+    LOOKS = 1000            # ... and so many are looked at: many connections may be given up in one turn
 
 cdef enum:
     # phases of a connection
@@ -116,13 +119,13 @@ cdef inline OutBuf *out_of(Deadlines of) noexcept:
 
 
 cdef str filled_most(Deadlines of):
-    """To what it has subscribed that became too much for it: a topic, or a queue that waits for it to drain. None: that
-    is over, or it was no message."""
+    """To what it has subscribed that became too much for it, as far as a look tells: a topic, or a queue that waits for
+    it to drain. None: that is over, or it was no message."""
     cdef Subscription subscription, most = None
     cdef uint64_t latest = 0
     if not ring_empty(&of.session.starved):
         most = <Subscription>of.session.starved.next.owner
-    for each in of.session.subscriptions.by_key.values():
+    for each in islice(of.session.subscriptions.by_key.values(), LOOKS):
         subscription = <Subscription>each
         of.broker.census.work += LOOK_WORK
         if subscription.last_filled() > latest:

@@ -15,6 +15,3 @@ class Session:
     @property
     def reason(self) -> str | None:
         """Why the session is closing, as in the log; None while it is not."""
-
-ACK_MODES: dict[bytes, int]
-"""Values of a SUBSCRIBE's ``ack`` header that there are."""
