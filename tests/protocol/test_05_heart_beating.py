@@ -150,13 +150,14 @@ def test_heart_beat_is_a_line_feed_in_time(talk, beating, version):
 
 @pytest.mark.item(54)
 def test_no_heart_beat_while_there_is_data(talk_both, beating, wait_beats):
+    """One comes when nothing was written for two thirds of the interval, and there the test itself may have been late."""
     start = time.monotonic()
     last = dict.fromkeys(talk_both("heart-beat:0,500", to=beating), start)
     for number in range(12):
         wait_beats(1)
         for client in last:
             was_silent = client.is_silent()
-            assert was_silent or time.monotonic() - last[client] > 0.4, "it had data less than an interval ago"
+            assert was_silent or time.monotonic() - last[client] > 0.3, "it had data a moment ago"
             last[client] = time.monotonic()
             client.send(frame("BEGIN", f"transaction:{number}", f"receipt:{number}"))
             client.skip_heart_beats()
