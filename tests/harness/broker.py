@@ -65,6 +65,7 @@ class Broker:
         command = [sys.executable, "-m", "fastbroker", "serve", "-c", str(file), "--log-format", "json"]
         self.log: list[dict[str, Any]] = []
         self._news = threading.Condition()
+        self._streams = 2
         self.process = run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
         for stream in (self.process.stdout, self.process.stderr):
             threading.Thread(target=self._collect, args=(stream,), daemon=True).start()
@@ -90,6 +91,7 @@ class Broker:
                 self._news.notify_all()
         self.process.wait()
         with self._news:
+            self._streams -= 1
             self._news.notify_all()
 
     def wait_log(
@@ -103,7 +105,8 @@ class Broker:
             return found
 
     def _died(self) -> bool:
-        return self.process.poll() is not None
+        """It has ended, and all that it said was read."""
+        return self._streams == 0
 
     def wait_disconnected(self, client: Client, reason: str, *, timeout: float = DEADLINE) -> dict[str, Any]:
         """Wait for the log record that says why a client is gone; there is one for each connection."""

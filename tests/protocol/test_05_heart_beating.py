@@ -150,7 +150,7 @@ def test_heart_beat_is_a_line_feed_in_time(talk, beating, version):
 
 @pytest.mark.item(54)
 def test_no_heart_beat_while_there_is_data(talk_both, beating, wait_beats):
-    """One comes when nothing was written for two thirds of the interval, and there the test itself may have been late."""
+    """One comes when nothing was written for two thirds of the interval: where the test itself is late."""
     start = time.monotonic()
     last = dict.fromkeys(talk_both("heart-beat:0,500", to=beating), start)
     for number in range(12):

@@ -28,7 +28,8 @@ export class TrustingWebSocket extends WebSocket {
 /** Spring's users have SockJS between STOMP and the socket. */
 export function openSockJs(url) {
   const SockJs = require("sockjs-client");
-  return new SockJs(`http://${url.host}${url.pathname}`);
+  // Without a time it takes a multiple of how long /info took, which may have been a lucky moment.
+  return new SockJs(`http://${url.host}${url.pathname}`, null, { timeout: 20_000 });
 }
 
 // Where the libraries expect it, as in a browser.
