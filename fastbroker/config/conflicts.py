@@ -40,6 +40,7 @@ def conflicts(config: Config) -> Iterator[Conflict]:
             {path: _value(config, path) for path in ("tcp.user_timeout", "limits.outbound_timeout")},
         )
     yield from _wrong_addresses(config)
+    yield from _same_addresses(config)
     yield from _wrong_networks(config)
     yield from _wrong_websocket(config)
     yield from _wrong_patterns(config)
@@ -55,6 +56,14 @@ def _wrong_addresses(config: Config) -> Iterator[Conflict]:
             yield str(error), {f"listen[{number}]": text}
         else:
             yield from missing_for(written, config)
+
+
+def _same_addresses(config: Config) -> Iterator[Conflict]:
+    first: dict[tuple[str, int, str], tuple[int, str]] = {}
+    for number, text, found in address.parsed(config.listen):
+        before, taken = first.setdefault((found.host, found.port, found.path), (number, text))
+        if before != number and (found.port or found.is_local):
+            yield "one address cannot be listened on twice", {f"listen[{before}]": taken, f"listen[{number}]": text}
 
 
 def missing_for(written: address.Address, config: Config) -> Iterator[Conflict]:

@@ -101,6 +101,8 @@ class Key:
             value = quantity(value, _UNITS[self.unit])
         for text in (value,) if isinstance(value, str) else value if isinstance(value, list) else ():
             str(text).encode()  # what is no UTF-8 in a variable or a flag could be written nowhere
+            if "\0" in str(text):
+                raise ValueError("no name of a file, a host or a queue holds a NUL")
         try:
             return msgspec.convert(value, Annotated[self.kind, self.meta])
         except msgspec.ValidationError as error:

@@ -25,6 +25,8 @@ FLAGS = {"listen": "--listen", "data_dir": "--data-dir", "log.level": "--log-lev
 KEYS = {key.path: key for key in all_keys(Config)}
 VARIABLES = {PREFIX + path.upper().replace(".", "__"): path for path in KEYS}
 
+# So many complaints may have a hint, which takes milliseconds: a file with more of them is none of ours.
+HINTED = 100
 
 _WRONG: Any = object()
 
@@ -74,7 +76,7 @@ class _Overlay:
 
     def take_file(self, path: str) -> None:
         try:
-            text = Path(path).read_bytes().decode()
+            text = Path(path).read_bytes().decode("utf-8-sig")  # some editors put a mark in front
             found = tomllib.loads(text)
         except OSError as error:
             self._problems.append(f"{path}: cannot be read: {error.strerror}")
@@ -88,7 +90,7 @@ class _Overlay:
             if path := VARIABLES.get(name):
                 self.take(_always(name), _nested(path, _from_text(KEYS[path], environ[name])))
             elif name.startswith(PREFIX):
-                self._problems.append(f"{name}: unknown key; the nearest is {_nearest(name, VARIABLES)}")
+                self._unknown(name, name, VARIABLES)
 
     def take(self, place: Place, found: Mapping[str, Any]) -> None:
         _merge(self._values, self._read_table(place, list(keys_of(Config)), found))
@@ -130,8 +132,8 @@ class _Overlay:
                 read = self._read(place, key, value)
                 good |= {} if read is _WRONG else {name: read}
             else:
-                nearest = _nearest(prefix + name, [*known, *KEYS])
-                self._problems.append(f"{place(prefix + name)}: {prefix}{name}: unknown key; the nearest is {nearest}")
+                path = prefix + name
+                self._unknown(f"{place(path)}: {path}", path, [*known, *KEYS])
         for path, key in known.items():
             name = path.removeprefix(prefix)
             if key.required and name not in found:
@@ -155,6 +157,11 @@ class _Overlay:
             found = f"expected {key.expected}; found {_shown(value)}"
             self._note(key.path, f"{place(key.path)}: {key.path}: {found}")
             return _WRONG
+
+    def _unknown(self, where: str, name: str, names: Iterable[str]) -> None:
+        hinted = len(self._problems) < HINTED
+        hint = f"; the nearest is {get_close_matches(name, names, n=1, cutoff=0)[0]}" if hinted else ""
+        self._problems.append(f"{where}: unknown key{hint}")
 
     def _note(self, path: str, problem: str) -> None:
         self._wrong.add(path)
@@ -193,10 +200,6 @@ def _merge(lower: dict[str, Any], upper: Mapping[str, Any]) -> None:
             _merge(lower.setdefault(name, {}), value)
         else:
             lower[name] = value
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    return get_close_matches(name, names, n=1, cutoff=0)[0]
 
 
 def _shown(value: object, key: Key | None = None) -> str:

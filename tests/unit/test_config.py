@@ -9,7 +9,7 @@ import pytest
 from fastbroker.config import Config, Topic, conflicts, hub_settings
 from fastbroker.config.keys import keys_of
 from fastbroker.config.lines import Lines
-from fastbroker.config.overlay import FLAGS, KEYS, VARIABLES, load, misspelt
+from fastbroker.config.overlay import FLAGS, HINTED, KEYS, VARIABLES, load, misspelt
 from fastbroker.config.reference import reference
 from fastbroker.config.toml import all_defaults, as_toml
 from fastbroker.errors import ConfigError
@@ -197,6 +197,27 @@ def test_a_file_that_is_not_toml(tmp_path, text):
     assert line.startswith(f"{path}: is not valid TOML: ")
 
 
+def test_a_mark_in_front_of_a_file_is_none_of_it(tmp_path):
+    path = tmp_path / "marked.toml"
+    path.write_text("strict = true", encoding="utf-8-sig")
+    assert load(str(path), {}, {}).config.strict
+
+
+def test_ten_thousand_wrong_keys_are_told_in_no_time(file):
+    found = problems(file("\n".join(f"key{number} = 1" for number in range(10_000))))
+    assert len(found) == 10_000
+    assert [number for number, line in enumerate(found) if "; the nearest is " in line] == list(range(HINTED))
+
+
+@pytest.mark.parametrize(
+    "key", ["data_dir", "listen", "websocket.pages", "tls.certificate", "tls.client_ca", "unix.user"]
+)
+def test_nothing_holds_a_nul(file, key):
+    value = '["a\\u0000b"]' if key == "listen" else '"a\\u0000b"'
+    (line,) = problems(file(f"{key} = {value}"))
+    assert f": {key}: expected a" in line
+
+
 def test_a_file_that_cannot_be_read(tmp_path):
     assert problems(str(tmp_path / "none.toml")) == [f"{tmp_path}/none.toml: cannot be read: No such file or directory"]
     assert problems(str(tmp_path)) == [f"{tmp_path}: cannot be read: Is a directory"]
@@ -213,6 +234,8 @@ def test_a_file_that_cannot_be_read(tmp_path):
         ("limits.max_frame = '4 KiB'", "limits.max_frame_before_login must not be more than limits.max_frame"),
         ("limits.memory = '2 MiB'", "limits.max_frame must not be more than limits.memory"),
         ("queues.max_prefetch = 10", "queues.prefetch must not be more than queues.max_prefetch"),
+        ("listen = ['tcp://[::1]:1', 'ws://[::1]:1']", "one address cannot be listened on twice (listen[0] = "),
+        ("listen = ['unix:///a', 'unix:///a']", "one address cannot be listened on twice (listen[0] = "),
         ("listen = ['udp://127.0.0.1:1']", "the scheme of 'udp://127.0.0.1:1' is not supported; supported: tcp"),
         ("topics = [{pattern = 'a.>.b', slow_consumer = 'disconnect'}]", "this is no pattern of topics: "),
         ("topics = [{pattern = '/topic/a', slow_consumer = 'disconnect'}]", "this is no pattern of topics: "),
@@ -238,7 +261,7 @@ def test_contradictions_are_found_beside_wrong_values(file):
         limits.max_frame = "much"
         limits.memory = "1 MiB"
         tls.hosts = 7
-        listen = ["tcp://127.0.0.1:1", "udp://", "tls://127.0.0.1:1"]
+        listen = ["tcp://127.0.0.1:1", "udp://", "tls://127.0.0.1:2"]
         tls.certificate = 3
         [queues]
         prefetch = 10
@@ -486,6 +509,7 @@ def test_what_an_address_needs(settings, complaint):
     "settings",
     [
         {"listen": ["unix:///run/x?proxy_protocol"]},
+        {"listen": ["tcp://127.0.0.1:0", "tcp://127.0.0.1:0", "tcp://127.0.0.1", "tcp://[::1]"]},
         {"listen": ["tcp://127.0.0.1?proxy_protocol"], "proxy_protocol": {"trusted": ["127.0.0.1", "fd00::/8"]}},
         {"websocket": {"path": "/", "allowed_origins": ["*", "https://example.com:8443", "app://x"]}},
         {"tcp": {"user_timeout": 0}, "limits": {"outbound_timeout": 100}},
