@@ -33,6 +33,9 @@ def certificate(directory: Path, hosts: tuple[str, ...], days: int, file: Path |
     """
     from fastbroker.transports import certificate as files
 
+    for path in (directory.resolve(), file or directory):
+        if not _is_text(path):
+            raise click.ClickException(f"{str(path)!r} is not UTF-8, and so no configuration could name it")
     if file and os.path.lexists(file):
         raise click.ClickException(f"{file} is there already, and is left alone; name another file")
     try:
@@ -48,6 +51,14 @@ def certificate(directory: Path, hosts: tuple[str, ...], days: int, file: Path |
     _tell(directory, made, bool(hosts), file)
     if not file:
         click.echo(text, nl=False)
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _tell(directory: Path, made: bool, named: bool, file: Path | None) -> None:

@@ -103,6 +103,15 @@ def speak(server_context, ca, host):
     return client.version() == "TLSv1.3"
 
 
+@pytest.mark.parametrize("arguments", [["\udcff"], ["a", "-o", "\udcff.toml"]])
+def test_what_no_configuration_can_name_is_refused_before_anything_is_made(tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = certificate(*arguments)
+    assert (status, out) == (1, "")
+    assert "is not UTF-8" in err
+    assert not list(tmp_path.iterdir())
+
+
 def certificate(*arguments):
     result = CliRunner().invoke(main, ["certificate", *map(str, arguments)])
     return result.exit_code, result.stdout, result.stderr
