@@ -33,7 +33,10 @@ class DataDir:
                 "stop that one or choose another directory"
             ) from None
         except OSError as error:
-            raise StartError(f"cannot use the data directory {self._path}: {error.strerror}") from None
+            raise StartError(
+                f"cannot use the data directory {self._path}: {error.strerror}; "
+                "data_dir names a directory in which the broker may write, or that it can make"
+            ) from None
         return self
 
     def announce(self, addresses: Iterable[str]) -> None:

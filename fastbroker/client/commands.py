@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Coroutine
@@ -28,7 +29,7 @@ Result = TypeVar("Result")
 
 @click.command()
 @click.argument("destination", metavar="DEST")
-@click.argument("body", required=False, metavar="[BODY|-]")
+@click.argument("words", nargs=-1, metavar="[BODY|-]")
 @click.option(
     "--file",
     "files",
@@ -42,7 +43,7 @@ Result = TypeVar("Result")
 @client_options
 def send(
     destination: str,
-    body: str | None,
+    words: tuple[str, ...],
     files: tuple[str, ...],
     lines: bool,
     repeat: int | None,
@@ -56,12 +57,15 @@ def send(
     """Send a message to DEST: /topic/NAME, /queue/NAME, or NAME alone for a queue.
 
     Without BODY, or with -, the body is read from the standard input, byte for byte. Where that is a terminal it is
-    read only with -, and without BODY the body is empty. '' is an empty BODY.
+    read only with -, and without BODY the body is empty. '' is an empty BODY; one that begins with - stands behind --.
 
     The exit status is 0 when the broker has handled all messages; 1 if it answered with an ERROR, could not be reached
     or went away, or if a file could not be read; 2 if the command was written wrongly; 130 after Ctrl-C.
     """
-    refuse_both({"BODY": body is not None, "--file": files})
+    if len(words) > 1:
+        raise click.UsageError(f"BODY is one argument; in quotes it is: {shlex.quote(' '.join(words))}")
+    body = words[0] if words else None
+    refuse_both({"BODY": words, "--file": files})
     refuse_both({"BODY": body not in (None, STANDARD_INPUT), "--lines": lines})
     refuse_both({"--lines": lines, "--repeat": repeat})
     refuse_own(headers, {"destination": "from DEST", "receipt": "with --receipt", "content-length": "from the body"})

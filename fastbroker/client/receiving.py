@@ -15,6 +15,8 @@ from fastbroker.client.session import Client, Headers
 
 # Seconds before the broker is tried again, the first time and after many.
 SHORTEST, LONGEST = 0.5, 30.0
+# The credit that every broker can count, for however many messages.
+MOST_CREDIT = 65_535
 # How long a broker may take to answer DISCONNECT after Ctrl-C.
 GOODBYE_TIMEOUT = 2.0
 
@@ -54,7 +56,7 @@ class Receiving:
             await asyncio.sleep(pause)
 
     async def _subscribe(self, client: Client) -> None:
-        credit = [("prefetch-count", str(self._left))] if self._left else []
+        credit = [("prefetch-count", str(min(self._left, MOST_CREDIT)))] if self._left else []
         for destination in self._wish.destinations:
             await client.subscribe(destination, self._wish.mode, [*self._wish.headers, *credit])
             click.echo(f"subscribed to {destination}", err=True)

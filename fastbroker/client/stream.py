@@ -68,6 +68,8 @@ def _ended_in_tls(error: ssl.SSLError) -> str:
 async def _read_frame(reader: asyncio.StreamReader) -> Frame:
     while not (command := await _line(reader)):
         pass
+    if command.startswith("HTTP/"):
+        raise StompError("what answers speaks HTTP; over a WebSocket the broker is ws://")
     headers = []
     while line := await _line(reader):
         name, colon, value = line.partition(":")

@@ -89,7 +89,11 @@ async def connect(address: Address, context: ssl.SSLContext | None, reader: asyn
             use_aiofastnet=False,
         )
     except WSError as error:
-        raise NotSpoken(f"there is a server, but no WebSocket of a broker: {error}") from None
+        raise NotSpoken(_no_websocket(str(error))) from None
     if not feeder.connected:  # picows tells this in no other way
-        raise NotSpoken("there is a server, but no WebSocket of a broker: it ended the connection")
+        raise NotSpoken(_no_websocket("it ended the connection"))
     return _WebSocketWriter(transport, feeder.room)
+
+
+def _no_websocket(reason: str) -> str:
+    return f"there is a server, but no WebSocket of a broker: {reason}; are the port and the path right?"

@@ -39,12 +39,16 @@ class NotStarted(click.ClickException):
     exit_code = 2
 
 
+# What is left over may be a file without its -c.
+_LEFT_OVER = {"allow_extra_args": True}
+
+
 def _with_sources(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say where the configuration comes from."""
     return reduce(lambda decorated, option: option(decorated), reversed(_SOURCES), command)
 
 
-@click.command()
+@click.command(context_settings=_LEFT_OVER)
 @_with_sources
 def serve(file: str | None, **flags: Any) -> None:
     """Run the broker.
@@ -59,15 +63,16 @@ def serve(file: str | None, **flags: Any) -> None:
     from fastbroker.config.overlay import load
     from fastbroker.service import run
 
+    given = _given(flags)
     try:
-        config = load(file, os.environ, _given(flags)).config
+        config = load(file, os.environ, given).config
         status = run(config, str(Path(file).absolute()) if file else "")
     except StartError as error:
         raise NotStarted(report(error)) from None
     sys.exit(status)
 
 
-@click.command()
+@click.command(context_settings=_LEFT_OVER)
 @_with_sources
 @click.option("--defaults", is_flag=True, help="Print every key with its meaning, range and default, commented out.")
 def config(file: str | None, defaults: bool, **flags: Any) -> None:
@@ -118,9 +123,11 @@ def _variables(_: "Config") -> "Iterator[Conflict]":
 
 
 def _given(flags: Mapping[str, Any]) -> dict[str, object]:
-    """The flags that are on the command line, under the names of their keys."""
+    """The flags that are on the command line, under the names of their keys. Raises click.UsageError for more."""
     from fastbroker.config.overlay import FLAGS
 
+    if left_over := click.get_current_context().args:
+        raise click.UsageError(f"Got unexpected extra argument ({left_over[0]}); a configuration file stands behind -c")
     names = {flag.removeprefix("--").replace("-", "_"): path for path, flag in FLAGS.items()}
     return {names[name]: value for name, value in flags.items() if value}
 

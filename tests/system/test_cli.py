@@ -293,6 +293,19 @@ def test_contradicting_options_of_send(arguments, complaint):
     assert complaint in result.stderr
 
 
+def test_a_body_without_quotes():
+    result = CliRunner().invoke(main, ["send", "/queue/a", "it's", "here"])
+    assert result.exit_code == 2
+    assert """BODY is one argument; in quotes it is: 'it'"'"'s here'\n""" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "config"])
+def test_a_configuration_file_without_its_option(command):
+    result = CliRunner().invoke(main, [command, "broker.toml"])
+    assert result.exit_code == 2
+    assert "unexpected extra argument (broker.toml); a configuration file stands behind -c\n" in result.stderr
+
+
 @pytest.mark.parametrize("option", [["--url", "tcp://a"], ["--ca", "file"], ["--insecure"], ["--server-pid", "1"]])
 def test_a_benchmark_has_one_server(option, monkeypatch):
     monkeypatch.setenv("FASTBROKER_URL", "tcp://of-the-environment")
@@ -357,14 +370,14 @@ def http():
 @pytest.mark.parametrize(
     ("address", "complaint"),
     [
-        ("tcp://127.0.0.1:{http}", "the broker closed the connection at once; is this what is spoken at its address?"),
+        ("tcp://127.0.0.1:{http}", "what answers speaks HTTP; over a WebSocket the broker is ws://"),
         ("tls://127.0.0.1:{http}", "does the broker speak TLS at this address?"),
         ("ws://127.0.0.1:{http}", "there is a server, but no WebSocket of a broker"),
-        ("tcp://127.0.0.1:{tls}", "the broker closed the connection at once"),
+        ("tcp://127.0.0.1:{tls}", "the broker closed the connection at once; is this what is spoken at its address?"),
         ("tls://127.0.0.1:{tcp}", "does the broker speak TLS at this address?"),
         ("tls://127.0.0.1:{tls}", "its certificate is not trusted"),
-        ("tcp://127.0.0.1:{ws}", "the broker closed the connection at once"),
-        ("ws://127.0.0.1:{ws}/nothing", "there is a server, but no WebSocket of a broker"),
+        ("tcp://127.0.0.1:{ws}", "what answers speaks HTTP; over a WebSocket the broker is ws://"),
+        ("ws://127.0.0.1:{ws}/nothing", "received 404; are the port and the path right?"),
         ("unix:///nothing", "is the broker running?"),
         ("tcp://no-such-host.invalid", "cannot connect to tcp://no-such-host.invalid:61613: "),
         ("tcp://no..such-host", "a part of this name is empty or too long"),
@@ -396,13 +409,18 @@ def test_the_url_may_stand_on_the_command_line(broker, queue):
 def test_websocket_where_none_is_spoken_is_an_error_and_no_time_out(broker, queue):
     status, _, err = run(None, "send", queue, "hello", "--url", f"ws://127.0.0.1:{broker.ports['tcp']}")
     assert status == 1
-    assert "there is a server, but no WebSocket of a broker: it ended the connection" in err
+    assert "there is a server, but no WebSocket of a broker: it ended the connection; are the port" in err
 
 
 def test_a_body_from_the_standard_input_may_be_anything(broker, queue):
     body = bytes(range(256)) * 2000
     assert run(broker, "send", queue, "-", "--receipt", stdin=body) == (0, b"", "")
     assert run(broker, "subscribe", queue, "--count", "1")[1] == body + b"\n"
+
+
+def test_a_body_that_looks_like_an_option(broker, queue):
+    assert run(broker, "send", queue, "--", "-5")[0] == 0
+    assert run(broker, "subscribe", queue, "--count", "1")[1] == b"-5\n"
 
 
 def test_no_body(broker, queue):
@@ -531,6 +549,14 @@ def test_messages_beyond_the_count_stay(broker, queue, mode):
         run(broker, "send", queue, str(number))
     assert run(broker, "subscribe", queue, "--count", "2", *mode)[1] == b"0\n1\n"
     assert run(broker, "subscribe", queue, "--count", "3", *mode)[1] == b"2\n3\n4\n"
+
+
+def test_a_count_beyond_all_credit(broker, queue):
+    run(broker, "send", queue, "hello")
+    process = start(broker, "subscribe", queue, "--count", "99999999999999999999")
+    assert process.stdout.readline() == b"hello\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(DEADLINE) == 130
 
 
 def test_a_topic(broker, topic):

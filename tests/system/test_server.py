@@ -153,7 +153,7 @@ def test_an_address_in_use(serve):
     [
         (["--listen", "tcp://no-such-host.invalid:1"], "the host cannot be resolved"),
         (["-c", "/nonexistent/fastbroker.toml"], "cannot be read"),
-        ([*FREE, "--data-dir", "/dev/null"], "cannot use the data directory /dev/null"),
+        ([*FREE, "--data-dir", "/dev/null"], "cannot use the data directory /dev/null: File exists; data_dir names"),
     ],
 )
 def test_what_else_keeps_it_from_starting(arguments, complaint):

@@ -196,7 +196,7 @@ async def test_an_error_of_the_broker():
         (None, "the broker closed the connection"),
         (b"ERROR\nmessage:login refused\n\n\0\n", "the broker says: login refused"),
         (b"CONNECTED\nversion:1.0\n\n\0", "not with CONNECTED in version 1.2"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n\0", "not with CONNECTED"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n\0", "speaks HTTP; over a WebSocket the broker is ws://"),
         (b"CONNECTED\nversion:1.2\nheart-beat:never\n\n\0", "heart-beat header is malformed"),
         (b"\xff\xff\xff\n\n", "what came is no STOMP frame"),
     ],
