@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -33,19 +34,26 @@ class DataDir:
                 "stop that one or choose another directory"
             ) from None
         except OSError as error:
-            raise StartError(
-                f"cannot use the data directory {self._path}: {error.strerror}; "
-                "data_dir names a directory in which the broker may write, or that it can make"
-            ) from None
+            raise self._unusable(error) from None
         return self
 
     def announce(self, addresses: Iterable[str]) -> None:
-        """Write the file `listening`; who sees it sees all of it."""
+        """Write the file `listening`; who sees it sees all of it. Raises StartError."""
         unfinished = self._listening.with_suffix(".new")
-        unfinished.write_text("".join(f"{address}\n" for address in addresses))
-        unfinished.replace(self._listening)
+        try:
+            unfinished.write_text("".join(f"{address}\n" for address in addresses))
+            unfinished.replace(self._listening)
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: OSError) -> StartError:
+        return StartError(
+            f"cannot use the data directory {self._path}: {error.strerror}; "
+            "data_dir names a directory in which the broker may write, or that it can make"
+        )
 
     def __exit__(self, *_: object) -> None:
-        """Take the file `listening` away and let the next broker in."""
-        self._listening.unlink(missing_ok=True)
+        """Take the file `listening` away, if that can still be done, and let the next broker in."""
+        with suppress(OSError):
+            self._listening.unlink()
         os.close(self._lock)

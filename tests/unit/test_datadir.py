@@ -48,6 +48,23 @@ def test_a_crashed_broker_leaves_nothing_that_stops_the_next(tmp_path):
         assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
 
 
+@pytest.mark.parametrize("name", ["listening", "listening.new"])
+def test_a_list_of_addresses_that_cannot_be_written(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with (
+        pytest.raises(StartError, match=f"cannot use the data directory {tmp_path}: Is a directory; "),
+        DataDir(str(tmp_path)) as data_dir,
+    ):
+        data_dir.announce(["tcp://127.0.0.1:1"])
+
+
+def test_a_list_of_addresses_that_cannot_be_taken_away(tmp_path):
+    with DataDir(str(tmp_path)):
+        (tmp_path / "listening").mkdir()
+    with DataDir(str(tmp_path)):
+        pass
+
+
 def test_a_file_in_its_place(tmp_path):
     path = tmp_path / "data"
     path.write_text("")
