@@ -7,7 +7,9 @@ comparison, and an id that was settled long ago, or belonged to a subscription t
 
 An ACK of STOMP 1.0 names a message, and perhaps no subscription, and clients of later versions do so, too: from the
 first such ACK on, the deliveries of a session are also known by the number of their message. Where subscriptions
-overlap, a message has several; only one is known so, the others are looked for.
+overlap, a message has several, and they hang together:
+
+    by_message    number --> slot <--> slot <--> slot       `same`: the next and the previous one of each slot
 """
 import secrets
 
@@ -23,7 +25,7 @@ from fastbroker.core.wire cimport (
 
 cdef enum:
     FEWEST = 8
-    NOTE_COST = 32      # bytes of a place in the table
+    NOTE_COST = 56      # bytes of a place in the table, at its fullest, and of the links between the same
     SEARCH_STEP = 16    # what looking at one delivery costs, in bytes of output
     NOTE_WORK = 128     # and a place for one of many in the table
 
@@ -50,6 +52,7 @@ cdef class Ledger:
     def __dealloc__(self):
         keeper_leave(&self.keeper)
         free(self.slots)
+        free(self.same)
         table_free(&self.by_message)
 
     cdef uint32_t take(self) except? 0xffffffff:
@@ -78,20 +81,23 @@ cdef class Ledger:
     cdef uint32_t find_number(self, uint64_t number, bint only) except? 0xffffffff:
         """The slot of an unsettled delivery of that message to any subscription; NO_SLOT: there is none, or with `only`
         more than one. A delivery that is settled in an open transaction is passed over."""
-        cdef size_t found
+        cdef uint32_t slot
         if not self.indexed:
             index(self)
-        found = <size_t>table_get(&self.by_message, <const char *>&number, sizeof(number))
-        if found and self.slots[found - 1].state == DELIVERY_OUT and not (only and self.doubles):
-            return <uint32_t>(found - 1)
-        return search(self, number, only) if self.doubles else NO_SLOT
+        slot = next_out(self, known_as(self, number))
+        if only and slot != NO_SLOT and next_out(self, self.same[slot].next) != NO_SLOT:
+            return NO_SLOT
+        return slot
 
     cdef int note(self, uint32_t slot) except -1:
         """A delivery is in its slot, and ACKs may name it by its message."""
         cdef uint64_t *number = &self.slots[slot].entry.message.id
-        if table_get(&self.by_message, <const char *>number, sizeof(uint64_t)) != NULL:
-            self.doubles += 1
-        elif table_put(&self.by_message, <const char *>number, sizeof(uint64_t), <void *>(<size_t>slot + 1)) < 0:
+        cdef uint32_t first = known_as(self, number[0])
+        self.same[slot] = Same(NO_SLOT, NO_SLOT)
+        if first != NO_SLOT:
+            tie(self, slot, self.same[first].next)
+            tie(self, first, slot)
+        elif table_put(&self.by_message, <const char *>number, sizeof(uint64_t), place_of(slot)) < 0:
             raise MemoryError()
         return 0
 
@@ -104,9 +110,38 @@ cdef class Ledger:
         self.census.deliveries -= 1
 
 
+cdef inline void *place_of(uint32_t slot) noexcept:
+    """As the table has it, where NULL is none."""
+    return <void *>(<size_t>slot + 1)
+
+
+cdef inline uint32_t known_as(Ledger ledger, uint64_t number) noexcept:
+    """The first delivery of that message, or NO_SLOT."""
+    cdef size_t found = <size_t>table_get(&ledger.by_message, <const char *>&number, sizeof(number))
+    return <uint32_t>(found - 1) if found else NO_SLOT
+
+
+cdef uint32_t next_out(Ledger ledger, uint32_t slot) noexcept:
+    """From that one on, the first of the same message that no open transaction settles."""
+    while slot != NO_SLOT and ledger.slots[slot].state != DELIVERY_OUT:
+        ledger.census.work += SEARCH_STEP
+        slot = ledger.same[slot].next
+    return slot
+
+
+cdef void tie(Ledger ledger, uint32_t slot, uint32_t next) noexcept:
+    """Those two are neighbours; either may be none."""
+    if slot != NO_SLOT:
+        ledger.same[slot].next = next
+    if next != NO_SLOT:
+        ledger.same[next].previous = slot
+
+
 cdef int index(Ledger ledger) except -1:
     """From now on deliveries are known by their messages, too."""
     cdef uint32_t slot
+    if link_all(ledger, ledger.capacity) < 0:
+        raise MemoryError()
     table_init(&ledger.by_message, int.from_bytes(secrets.token_bytes(8), "little"))
     try:
         for slot in range(ledger.capacity):
@@ -114,7 +149,6 @@ cdef int index(Ledger ledger) except -1:
                 ledger.note(slot)
     except MemoryError:
         table_free(&ledger.by_message)
-        ledger.doubles = 0
         raise
     account_charge(ledger.account, <int64_t>ledger.capacity * NOTE_COST)
     ledger.census.work += <int64_t>ledger.capacity * NOTE_WORK
@@ -122,31 +156,36 @@ cdef int index(Ledger ledger) except -1:
     return 0
 
 
-cdef uint32_t search(Ledger ledger, uint64_t number, bint only) noexcept:
-    cdef uint32_t slot, found = NO_SLOT
-    for slot in range(ledger.capacity):
-        ledger.census.work += SEARCH_STEP
-        if ledger.slots[slot].state == DELIVERY_OUT and ledger.slots[slot].entry.message.id == number:
-            if not only:
-                return slot
-            if found != NO_SLOT:
-                return NO_SLOT
-            found = slot
-    return found
+cdef int link_all(Ledger ledger, uint32_t capacity) noexcept:
+    """Room for the links of so many slots."""
+    cdef Same *same = <Same *>realloc(ledger.same, max(capacity, <uint32_t>FEWEST) * sizeof(Same))
+    if same == NULL:
+        return -1
+    ledger.same = same
+    return 0
 
 
 cdef void forget(Ledger ledger, uint32_t slot) noexcept:
+    """It is found by its message no more; if it was the first, the next one takes its place, also in the table."""
+    cdef Same same = ledger.same[slot]
     cdef uint64_t *number = &ledger.slots[slot].entry.message.id
-    if table_get(&ledger.by_message, <const char *>number, sizeof(uint64_t)) == <void *>(<size_t>slot + 1):
+    tie(ledger, same.previous, same.next)
+    if same.previous != NO_SLOT:
+        return
+    if same.next == NO_SLOT:
         table_remove(&ledger.by_message, <const char *>number, sizeof(uint64_t))
-    elif ledger.doubles:
-        ledger.doubles -= 1
+    else:
+        number = &ledger.slots[same.next].entry.message.id
+        table_put(&ledger.by_message, <const char *>number, sizeof(uint64_t), place_of(same.next))
 
 
 cdef int grow(Ledger ledger) except -1:
     cdef uint32_t capacity = ledger.capacity * 2 if ledger.capacity else FEWEST
     cdef uint32_t slot
-    cdef Delivery *slots = <Delivery *>realloc(ledger.slots, capacity * sizeof(Delivery))
+    cdef Delivery *slots
+    if ledger.indexed and link_all(ledger, capacity) < 0:
+        raise MemoryError()
+    slots = <Delivery *>realloc(ledger.slots, capacity * sizeof(Delivery))
     if slots == NULL:
         raise MemoryError()
     account_charge(ledger.account, (<int64_t>capacity - ledger.capacity)
@@ -177,14 +216,13 @@ cdef int64_t move_message(Ledger ledger, uint32_t slot) noexcept:
     """Returns how many bytes that were. The table of messages has its keys in them."""
     cdef Message *message = ledger.slots[slot].entry.message
     cdef Message *moved
-    cdef void *place = <void *>(<size_t>slot + 1)
     if not block_is_left(blocks_of(ledger.census), message):
         return 0
     moved = message_moved(message)
     if moved == NULL:
         return 0
-    if table_get(&ledger.by_message, <const char *>&message.id, sizeof(uint64_t)) == place:
-        table_put(&ledger.by_message, <const char *>&moved.id, sizeof(uint64_t), place)
+    if ledger.indexed and ledger.same[slot].previous == NO_SLOT:
+        table_put(&ledger.by_message, <const char *>&moved.id, sizeof(uint64_t), place_of(slot))
     message_left(message)
     ledger.slots[slot].entry.message = moved
     return <int64_t>moved.size

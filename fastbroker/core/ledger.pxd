@@ -27,6 +27,12 @@ cdef struct Delivery:
     uint8_t state
 
 
+cdef struct Same:
+    # slots of the same message, NO_SLOT at both ends
+    uint32_t previous
+    uint32_t next
+
+
 @cython.final
 @cython.no_gc
 cdef class Ledger:
@@ -37,8 +43,8 @@ cdef class Ledger:
     cdef uint32_t capacity
     cdef uint32_t free_slot
     cdef bint indexed           # since an ACK named a message and no subscription
-    cdef Table by_message       # number of a message -> 1 + slot of one unsettled delivery
-    cdef uint32_t doubles       # deliveries of a message that had one already
+    cdef Table by_message       # number of a message -> 1 + slot of its first unsettled delivery
+    cdef Same *same             # of each slot, once it is indexed
 
     cdef uint32_t take(self) except? 0xffffffff
     cdef uint32_t find(self, const char *ack, size_t length) noexcept

@@ -7,7 +7,7 @@ from libc.stdint cimport uint64_t
 
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.frame cimport Content
-from fastbroker.core.ledger cimport NO_SLOT
+from fastbroker.core.ledger cimport DELIVERY_FREE, NO_SLOT, Ledger
 from fastbroker.core.parser cimport PARSE_FRAME, Parser
 from fastbroker.core.queue cimport Queue
 from fastbroker.core.route cimport Origin, Route, route_init
@@ -184,7 +184,11 @@ cdef class Client:
     @property
     def noted(self):
         """(messages that an ACK may name, since the first that did; further deliveries of those)"""
-        return self.session.ledger.by_message.count, self.session.ledger.doubles
+        cdef Ledger ledger = self.session.ledger
+        further = 0
+        for slot in range(ledger.capacity if ledger.indexed else 0):
+            further += ledger.slots[slot].state != DELIVERY_FREE and ledger.same[slot].previous != NO_SLOT
+        return ledger.by_message.count, further
 
     def carry_on(self):
         """Its turn has come again."""

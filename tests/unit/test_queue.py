@@ -453,6 +453,27 @@ def test_the_table_of_messages_costs_nothing_before_an_ack_needs_it(face: Face, 
     client.leave()
 
 
+def test_an_ack_by_message_looks_at_no_other_message(face: Face, house: Face) -> None:
+    """However many a client has that come several times: it may have millions, and others wait for the look."""
+    client = face.Client(house, b"1.1")
+    for pattern in (b"/topic/a", b"/topic/*", b"/topic/#"):
+        client.say(subscribe(pattern, pattern, b"ack:client-individual\nprefetch-count:1000\n"))
+    client.say(subscribe(b"auto", b"/queue/a"))
+    for _ in range(1000):
+        house.publish(b"/topic/a", b"x")
+    several = messages(client.hear())[-1].number
+    house.publish(b"/queue/a", b"x")
+    last = messages(client.hear())[-1].number
+    client.say(b"ACK\nmessage-id:epoch-%d\n\n\0" % last)
+    work = house.stats["work"]
+    client.say(b"ACK\nmessage-id:epoch-%d\n\n\0" % last)
+    assert house.stats["work"] - work < 1000
+    work = house.stats["work"]
+    with pytest.raises(Refused):
+        client.say(b"ACK\nmessage-id:epoch-%d\n\n\0" % several)
+    assert house.stats["work"] - work < 1000
+
+
 def test_the_second_delivery_can_be_settled_while_the_first_is_in_a_transaction(face: Face, house: Face) -> None:
     client = face.Client(house, b"1.0")
     client.say(subscribe(b"1", b"/topic/a", b"ack:client-individual\n") + subscribe(b"2", b"/topic/#", b"ack:client\n"))
