@@ -1,7 +1,7 @@
 """Subscriptions by id; and by destination, as STOMP 1.0 allows in UNSUBSCRIBE.
 
-A subscription without id, which is 1.0's, and unless `strict` anybody's, is known by LF and its destination, which no
-id can be.
+A subscription without id, which is 1.0's, and unless `strict` anybody's, is known by NUL and its destination, which no
+id can be: an escape makes an LF of 1.1's and 1.2's, but never a NUL.
 """
 from collections import OrderedDict
 
@@ -18,10 +18,10 @@ cdef class Subscriptions:
         cdef bytes key
         if id is not None:
             return id
-        key = b"\n%b" % destination if destination else b"\n"
+        key = b"\0%b" % destination
         if key in self.by_key:
             self.nameless += 1
-            key = b"\n%b\n%d" % (destination, self.nameless)
+            key = b"\0%b\0%d" % (destination, self.nameless)
         return key
 
     cdef Subscription get(self, bytes key):

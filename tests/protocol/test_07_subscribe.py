@@ -61,6 +61,20 @@ def test_subscriptions_without_id_to_one_destination(talk, publish, topic, versi
 
 
 @from_1_1
+@pytest.mark.item(70)
+def test_no_id_is_taken_for_a_subscription_without_one(talk, queue, version):
+    """An escape makes an LF of an id; a subscription without one is known by what none can be."""
+    client = talk(version)
+    client.subscribe(queue, id="")
+    client.subscribe(queue, id=f"\\n{queue}")
+    for left in (f"id:\\n{queue}", f"destination:{queue}"):
+        client.send(frame("UNSUBSCRIBE", left, "receipt:1"))
+        client.expect(receipt("1"))
+    client.send(frame("UNSUBSCRIBE", f"id:\\n{queue}", "receipt:2"))
+    client.expect_error("unknown subscription", receipt="2")
+
+
+@from_1_1
 @pytest.mark.item(71)
 @pytest.mark.parametrize("other", ["/queue/any", "/topic/any"])
 def test_id_is_taken_once_on_a_connection(talk, queue, version, other):
