@@ -74,6 +74,11 @@ static inline int ceiling_reached(const Ceiling *ceiling) {
     return ceiling->census->memory > ceiling->limit - ceiling->reserve;
 }
 
+/* Whether so much at once leaves it to them. */
+static inline int ceiling_has_room(const Ceiling *ceiling, int64_t bytes) {
+    return ceiling->census->memory + bytes <= ceiling->limit - ceiling->reserve;
+}
+
 /* Whether more than their share of it is frames that wait for memory. */
 static inline int ceiling_parked_full(const Ceiling *ceiling) {
     return ceiling->census->input > ceiling->parked;

@@ -20,19 +20,24 @@ from libc.string cimport memchr
 from fastbroker.core.message cimport VISIT_COST, Message, message_left, message_moved
 from fastbroker.core.table cimport table_free, table_get, table_init, table_put, table_remove
 from fastbroker.core.wire cimport (
-    account_charge, block_is_left, blocks_of, keeper_join, keeper_leave, parse_number, put_number,
+    account_charge, block_is_left, blocks_of, ceiling_has_room, keeper_join, keeper_leave, parse_number, put_number,
 )
+
+from fastbroker.core.frame import Refused
 
 cdef enum:
     FEWEST = 8
-    NOTE_COST = 56      # bytes of a place in the table, at its fullest, and of the links between the same
+    FEW = 1024          # from so many on it grows by an eighth: twice as many could be far above the ceiling at once
+    NOTE_COST = 64      # bytes of a place in the table, when that has just grown, and of the links between the same
+    SHARE = 16          # of a reserve: so much a client may always have for that
     SEARCH_STEP = 16    # what looking at one delivery costs, in bytes of output
     NOTE_WORK = 128     # and a place for one of many in the table
 
 
-cdef Ledger ledger_new(Census *census, Account *account):
+cdef Ledger ledger_new(Census *census, const Ceiling *ceiling, Account *account):
     cdef Ledger new = Ledger()
     new.census = census
+    new.ceiling = ceiling
     new.account = account
     keeper_join(census, &new.keeper, visit_ledger, <void *>new)
     return new
@@ -139,7 +144,11 @@ cdef void tie(Ledger ledger, uint32_t slot, uint32_t next) noexcept:
 
 cdef int index(Ledger ledger) except -1:
     """From now on deliveries are known by their messages, too."""
+    cdef int64_t cost = <int64_t>ledger.capacity * NOTE_COST
     cdef uint32_t slot
+    if cost > ledger.ceiling.reserve // SHARE and not ceiling_has_room(ledger.ceiling, cost):
+        raise Refused(b"server busy", b"There is no memory to find so many messages by their message-id; "
+                      b"name the subscription, too, or the ack id.")
     if link_all(ledger, ledger.capacity) < 0:
         raise MemoryError()
     table_init(&ledger.by_message, int.from_bytes(secrets.token_bytes(8), "little"))
@@ -150,7 +159,7 @@ cdef int index(Ledger ledger) except -1:
     except MemoryError:
         table_free(&ledger.by_message)
         raise
-    account_charge(ledger.account, <int64_t>ledger.capacity * NOTE_COST)
+    account_charge(ledger.account, cost)
     ledger.census.work += <int64_t>ledger.capacity * NOTE_WORK
     ledger.indexed = True
     return 0
@@ -180,7 +189,8 @@ cdef void forget(Ledger ledger, uint32_t slot) noexcept:
 
 
 cdef int grow(Ledger ledger) except -1:
-    cdef uint32_t capacity = ledger.capacity * 2 if ledger.capacity else FEWEST
+    cdef uint32_t capacity = ledger.capacity + (
+        max(ledger.capacity, <uint32_t>FEWEST) if ledger.capacity < FEW else ledger.capacity // 8)
     cdef uint32_t slot
     cdef Delivery *slots
     if ledger.indexed and link_all(ledger, capacity) < 0:

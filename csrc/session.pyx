@@ -158,7 +158,7 @@ cdef class Session:
         self.identity = identity
         self.state = STATE_CONNECTED
         self.parser.version = self.version
-        self.ledger = ledger_new(&self.broker.census, &self.account)
+        self.ledger = ledger_new(&self.broker.census, &self.broker.ceiling, &self.account)
         if self.broker.authorize is not None:
             self.access = access_of(self.broker.authorize, identity, &self.account)
         put_connected(self.out, self.welcome)

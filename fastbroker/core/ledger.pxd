@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastbroker.core.message cimport Entry
 from fastbroker.core.table cimport Table
-from fastbroker.core.wire cimport Account, Census, Keeper
+from fastbroker.core.wire cimport Account, Ceiling, Census, Keeper
 
 cdef extern from *:
     """
@@ -37,6 +37,7 @@ cdef struct Same:
 @cython.no_gc
 cdef class Ledger:
     cdef Census *census
+    cdef const Ceiling *ceiling
     cdef Account *account       # of the session, outlives it
     cdef Keeper keeper          # for the round that moves messages
     cdef Delivery *slots
@@ -53,5 +54,5 @@ cdef class Ledger:
     cdef void give_back(self, uint32_t slot) noexcept
 
 
-cdef Ledger ledger_new(Census *census, Account *account)
+cdef Ledger ledger_new(Census *census, const Ceiling *ceiling, Account *account)
 cdef size_t put_ack(char *out, uint32_t slot, uint32_t generation) noexcept

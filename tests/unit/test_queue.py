@@ -453,6 +453,40 @@ def test_the_table_of_messages_costs_nothing_before_an_ack_needs_it(face: Face, 
     client.leave()
 
 
+def hold(client: Face, house: Face, count: int) -> None:
+    """Have so many deliveries, of few messages."""
+    for number in range(100):
+        client.say(subscribe(b"%d" % number, b"/topic/a", b"ack:client\nprefetch-count:%d\n" % UNLIMITED))
+    for _ in range(count // 100):
+        house.publish(b"/topic/a", b"x")
+        house.settle()
+        client.hear()
+    assert house.stats["deliveries"] >= count
+
+
+def test_a_ledger_that_grows_is_not_far_above_the_ceiling_at_once(face: Face) -> None:
+    house = face.House(memory=1 << 30)
+    client, count = face.Client(house, b"1.1"), 70_000  # a little more than a power of two
+    hold(client, house, count)
+    assert count * 48 < client.charged < count * 48 * 1.2
+
+
+def test_the_table_of_messages_is_held_to_the_ceiling(face: Face) -> None:
+    """But a client that has few may always have it: its ACKs are how memory gets free."""
+    memory = 8 << 20
+    house = face.House(memory=memory)
+    few, many = face.Client(house, b"1.1"), face.Client(house, b"1.1")
+    few.say(subscribe(b"1", b"/queue/a", b"ack:client\n") + send(b"/queue/a", b"x"))
+    number = messages(few.hear())[0].number
+    hold(many, house, 70_000)
+    before = house.stats["memory"]
+    with pytest.raises(Refused, match="server busy"):
+        many.say(b"ACK\nmessage-id:epoch-%d\n\n\0" % (number + 1))
+    assert house.stats["memory"] == before < memory
+    few.say(b"ACK\nmessage-id:epoch-%d\n\n\0" % number)
+    assert few.noted == (0, 0)
+
+
 def test_an_ack_by_message_looks_at_no_other_message(face: Face, house: Face) -> None:
     """However many a client has that come several times: it may have millions, and others wait for the look."""
     client = face.Client(house, b"1.1")
