@@ -74,9 +74,10 @@ static inline int ceiling_reached(const Ceiling *ceiling) {
     return ceiling->census->memory > ceiling->limit - ceiling->reserve;
 }
 
-/* Whether so much at once leaves it to them. */
-static inline int ceiling_has_room(const Ceiling *ceiling, int64_t bytes) {
-    return ceiling->census->memory + bytes <= ceiling->limit - ceiling->reserve;
+/* Whether a client may have so much at once that no frame brought: the last reserve is only for what is little. */
+static inline int ceiling_grants(const Ceiling *ceiling, int64_t bytes) {
+    int64_t left = ceiling->limit - ceiling->census->memory;
+    return bytes <= (bytes <= ceiling->reserve / 16 ? left : left - ceiling->reserve);
 }
 
 /* Whether more than their share of it is frames that wait for memory. */

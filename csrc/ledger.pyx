@@ -20,7 +20,7 @@ from libc.string cimport memchr
 from fastbroker.core.message cimport VISIT_COST, Message, message_left, message_moved
 from fastbroker.core.table cimport table_free, table_get, table_init, table_put, table_remove
 from fastbroker.core.wire cimport (
-    account_charge, block_is_left, blocks_of, ceiling_has_room, keeper_join, keeper_leave, parse_number, put_number,
+    account_charge, block_is_left, blocks_of, ceiling_grants, keeper_join, keeper_leave, parse_number, put_number,
 )
 
 from fastbroker.core.frame import Refused
@@ -29,7 +29,6 @@ cdef enum:
     FEWEST = 8
     FEW = 1024          # from so many on it grows by an eighth: twice as many could be far above the ceiling at once
     NOTE_COST = 64      # bytes of a place in the table, when that has just grown, and of the links between the same
-    SHARE = 16          # of a reserve: so much a client may always have for that
     SEARCH_STEP = 16    # what looking at one delivery costs, in bytes of output
     NOTE_WORK = 128     # and a place for one of many in the table
 
@@ -146,7 +145,7 @@ cdef int index(Ledger ledger) except -1:
     """From now on deliveries are known by their messages, too."""
     cdef int64_t cost = <int64_t>ledger.capacity * NOTE_COST
     cdef uint32_t slot
-    if cost > ledger.ceiling.reserve // SHARE and not ceiling_has_room(ledger.ceiling, cost):
+    if not ceiling_grants(ledger.ceiling, cost):
         raise Refused(b"server busy", b"There is no memory to find so many messages by their message-id; "
                       b"name the subscription, too, or the ack id.")
     if link_all(ledger, ledger.capacity) < 0:

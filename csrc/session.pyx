@@ -32,6 +32,7 @@ from fastbroker.core.queue cimport ACKED, NACKED, REJECTED, Queue, Verdict, queu
 from fastbroker.core.receipts cimport receipts_new
 from fastbroker.core.settling cimport find_message, give_back, settle
 from fastbroker.core.subscription cimport ACK_AUTO, Subscription, subscription_new
+from fastbroker.core.subscriptions cimport subscriptions_of
 from fastbroker.core.temporaries cimport is_temporary, temporaries_of
 from fastbroker.core.transactions cimport transactions_of
 from fastbroker.core.wire cimport (
@@ -88,7 +89,7 @@ cdef Session session_new(Broker broker, OutBuf *out, Parser parser, void *connec
     new.out = out
     new.parser = parser
     new.account.total = &broker.census.memory
-    new.subscriptions = Subscriptions()
+    new.subscriptions = subscriptions_of(&broker.census, &broker.ceiling, &new.account)
     new.returning = []
     link_init(&new.go_on, connection)
     broker.census.sessions += 1

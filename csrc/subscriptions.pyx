@@ -5,7 +5,24 @@ id can be: an escape makes an LF of 1.1's and 1.2's, but never a NUL.
 """
 from collections import OrderedDict
 
+from libc.stdint cimport int64_t
+
 from fastbroker.core.subscription cimport ACK_AUTO
+from fastbroker.core.wire cimport account_charge, ceiling_grants
+
+from fastbroker.core.frame import Refused
+
+cdef enum:
+    NOTE_COST = 512     # bytes of what finds one by its destination ...
+    NOTE_WORK = 512     # ... and what it takes to make that, in bytes of output
+
+
+cdef Subscriptions subscriptions_of(Census *census, const Ceiling *ceiling, Account *account):
+    cdef Subscriptions new = Subscriptions()
+    new.census = census
+    new.ceiling = ceiling
+    new.account = account
+    return new
 
 
 cdef class Subscriptions:
@@ -28,11 +45,9 @@ cdef class Subscriptions:
         return self.by_key.get(key)
 
     cdef bytes key_of(self, bytes destination):
-        """The oldest subscription to that destination, or None."""
+        """The oldest subscription to that destination, or None. From the first such question on, all are noted."""
         if self.by_destination is None:
-            self.by_destination = {}
-            for key, subscription in self.by_key.items():
-                note(self, key, (<Subscription>subscription).destination)
+            note_all(self)
         keys = self.by_destination.get(destination)
         return next(iter(keys)) if keys else None
 
@@ -52,8 +67,20 @@ cdef class Subscriptions:
 
     cdef Subscription remove_any(self):
         """One after the other until it returns None."""
-        self.by_destination = None
+        if self.by_destination is not None:
+            account_charge(self.account, -NOTE_COST * <int64_t>len(self.by_key))
+            self.by_destination = None
         return self.by_key.popitem()[1] if self.by_key else None
+
+
+cdef int note_all(Subscriptions self) except -1:
+    if not ceiling_grants(self.ceiling, NOTE_COST * <int64_t>len(self.by_key)):
+        raise Refused(b"server busy", b"There is no memory to find so many subscriptions by their destination; "
+                      b"name the id.")
+    self.by_destination = {}
+    for key, subscription in self.by_key.items():
+        note(self, key, (<Subscription>subscription).destination)
+    return 0
 
 
 cdef int note(Subscriptions self, bytes key, bytes destination) except -1:
@@ -62,12 +89,15 @@ cdef int note(Subscriptions self, bytes key, bytes destination) except -1:
     if keys is None:
         keys = self.by_destination[destination] = OrderedDict()
     keys[key] = None
+    account_charge(self.account, NOTE_COST)
+    self.census.work += NOTE_WORK
     return 0
 
 
 cdef int forget(Subscriptions self, bytes key, bytes destination) except -1:
     keys = self.by_destination[destination]
     del keys[key]
+    account_charge(self.account, -NOTE_COST)
     if not keys:
         del self.by_destination[destination]
     return 0

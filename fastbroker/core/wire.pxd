@@ -125,7 +125,7 @@ cdef extern from "csrc/census.h" nogil:
         int64_t reserve
     void ceiling_init(Ceiling *ceiling, const Census *census, int64_t limit)
     int ceiling_closed(const Ceiling *ceiling)
-    int ceiling_has_room(const Ceiling *ceiling, int64_t bytes)
+    int ceiling_grants(const Ceiling *ceiling, int64_t bytes)
     int ceiling_reached(const Ceiling *ceiling)
     int ceiling_open(const Ceiling *ceiling)
     int ceiling_closed_again(const Ceiling *ceiling)

@@ -521,6 +521,41 @@ def test_the_second_delivery_can_be_settled_while_the_first_is_in_a_transaction(
     assert house.stats["deliveries"] == 0
 
 
+# ---- subscriptions that are known by their destinations ------------------------------------------
+
+
+def unsubscribe(destination: bytes) -> bytes:
+    return b"UNSUBSCRIBE\ndestination:%b\n\n\0" % destination
+
+
+@pytest.mark.parametrize("left", [0, 500])
+def test_to_find_subscriptions_by_destination_is_charged_and_counted(face: Face, house: Face, left: int) -> None:
+    client = face.Client(house)
+    empty = client.charged
+    client.say(b"".join(subscribe(b"%d" % number, b"/topic/%d" % number) for number in range(1000)))
+    charged, work = client.charged, house.stats["work"]
+    client.say(unsubscribe(b"/topic/0"))
+    assert client.charged - charged > 999 * 400 - 1000, "as much is resident"
+    assert house.stats["work"] - work > 999 * 400
+    client.say(subscribe(b"0", b"/topic/0"))
+    assert client.charged - charged > 1000 * 400
+    client.say(b"".join(unsubscribe(b"/topic/%d" % number) for number in range(left, 1000)))
+    client.end()
+    assert client.charged == empty
+
+
+def test_to_find_subscriptions_by_destination_is_held_to_the_ceiling(face: Face) -> None:
+    house = face.House(memory=1 << 20)
+    few, many = face.Client(house), face.Client(house)
+    few.say(subscribe(b"1", b"/topic/a"))
+    many.say(b"".join(subscribe(b"%d" % number, b"/topic/%d" % number) for number in range(900)))
+    before = house.stats["memory"]
+    with pytest.raises(Refused, match="server busy"):
+        many.say(unsubscribe(b"/topic/0"))
+    assert house.stats["memory"] == before
+    few.say(unsubscribe(b"/topic/a"))
+
+
 # ---- what goes with its client -------------------------------------------------------------------
 
 
