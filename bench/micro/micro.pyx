@@ -203,7 +203,7 @@ cdef class Output:
 
 cdef Subscription subscribe(Output output, bytes id, bytes destination, int version, int ack_mode, uint32_t credit):
     cdef Broker broker = output.broker
-    cdef Ledger ledger = ledger_new(&broker.census, &output.account)
+    cdef Ledger ledger = ledger_new(&broker.census, &broker.ceiling, &output.account)
     cdef bytes epoch = broker.namespace.epoch
     cdef Subscription new = subscription_new(id, destination, epoch, version, ack_mode, &output.out, ledger,
                                              &output.starved, &output.account)
