@@ -167,6 +167,7 @@ cdef class Session:
         if self.broker.debug:
             self.broker.log("debug", "login", peer=self.peer, listener=self.listener, login=self.login,
                             version=self.version / 10.0, client=self.software)
+            self.software = None    # nobody asks again
         return 0
 
     # ---- the end ----
