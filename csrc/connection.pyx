@@ -20,7 +20,7 @@ from fastbroker.core.broker cimport Broker
 from fastbroker.core.deadlines cimport deadlines_new
 from fastbroker.core.hub cimport INPUT_FRONT, INPUT_SPACE, Hub
 from fastbroker.core.input cimport input_new, release_waiters
-from fastbroker.core.login cimport peer_of
+from fastbroker.core.login cimport peer_of, version_name
 from fastbroker.core.parser cimport Parser
 from fastbroker.core.reasons cimport reason_of, reason_of_doom
 from fastbroker.core.session cimport (
@@ -522,7 +522,7 @@ cdef int tell_end(Connection self) except -1:
         return 0
     broker.log(level, "disconnected", peer=session.peer, login=session.login, reason=session.reason,
                detail=session.detail, destination=session.destination,
-               version=session.version / 10.0 if session.version else None,
+               version=version_name(session.version),
                seconds=(broker.now - self.deadlines.made) / 1000.0,
                messages_in=session.published, bytes_in=self.received,
                messages_out=self.out.messages, bytes_out=self.out.sent,

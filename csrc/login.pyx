@@ -19,6 +19,7 @@ cdef enum:
     SESSION_ID = 12                 # of them in the id of a session
 
 VERSIONS = {b"1.0": 10, b"1.1": 11, b"1.2": 12}
+cdef dict NAMES = {number: name.decode() for name, number in VERSIONS.items()}
 SHORT_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 CREDENTIALS = struct.Struct("3i")   # what the system says of the other end of a Unix socket: pid, uid, gid
 
@@ -97,6 +98,11 @@ cdef int negotiated_version(bytes accepted) except -1:
         raise Refused(b"unsupported version",
                       b"This broker speaks STOMP 1.0, 1.1 and 1.2; accept-version names none of them.")
     return version
+
+
+cdef str version_name(int version):
+    """As it is written; None before it is agreed."""
+    return NAMES.get(version)
 
 
 cdef object login_of(const Frame *frame, tuple origin):

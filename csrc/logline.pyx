@@ -74,8 +74,14 @@ cpdef clean(value):
     return value if value is None or isinstance(value, (int, float)) else mended(value)
 
 
+cdef dict secrets = {}  # what is known of names, which are those in the code
+
+
 cdef bint is_secret(str name) except -1:
-    return name.lower() in SECRET_NAMES
+    known = secrets.get(name)
+    if known is None:
+        known = secrets[name] = name.lower() in SECRET_NAMES
+    return known
 
 
 cdef str shown(str name, value):

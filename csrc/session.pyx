@@ -25,6 +25,7 @@ from fastbroker.core.frame cimport (
 from fastbroker.core.ledger cimport DELIVERY_OUT, NO_SLOT, ledger_new
 from fastbroker.core.login cimport (
     agree_on_heart_beats, connected_headers, ends_without_lf, login_of, negotiated_version, short_session, software_of,
+    version_name,
 )
 from fastbroker.core.parking cimport PARKED_END, PARKED_FRAME, PARKED_RECEIPT, Parked, parking_new
 from fastbroker.core.parser cimport PARSE_FRAME, parse_error
@@ -166,7 +167,7 @@ cdef class Session:
         self.welcome = None
         if self.broker.debug:
             self.broker.log("debug", "login", peer=self.peer, listener=self.listener, login=self.login,
-                            version=self.version / 10.0, client=self.software)
+                            version=version_name(self.version), client=self.software)
             self.software = None    # nobody asks again
         return 0
 
