@@ -17,9 +17,10 @@ from fastbroker.auth import Access, access, who_may_connect
 from fastbroker.config import Config, hub_settings
 from fastbroker.config.units import SIZES, written
 from fastbroker.core.hub import Hub
+from fastbroker.core.log import Log
 from fastbroker.datadir import DataDir
 from fastbroker.errors import StartError
-from fastbroker.log import Log, logging_to
+from fastbroker.log import logging_to
 from fastbroker.transports import tls
 from fastbroker.transports.arrivals import Arrivals
 from fastbroker.transports.arriving import Arriving

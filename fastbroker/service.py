@@ -17,8 +17,9 @@ import uvloop
 
 from fastbroker.config import Config
 from fastbroker.config.overlay import misspelt
+from fastbroker.core.log import Log
 from fastbroker.errors import StartError
-from fastbroker.log import Log, logging_to
+from fastbroker.log import logging_to
 from fastbroker.server import OPEN_MAX, OUT_OF_FILES, Server
 from fastbroker.transports.systemd import Notifier, passed_sockets
 

@@ -17,10 +17,10 @@ from typing import NamedTuple, cast
 from fastbroker.config import Config
 from fastbroker.core.connection import connection
 from fastbroker.core.hub import Hub
+from fastbroker.core.log import Log
 from fastbroker.core.login import GONE, peer_of
 from fastbroker.core.tls import Handshakes, TlsAcceptor, TlsTransport
 from fastbroker.core.upgrade import websocket
-from fastbroker.log import Log
 from fastbroker.transports import proxy
 from fastbroker.transports.address import Address
 from fastbroker.transports.arriving import Arriving, Awaited, Ticket

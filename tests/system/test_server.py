@@ -22,8 +22,8 @@ import pytest
 from harness.broker import Broker
 from harness.waiting import DEADLINE, eventually
 
+from fastbroker.core.log import Log
 from fastbroker.core.logline import text_line
-from fastbroker.log import Log
 from fastbroker.server import connection_limit, watch_descriptors
 from fastbroker.service import log_exception
 

@@ -22,8 +22,9 @@ from harness.waiting import DEADLINE
 
 from fastbroker.client import StompError, Trust, connected
 from fastbroker.config import Auth, Config, Tls, WebSocket
+from fastbroker.core.log import Log
 from fastbroker.errors import StartError
-from fastbroker.log import Log, line_of
+from fastbroker.log import line_of
 from fastbroker.server import Server
 from fastbroker.transports import workers
 from fastbroker.transports.address import parse_target

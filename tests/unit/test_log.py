@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastbroker.core.log import RATE_LIMITED, Log
 from fastbroker.core.logline import LONGEST, SECRET, clean
-from fastbroker.log import RATE_LIMITED, Log, line_of
+from fastbroker.log import line_of
 
 
 class Clock:

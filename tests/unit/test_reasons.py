@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 import pytest
 
+from fastbroker.core.log import RATE_LIMITED
 from fastbroker.core.reasons import LIMITED, TABLE, status_of
-from fastbroker.log import RATE_LIMITED
 
 
 def test_each_reason_stands_there_once() -> None:
