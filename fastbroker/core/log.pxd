@@ -13,6 +13,7 @@ cdef class Held:
 @cython.final
 cdef class Log:
     """What the broker calls as log(level, event, **fields), from its loop."""
+    cdef object __weakref__
     cdef int least
     cdef object line            # makes a line of level, event and fields
     cdef object write
