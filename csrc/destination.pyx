@@ -16,9 +16,10 @@ from fastbroker.core.pattern cimport is_pattern, pattern_error
 from fastbroker.core.frame import Refused
 
 PREFIXES = (
+    (b"/topic/", KIND_TOPIC),
     # Clients that know neither name of a reply queue take it for the name of a queue: a reply there would lie for good.
     (b"/queue//reply-queue/", KIND_REPLY), (b"/queue//remote-temp-queue/", KIND_REPLY),
-    (b"/topic/", KIND_TOPIC), (b"/queue/", KIND_QUEUE), (b"/exchange/amq.topic/", KIND_TOPIC),
+    (b"/queue/", KIND_QUEUE), (b"/exchange/amq.topic/", KIND_TOPIC),
     (b"/amq/queue/", KIND_EXISTING_QUEUE), (b"/temp-queue/", KIND_TEMPORARY), (b"/reply-queue/", KIND_REPLY),
     (b"/remote-temp-queue/", KIND_REPLY),
 )

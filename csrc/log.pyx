@@ -22,7 +22,6 @@ RATE_LIMITED = LIMITED | {
 }
 WINDOW = 1.0
 
-cdef frozenset LIMITED_KINDS = frozenset(RATE_LIMITED)
 cdef dict LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -48,8 +47,8 @@ cdef class Log:
         cdef Held held
         if <int>LEVELS[level] < self.least:
             return
-        what = event if event in LIMITED_KINDS else reason_in(fields)
-        if what not in LIMITED_KINDS:
+        what = event if event in RATE_LIMITED else reason_in(fields)
+        if what not in RATE_LIMITED:
             self.write(self.line(level, event, fields))
             return
         # A quiet kind must not keep a loud one back, nor a warning the end of the connection that it is about.

@@ -240,6 +240,7 @@ cdef int tell_of_dead(Namespace self, Queue source, const Entry *entry, bint rej
     """The first of a queue, and again after a while."""
     cdef Content content
     message_content(entry.message, &content)
+    self.census.work += content.head_length     # which is looked through
     source.told = self.now[0]
     self.log("warning", "dead letter", destination=destination_in(content.head[:content.head_length]),
              reason="NACK with requeue:false" if rejected else "NACKed queues.max_deliveries times",

@@ -27,7 +27,7 @@ from harness.frames import frame
 from harness.plain import dial, greet, is_served
 from harness.waiting import DEADLINE
 from playwright.sync_api import Page, expect
-from relay import relayed
+from relay import Relay, relayed
 
 if TYPE_CHECKING:
     from chatter import Chatter
@@ -187,15 +187,21 @@ def test_one_loses_its_network_and_comes_back_by_itself(enter: Enter) -> None:
     assert tom.page.evaluate("document.body.dataset.same") == "page"
 
 
+def says_once(enter: Enter, relay: Relay, to: Chatter) -> Chatter:
+    """Tom, who says something that arrives, and does not hear of it."""
+    tom = enter("Tom", url=f"http://127.0.0.1:{relay.port}/")
+    relay.to_browser.clear()
+    tom.say("once")
+    to.expect_message("once")
+    tom.expect_tick("once", WAITING)
+    return tom
+
+
 def test_a_message_whose_receipt_was_lost_is_there_once(enter: Enter, chat: Broker) -> None:
     """It is sent again, as nobody can know that it had arrived; the others see it once."""
     ana = enter("Ana")
     with relayed(chat.ports["ws"]) as relay:
-        tom = enter("Tom", url=f"http://127.0.0.1:{relay.port}/")
-        relay.to_browser.clear()
-        tom.say("once")
-        ana.expect_message("once")
-        tom.expect_tick("once", WAITING)
+        tom = says_once(enter, relay, ana)
         relay.cut()
         tom.expect_state("Offline")
         relay.mend()
@@ -271,11 +277,7 @@ def test_a_reload_loses_nothing_of_what_was_there(enter: Enter) -> None:
 def test_what_waits_is_sent_after_a_reload(enter: Enter, chat: Broker) -> None:
     ana = enter("Ana")
     with relayed(chat.ports["ws"]) as relay:
-        tom = enter("Tom", url=f"http://127.0.0.1:{relay.port}/")
-        relay.to_browser.clear()
-        tom.say("once")
-        ana.expect_message("once")
-        tom.expect_tick("once", WAITING)
+        tom = says_once(enter, relay, ana)
         relay.to_browser.set()
         relay.cut()
         tom.expect_state("Offline")

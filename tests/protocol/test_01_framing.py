@@ -74,24 +74,15 @@ def test_cr_is_header_data_in_1_1(echo, queue):
 
 
 @pytest.mark.item(3)
-def test_cr_lf_is_no_blank_line_in_1_1(talk, queue):
+@pytest.mark.parametrize("ends", ["\n \n \r\n", "\r\n \n \n", "\r\n \r\n \r\n"])
+def test_cr_lf_ends_no_lines_in_1_1(talk, queue, ends):
+    """Be it that of the command, the blank line or all; the ERROR says what to do."""
+    command, header, blank = ends.split(" ")
     client = talk("1.1")
-    client.send(f"SEND\ndestination:{queue}\n\r\nhello\0")
-    assert "end in CR LF" in client.expect_error("malformed frame")
-
-
-@pytest.mark.item(3)
-def test_cr_lf_ends_no_command_in_1_1(talk, queue):
-    client = talk("1.1")
-    client.send(f"SEND\r\ndestination:{queue}\n\n\0")
-    assert "end in CR LF" in client.expect_error("malformed frame")
-
-
-@pytest.mark.item(3)
-def test_error_that_names_cr_lf_says_what_to_do(talk, queue):
-    client = talk("1.1")
-    client.send(f"SEND\r\ndestination:{queue}\r\n\r\nhello\0")
-    assert "accept-version:1.2" in client.expect_error("malformed frame")
+    client.send(f"SEND{command}destination:{queue}{header}{blank}hello\0")
+    said = client.expect_error("malformed frame")
+    assert "end in CR LF" in said
+    assert "accept-version:1.2" in said
 
 
 @pytest.mark.item(3)
