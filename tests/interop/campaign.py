@@ -130,7 +130,8 @@ class Campaign:
 
 def serving(directory: Path, listen: Iterable[str] = EVERYWHERE, **config: Any) -> Broker:
     """A broker that listens in every way, with short heart-beats so that nobody waits long for one."""
-    heart_beat = {"send": BEAT, "receive": BEAT}
+    # Twice the usual margin: what is judged is the client, and not how long the machine may leave it alone.
+    heart_beat = {"send": BEAT, "receive": BEAT, "margin": 4}
     return Broker(directory, {"listen": list(listen), "heart_beat": heart_beat, "tls": tls_table(), **config})
 
 
