@@ -98,7 +98,7 @@ cdef class Connection(TurnTaker):
         if self.plain:
             self.out.fd = self.fd
         if not self.session.peer:
-            self.session.peer = peer_of(transport)
+            self.session.peer = peer_of(self.fd)
         hub.tick_on()
         self.deadlines.begin(hub.broker.now)
         hub.broker.census.connections += 1

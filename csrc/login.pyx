@@ -1,7 +1,5 @@
 """CONNECT: who a client is, what it asks for and what it is told (STOMP 1.2, "Connecting", "Heart-beating")."""
 import secrets
-import socket
-import struct
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
@@ -13,6 +11,11 @@ from fastbroker.core.wire cimport KNOWN_CONTENT_LENGTH, KNOWN_REQUEST_ID
 
 from fastbroker.core.frame import Refused
 
+cdef extern from "csrc/peer.h":
+    enum:
+        PEER_NAME
+    int c_peer_name "peer_name" (int fd, char *out)
+
 cdef enum:
     LONGEST_INTERVAL = 0x7fffffff   # milliseconds
     RANDOM_BLOCK = 3072             # bytes that the system is asked for at a time
@@ -21,7 +24,9 @@ cdef enum:
 VERSIONS = {b"1.0": 10, b"1.1": 11, b"1.2": 12}
 cdef dict NAMES = {number: name.decode() for name, number in VERSIONS.items()}
 SHORT_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-CREDENTIALS = struct.Struct("3i")   # what the system says of the other end of a Unix socket: pid, uid, gid
+
+cdef dict VERSION_LINES = {number: b"version:%b\nsession:" % name for name, number in VERSIONS.items()}
+cdef bytes NO_BEATS = b"heart-beat:0,0\n"
 
 # Headers of CONNECT in which clients name themselves, the most telling one first.
 SOFTWARE = ("user-agent", "client-software", "client-id")
@@ -71,27 +76,17 @@ class LoginRefused(Exception):
     """Raised by an authenticator: the text goes to the client, so it must give nothing away."""
 
 
-cpdef str peer_of(transport):
-    """Who is at the other end of a transport, as far as its socket says it."""
-    cdef object name = transport.get_extra_info("peername")
-    if isinstance(name, tuple):
-        return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
-    end = transport.get_extra_info("socket")
-    return unix_peer(end) if getattr(end, "family", None) == socket.AF_UNIX else GONE
-
-
-cdef str unix_peer(end):
-    """Which process is at the other end of a Unix socket, where the system tells."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return "unix"
-    return "unix:pid={},uid={},gid={}".format(
-        *CREDENTIALS.unpack(end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)))
+cpdef str peer_of(int fd):
+    """Who is at the other end of a socket, as far as the system says it."""
+    cdef char name[PEER_NAME]
+    cdef int length = c_peer_name(fd, name)
+    return name[:length].decode("ascii") if length else GONE
 
 
 cdef int negotiated_version(bytes accepted) except -1:
     """The highest version both sides know; a client that names none speaks 1.0."""
-    cdef int version = 10 if accepted is None else 0
-    if accepted is not None:
+    cdef int version = 10 if accepted is None else (<dict>VERSIONS).get(accepted, 0)
+    if version == 0:
         for text in accepted.split(b","):
             version = max(version, VERSIONS.get(text.strip(), 0))
     if version == 0:
@@ -173,15 +168,14 @@ cdef bytes connected_headers(const Frame *frame, int version, Broker broker, byt
     No heart-beats are promised in a direction in which there are none: Spring's relay turns SockJS's off for a promise.
     """
     cdef bytes request = frame_text(frame, KNOWN_REQUEST_ID)
-    cdef bytes lines
+    cdef bytes lines, beats = NO_BEATS
     if short_id is not None:
         lines = b"session:%b\nversion:1.0\nheart-beat:0,0\n" % short_id
-    elif version == 10:
-        lines = b"version:1.0\nsession:%b\nserver:%b\nheart-beat:0,0\n" % (session_id(), broker.server)
     else:
-        lines = b"version:1.%d\nsession:%b\nserver:%b\nheart-beat:%d,%d\n" % (
-            version - 10, session_id(), broker.server, broker.limits.heart_beat_send if sends else 0,
-            broker.limits.heart_beat_receive if expects else 0)
+        if version != 10 and (sends or expects):
+            beats = b"heart-beat:%d,%d\n" % (broker.limits.heart_beat_send if sends else 0,
+                                             broker.limits.heart_beat_receive if expects else 0)
+        lines = b"".join([<bytes>VERSION_LINES[version], session_id(), b"\nserver:", broker.server, b"\n", beats])
     return lines if request is None else b"%bresponse-id:%b\n" % (lines, encoded(request, 10))
 
 

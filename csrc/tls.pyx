@@ -218,7 +218,7 @@ cdef class TlsTransport:
     def connection_made(self, transport):
         self.transport = transport
         if not self.peer:
-            self.peer = peer_of(transport)
+            self.peer = peer_of(transport.get_extra_info("socket").fileno())
         self.ticket = self.handshakes.arriving.enter(self, self.peer, self.handshakes.hello)
 
     def get_buffer(self, size_hint):

@@ -1,6 +1,6 @@
 """Which events are logged, and how often."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, final
 
 RATE_LIMITED: frozenset[str]
@@ -15,7 +15,7 @@ class Log:
     def __init__(
         self,
         level: str,
-        line: Callable[[str, str, Mapping[str, Any]], bytes],
+        line: Callable[[str, str, dict[str, Any]], bytes],
         write: Callable[[bytes], object],
         later: Callable[[float, Callable[[str], None], str], object],
     ) -> None:

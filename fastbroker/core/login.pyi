@@ -57,5 +57,5 @@ SHORT_ALPHABET: str
 GONE: str
 """The peer of a connection that was reset before it was accepted."""
 
-def peer_of(transport: Any, /) -> str:
-    """Who is at the other end of a transport: as `Login.peer` has it, as far as the socket says it."""
+def peer_of(fd: int, /) -> str:
+    """Who is at the other end of a socket: as `Login.peer` has it, as far as the system says it."""

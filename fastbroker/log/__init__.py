@@ -4,7 +4,7 @@
 `writer.py` brings those to a descriptor whose reader may be slow, or gone.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TextIO
@@ -15,7 +15,7 @@ from fastbroker.core.log import Log
 from fastbroker.log.writer import Writer
 
 Later = Callable[[float, Callable[[str], None], str], object]
-Line = Callable[[str, str, Mapping[str, Any]], bytes]
+Line = Callable[[str, str, dict[str, Any]], bytes]
 
 
 def line_of(style: str, *, colors: bool) -> Line:

@@ -1,8 +1,8 @@
 """Lines on their way to a descriptor: whoever reads there may be slow, stand still, or be gone.
 
 write(2) to a pipe that nobody empties, a terminal that is stopped or a disk that hangs does not return, and O_NONBLOCK
-would hold for every process that shares the descriptor. So a thread writes, the loop only adds to a queue, and when
-the queue is full, lines are lost, counted, and told of where they are missing:
+would hold for every process that shares the descriptor. So a thread writes, the loop only adds to a backlog, and when
+that is full, lines are lost, counted, and told of where they are missing:
 
     loop    line line line | line line …          (full: lost)
     thread                   all of it, a note of what was lost, and again
@@ -16,6 +16,8 @@ import select
 import signal
 import threading
 from collections.abc import Callable
+
+from fastbroker.core.backlog import Backlog
 
 # Bytes that wait, and as many again may be under way.
 MOST = 2**20
@@ -31,55 +33,35 @@ class Writer:
         """Write to `descriptor`, which stays open; `note` makes the line that says how many lines were lost."""
         self._descriptor = descriptor
         self._note = note
-        self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
+        self._wake = threading.Event()
         self._closed = threading.Event()
-        self._idle = True
-        self._waiting = bytearray()
-        self._lost = 0  # behind what waits
-        self._failed = 0  # in front of it: those that could not be written
+        self._backlog = Backlog(MOST, self._wake.set)
+        self.write = self._backlog.write
+        self._failed = 0  # lines that could not be written
         self._torn = False
         self._thread = threading.Thread(target=self._work, name="log", daemon=True)
         self._thread.start()
 
-    def write(self, line: bytes) -> None:
-        """Have a line written, or count it as lost. It returns at once, and may be called in any thread."""
-        with self._lock:
-            # Behind a gap nothing follows until the gap was told.
-            if self._lost or len(self._waiting) + len(line) > MOST:
-                self._lost += 1
-            else:
-                self._waiting += line
-            if self._idle:
-                self._idle = False
-                self._changed.notify()
-
     def close(self) -> None:
         """Write what waits, as far as that is possible within `LAST` seconds."""
         self._closed.set()
-        with self._changed:
-            self._changed.notify()
+        self._wake.set()
         self._thread.join(LAST)
 
     def _work(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the main thread's
         while self._wait():
-            with self._changed:
-                lines, self._waiting = self._waiting, bytearray()
-                lost, self._lost = self._lost, 0
-            self._put(lines, lost)
+            self._put(*self._backlog.take())
             self._closed.wait(PAUSE)
 
     def _wait(self) -> bool:
         """Wait for lines; False at the end."""
-        with self._changed:
-            while not (self._waiting or self._lost):
-                if self._closed.is_set():
-                    return False
-                self._idle = True
-                self._changed.wait()
-            self._idle = False
-            return True
+        while self._backlog.is_empty():
+            if self._closed.is_set():
+                return False
+            self._wake.wait()
+            self._wake.clear()
+        return True
 
     def _put(self, lines: bytearray, lost: int) -> None:
         front = b"\n" if self._torn else b""

@@ -75,7 +75,7 @@ class ProxyArrival(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Turn away whoever may not speak for others."""
         self._transport = cast(asyncio.Transport, transport)
-        self._peer = peer_of(transport)
+        self._peer = peer_of(transport.get_extra_info("socket").fileno())
         if self._peer == GONE:
             self._hang_up(f"PROXY header: reset, {NOTHING}")
         elif not self._door.trusts(transport.get_extra_info("peername")):
