@@ -3,22 +3,22 @@ import secrets
 
 from libc.stdint cimport INT64_MAX
 
-from fastbroker.core.fanout cimport POLICY_DISCONNECT, POLICY_DROP_NEWEST, POLICY_DROP_OLDEST, fanout_new
+from fastbroker.core.fanout cimport fanout_new
 from fastbroker.core.frame cimport frame_free, frame_init
 from fastbroker.core.namespace cimport namespace_new
+from fastbroker.core.policy cimport Policies
 from fastbroker.core.receipts cimport Receipts
 from fastbroker.core.wire cimport (
     blocks_end, blocks_init, ceiling_init, counter_init, memory_settle, pool_free, ring_init, text_free, wheel_init,
 )
 
-POLICIES = {"disconnect": POLICY_DISCONNECT, "drop-oldest": POLICY_DROP_OLDEST, "drop-newest": POLICY_DROP_NEWEST}
 EPOCH_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 LIMIT_NAMES = (
     "login_timeout", "idle_timeout", "outbound_timeout", "slow_consumer_grace", "transaction_timeout",
     "queue_idle_timeout", "nack_delay", "linger", "frame_timeout", "heart_beat_send", "heart_beat_receive",
     "heart_beat_margin", "memory", "max_parked", "max_transaction_bytes", "prefetch_bytes", "dead_letter_limit",
-    "max_unauthenticated", "max_subscriptions", "max_transactions", "max_transaction_frames", "max_deliveries",
-    "prefetch", "max_prefetch", "max_levels",
+    "max_unauthenticated", "max_subscriptions", "max_transactions", "max_transaction_frames", "prefetch",
+    "max_prefetch", "max_levels",
 )
 
 
@@ -28,7 +28,7 @@ cdef bytes random_epoch():
 
 
 cdef class Broker:
-    """Settings are those of docs/configuration.md; `policies` are (pattern, name) pairs, the first match wins.
+    """Settings are those of docs/configuration.md.
 
     `epoch` stands in every message-id, whose numbers begin anew with it; a random one if none is given.
     """
@@ -49,7 +49,8 @@ cdef class Broker:
         wheel_init(&self.wheel, self.now)
         memory_settle()
 
-    def __init__(self, settings, policies, authenticate, authorize, log, server, epoch=None, debug=False):
+    def __init__(self, settings, Policies policies not None, authenticate, authorize, log, server, epoch=None,
+                 debug=False):
         take_limits(self, settings)
         frame_init(&self.frame, self.parser_limits.max_headers)
         self.authenticate = authenticate
@@ -60,13 +61,12 @@ cdef class Broker:
         self.parser = Parser()
         self.parser.limits = &self.parser_limits
         self.short_sessions = set()
+        self.property_seed = int.from_bytes(secrets.token_bytes(8), "little")
         self.fanout = fanout_new(&self.census, &self.outlets, &self.number, &self.now,
                                  self.limits.slow_consumer_grace)
         self.namespace = namespace_new(&self.census, &self.ceiling, &self.limits, &self.wheel, &self.now, &self.number,
-                                       &self.due, self.fanout, epoch or random_epoch())
-        self.namespace.policies = [(pattern.encode(), POLICIES[policy]) for pattern, policy in policies]
+                                       &self.due, self.fanout, policies, epoch or random_epoch())
         self.namespace.log = log
-        self.namespace.dead_letter_name = settings["dead_letter"].encode()
 
     def __dealloc__(self):
         blocks_end(&self.blocks)

@@ -11,7 +11,7 @@ from libc.stdint cimport uint64_t
 
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.input cimport Input, release_waiters
-from fastbroker.core.fanout cimport POLICY_DISCONNECT, POLICY_DROP_OLDEST
+from fastbroker.core.policy cimport SLOW_DISCONNECT, SLOW_DROP_OLDEST
 from fastbroker.core.frame cimport shown
 from fastbroker.core.session cimport HOLD_MEMORY, STATE_CLOSING, STATE_NEW, Session
 from fastbroker.core.subscription cimport Subscription
@@ -252,13 +252,13 @@ cdef uint64_t slow_due(Deadlines of) noexcept:
 
 cdef int slow_over(Deadlines of) except -1:
     cdef Flow *flow = &out_of(of).flow
-    if flow.policy == POLICY_DISCONNECT:
+    if flow.policy == SLOW_DISCONNECT:
         outbuf_doom(out_of(of), DOOM_SLOW)
         return 0
     flow.overdue = True
     release_waiters(of.broker, out_of(of))
     if flow.told == 0 or of.broker.now >= flow.told + TELL_EVERY:
-        return of.tell_slow("drop-oldest" if flow.policy == POLICY_DROP_OLDEST else "drop-newest",
+        return of.tell_slow("drop-oldest" if flow.policy == SLOW_DROP_OLDEST else "drop-newest",
                             "topics.slow_consumer, limits.slow_consumer_grace")
     return 0
 

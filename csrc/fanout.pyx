@@ -21,6 +21,7 @@ from fastbroker.core.message cimport (
     SHARED_BODY, Entry, count_written, message_content, message_drop, message_keep, message_new, needs_other_form,
     put_message,
 )
+from fastbroker.core.policy cimport SLOW_DISCONNECT, SLOW_DROP_OLDEST
 from fastbroker.core.queue cimport Queue, queue_new
 from fastbroker.core.subscription cimport Receiver, Subscription
 from fastbroker.core.wire cimport (
@@ -58,6 +59,9 @@ cdef class Fanout:
     cdef int send(self, object route, const Audience *audience, const Content *content, Origin *origin) except -1:
         """One message. A `full` output in `origin` may come now, or when the batch is settled."""
         cdef size_t count = audience.receivers.count
+        if content.properties != NULL:
+            self.settle()   # what came before it
+            return send_from(self, audience, 0, content, origin)
         if count > FEW and content.body_length < SHARED_BODY:
             return self.settle() if add(self, route, audience, content, origin) else 0
         if count > 1 and content.body_length >= SHARED_BODY:
@@ -103,7 +107,7 @@ cdef inline int send_at_once(Fanout self, const Audience *audience, const Conten
                     NULL)
         outbuf_touch(out)
         if outbuf_pressure(out) > self.outlets.soft:
-            weigh(self, subscription, out, audience.policy, origin)
+            weigh(self, subscription, out, audience.slow, origin)
     if audience.plain == audience.receivers.count:
         return 0
     return send_from(self, audience, audience.plain, content, origin)
@@ -119,7 +123,7 @@ cdef int send_from(Fanout self, const Audience *audience, size_t first, const Co
     transit.middle = counter_line(self.number, &transit.middle_length)
     transit.number = self.number.value
     transit.message = NULL
-    transit.policy = audience.policy
+    transit.policy = audience.slow
     transit.owner = audience.owner
     transit.origin = origin
     try:
@@ -186,7 +190,7 @@ cdef Queue detour(Subscription subscription, void *owner):
     """The queue of its own, made when it is first needed."""
     cdef Queue queue
     if subscription.source is None:
-        queue = queue_new(None, <QueueOwner>owner)
+        queue = queue_new(None, <QueueOwner>owner, (<QueueOwner>owner).policies.usual_queue)
         queue.outlet = subscription.out
         subscription.source = queue
         queue.add_consumer(subscription)
@@ -202,7 +206,7 @@ cdef int enqueue(Fanout self, Queue queue, Transit *transit) except -1:
         transit.message = message_new(self.census, transit.content, transit.number)
     message_keep(transit.message)
     queue.push(transit.message)
-    if out != NULL and out.flow.overdue and transit.policy == POLICY_DROP_OLDEST:
+    if out != NULL and out.flow.overdue and transit.policy == SLOW_DROP_OLDEST:
         drop_oldest(self, queue)
     queue.dispatch()
     if out != NULL and outbuf_pressure(out) > self.outlets.soft:
@@ -214,9 +218,9 @@ cdef bint may_take(Fanout self, OutBuf *out, uint8_t policy) noexcept:
     """What the topic's policy says to another message for a subscriber whose grace is over."""
     if out.doom:
         return False
-    if not out.flow.overdue or policy == POLICY_DROP_OLDEST or outbuf_pressure(out) <= self.outlets.soft:
+    if not out.flow.overdue or policy == SLOW_DROP_OLDEST or outbuf_pressure(out) <= self.outlets.soft:
         return True
-    if policy == POLICY_DISCONNECT:
+    if policy == SLOW_DISCONNECT:
         outbuf_doom(out, DOOM_SLOW)
     else:
         count_dropped(self, out)
@@ -320,7 +324,7 @@ cdef int write_tails(Fanout self, Subscription subscription, bint large) except 
     if large:
         outbuf_push(out, size)
     if outbuf_pressure(out) > self.outlets.soft:
-        weigh(self, subscription, out, self.audience.policy, self.origin)
+        weigh(self, subscription, out, self.audience.slow, self.origin)
     return 0
 
 
@@ -380,12 +384,13 @@ cdef void begin_transit(Fanout self, uint32_t index, Content *content, Transit *
     content.body_length = item.length - item.middle_length - item.head_length - 3
     content.seen = item.seen
     content.opcode = item.opcode
+    content.properties = NULL
     transit.content = content
     transit.middle = self.tails.bytes + item.start
     transit.middle_length = item.middle_length
     transit.number = item.number
     transit.message = item.message
-    transit.policy = self.audience.policy
+    transit.policy = self.audience.slow
     transit.owner = self.audience.owner
     transit.origin = self.origin
 

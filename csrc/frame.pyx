@@ -23,10 +23,10 @@ cdef extern from *:
     void *memmem(const void *text, size_t length, const void *part, size_t part_length)
 
 from fastbroker.core.wire cimport (
-    FRAMING_SOCKJS, KNOWN_ACK, KNOWN_CONTENT_LENGTH, KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_REPLY_TO,
-    KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, NUMBER_SPACE, SEEN_BACKSLASH, SEEN_COLON, SEEN_CR, SEEN_EMPTY, SEEN_REPLY,
-    SEEN_TRIMMED, WS_TEXT, OutBuf, Text, escape, framed_begin, framed_end, framed_put, known_of, outbuf_commit,
-    outbuf_reserve, outbuf_touch, parse_number, put_number, text_reserve, unescape, ws_opcode,
+    FRAMING_SOCKJS, KNOWN_ACK, KNOWN_CONTENT_LENGTH, KNOWN_MESSAGE_ID, KNOWN_OURS, KNOWN_RECEIPT, KNOWN_REDELIVERED,
+    KNOWN_REPLY_TO, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, NUMBER_SPACE, SEEN_BACKSLASH, SEEN_COLON, SEEN_CR,
+    SEEN_EMPTY, SEEN_REPLY, SEEN_TRIMMED, WS_TEXT, OutBuf, Text, escape, framed_begin, framed_end, framed_put, known_of,
+    outbuf_commit, outbuf_reserve, outbuf_touch, parse_number, put_number, text_reserve, unescape, ws_opcode,
 )
 
 
@@ -94,7 +94,7 @@ cdef bytes shown(bytes text):
 cdef inline bint is_private(int known) noexcept:
     """Headers between a client and the broker, or that only the broker may write (clients could forge them)."""
     return (known == KNOWN_RECEIPT or known == KNOWN_TRANSACTION or known == KNOWN_MESSAGE_ID
-            or known == KNOWN_SUBSCRIPTION or known == KNOWN_ACK or known == KNOWN_REDELIVERED)
+            or known == KNOWN_SUBSCRIPTION or known == KNOWN_ACK or known == KNOWN_REDELIVERED or known == KNOWN_OURS)
 
 
 cdef int content_in_form(const Frame *frame, Text *scratch, const char *reply_to, size_t reply_to_length,

@@ -23,6 +23,7 @@ from libc.stdlib cimport free, malloc
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from fastbroker.core.broker cimport Broker
+from fastbroker.core.policy cimport Policies
 from fastbroker.core.session cimport Session
 from fastbroker.core.table cimport hash_seed
 from fastbroker.core.turntaker cimport ENDING, TurnTaker
@@ -66,11 +67,11 @@ cdef class Hub:
         if self.input == NULL:
             raise MemoryError()
 
-    def __init__(self, loop, *, settings, topic_policies=(), authenticate=None, authorize=None, log, server,
+    def __init__(self, loop, *, settings, policies=None, authenticate=None, authorize=None, log, server,
                  handshake=None, debug=False):
         self.loop = loop
         self.lost = set()
-        self.broker = Broker(settings, topic_policies, authenticate, authorize, log, server, debug=debug)
+        self.broker = Broker(settings, policies or Policies(), authenticate, authorize, log, server, debug=debug)
         self.input_view = PyMemoryView_FromMemory(self.input + INPUT_FRONT, INPUT_SPACE, PyBUF_WRITE)
         self.small_view = self.input_view[:SMALL_INPUT]
         self.slice = self.until = LARGEST_SLICE

@@ -4,15 +4,21 @@ from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content, head_in_form
 from fastbroker.core.wire cimport (
-    DOOM_MEMORY, DOOM_NONE, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, WS_HEAD_OUT, WS_TEXT, Census,
-    OutBuf, Shared, block_cost, block_give, block_take, blocks_of, framed_begin, framed_end, framed_put, outbuf_commit,
-    outbuf_doom, outbuf_pending, outbuf_put, outbuf_put_shared, outbuf_reserve, shared_drop, wrapped_new, ws_opcode,
-    ws_put_head,
+    DOOM_MEMORY, DOOM_NONE, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, SEEN_PROPERTIES, WS_HEAD_OUT, WS_TEXT,
+    Census, OutBuf, Properties, Shared, block_cost, block_give, block_take, blocks_of, framed_begin, framed_end,
+    framed_put, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_put, outbuf_put_shared, outbuf_reserve, shared_drop,
+    wrapped_new, ws_opcode, ws_put_head,
 )
 
 
-cdef inline size_t bytes_of(size_t head_length, size_t body_length) noexcept:
+cdef inline size_t bytes_of(size_t head_length, size_t body_length, bint has_properties) noexcept:
+    if has_properties:
+        return properties_at(head_length, body_length) + sizeof(Properties)
     return sizeof(Message) + head_length + 1 + body_length
+
+
+cdef inline size_t size_of(const Message *message) noexcept:
+    return bytes_of(message.head_length, message.body_length, message.seen & SEEN_PROPERTIES)
 
 
 cdef void message_free(Shared *shared) noexcept:
@@ -20,12 +26,12 @@ cdef void message_free(Shared *shared) noexcept:
     message.census.messages -= 1
     if message.wrapped != NULL:
         shared_drop(&message.wrapped.shared)
-    block_give(blocks_of(message.census), message, bytes_of(message.head_length, message.body_length))
+    block_give(blocks_of(message.census), message, size_of(message))
 
 
 cdef Message *message_new(Census *census, const Content *content, uint64_t id) except NULL:
     """A copy of `content`, with one reference, which is the caller's."""
-    cdef size_t size = bytes_of(content.head_length, content.body_length)
+    cdef size_t size = bytes_of(content.head_length, content.body_length, content.properties != NULL)
     cdef Message *message = <Message *>block_take(blocks_of(census), size)
     cdef char *bytes
     if message == NULL:
@@ -37,13 +43,17 @@ cdef Message *message_new(Census *census, const Content *content, uint64_t id) e
     message.size = block_cost(size)
     message.head_length = <uint32_t>content.head_length
     message.body_length = content.body_length
-    message.seen = <uint16_t>content.seen
+    message.seen = <uint16_t>content.seen & ~<unsigned>SEEN_PROPERTIES
     message.opcode = <uint16_t>content.opcode
     message.wrapped = NULL
     bytes = <char *>(message + 1)
     memcpy(bytes, content.head, content.head_length)
     bytes[content.head_length] = c'\n'
     memcpy(bytes + content.head_length + 1, content.body, content.body_length)
+    if content.properties != NULL:
+        message.seen |= SEEN_PROPERTIES
+        memcpy(<char *>message + properties_at(content.head_length, content.body_length), content.properties,
+               sizeof(Properties))
     census.messages += 1
     return message
 
@@ -51,7 +61,7 @@ cdef Message *message_new(Census *census, const Content *content, uint64_t id) e
 cdef Message *message_moved(Message *message) noexcept:
     """The same in another place, whose slab is not left; NULL where that cannot be. The old one is for the caller to
     give back."""
-    cdef size_t size = bytes_of(message.head_length, message.body_length)
+    cdef size_t size = size_of(message)
     cdef Message *moved = NULL
     if message.shared.references == 1:
         moved = <Message *>block_take(blocks_of(message.census), size)
@@ -62,7 +72,7 @@ cdef Message *message_moved(Message *message) noexcept:
 
 cdef void message_left(Message *message) noexcept:
     """It has moved."""
-    block_give(blocks_of(message.census), message, bytes_of(message.head_length, message.body_length))
+    block_give(blocks_of(message.census), message, size_of(message))
 
 
 cdef int put_message_apart(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,

@@ -10,15 +10,13 @@ import secrets
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t
+from libc.stdint cimport INT64_MAX, int64_t
 
 from fastbroker.core.destination cimport (
     KIND_EXISTING_QUEUE, KIND_REPLY, KIND_TOPIC, Kind, canonical, check_pattern, check_topic, kind_of, name_in,
 )
-from fastbroker.core.fanout cimport POLICY_DISCONNECT
 from fastbroker.core.frame cimport Content, shown
 from fastbroker.core.message cimport Entry, message_content, message_drop
-from fastbroker.core.pattern cimport pattern_matches
 from fastbroker.core.queue cimport queue_new, queue_route
 from fastbroker.core.route cimport nowhere
 from fastbroker.core.subscription cimport ACK_AUTO
@@ -42,7 +40,8 @@ cdef enum:
 
 
 cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limits *limits, Wheel *wheel,
-                             const uint64_t *now, Counter *counter, Link *due, Fanout fanout, bytes epoch):
+                             const uint64_t *now, Counter *counter, Link *due, Fanout fanout, Policies policies,
+                             bytes epoch):
     cdef Namespace new = Namespace()
     new.census = census
     new.ceiling = ceiling
@@ -54,7 +53,7 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
     new.due = due
     new.nack_delay = limits.nack_delay
     new.queue_idle_timeout = limits.queue_idle_timeout
-    new.max_deliveries = limits.max_deliveries
+    new.policies = policies
     new.fanout = fanout
     new.epoch = epoch
     new.topics.count_in(census)
@@ -68,7 +67,6 @@ cdef class Namespace(QueueOwner):
         self.topics = Trie()
         self.replies = {}
         self.emptying = set()
-        self.policies = []
         ring_init(&self.audiences.routes)
         ring_init(&self.known)
         table_init(&self.routes, random_seed())
@@ -104,7 +102,7 @@ cdef class Namespace(QueueOwner):
         if subscription.ack_mode == ACK_AUTO:
             self.topics.insert(pattern, len(pattern), &subscription.entry)
             return 0
-        queue = queue_new(None, self)
+        queue = queue_new(None, self, self.policies.of_queue(pattern))
         queue.outlet = subscription.out
         self.topics.insert(pattern, len(pattern), &queue.entry)
         return self.subscribe_queue(subscription, queue)
@@ -161,7 +159,8 @@ cdef class Namespace(QueueOwner):
 
     cdef Queue new_reply_queue(self):
         """A queue with a name that nobody can guess."""
-        cdef Queue queue = queue_new(b"/reply-queue/%b" % secrets.token_hex(12).encode(), self)
+        cdef bytes name = b"/reply-queue/%b" % secrets.token_hex(12).encode()
+        cdef Queue queue = queue_new(name, self, self.policies.usual_queue)
         queue.owned = True
         self.replies[queue.name] = queue
         return queue
@@ -206,10 +205,10 @@ cdef class Namespace(QueueOwner):
         source.dead += 1
         if source.told == 0 or self.now[0] >= source.told + TELL_EVERY:
             tell_of_dead(self, source, entry, rejected)
-        if not self.dead_letter_name:
+        if not source.policy.dead_letter:
             message_drop(entry.message)
             return 0
-        queue = self.renewed(self.dead_letter_name)
+        queue = self.renewed(dead_letter_name(source))
         queue.push(entry.message)
         if queue.waiting() > self.limits.dead_letter_limit and queue.take_first(&oldest):
             message_drop(oldest.message)
@@ -244,9 +243,13 @@ cdef int tell_of_dead(Namespace self, Queue source, const Entry *entry, bint rej
     source.told = self.now[0]
     self.log("warning", "dead letter", destination=destination_in(content.head[:content.head_length]),
              reason="NACK with requeue:false" if rejected else "NACKed queues.max_deliveries times",
-             to="/queue/" + shown(self.dead_letter_name).decode() if self.dead_letter_name else "nowhere",
+             to="/queue/" + shown(dead_letter_name(source)).decode() if source.policy.dead_letter else "nowhere",
              messages=source.dead, key="queues.max_deliveries, queues.dead_letter")
     return 0
+
+
+cdef bytes dead_letter_name(Queue queue):
+    return queue.policy.dead_letter.replace(b"{name}", queue.name or b"topic")
 
 
 cdef str destination_in(bytes lines):
@@ -266,7 +269,7 @@ cdef Route new_route(Namespace self, bytes destination):
         return reply_route(self, destination, canonical(kind, name))
     if kind == KIND_TOPIC:
         check_topic(name, self.limits.max_levels)
-        return kept(self, topic_route(destination, name, policy_of(self, name), self.topics, self.fanout, self,
+        return kept(self, topic_route(destination, name, self.policies.of_topic(name), self.topics, self.fanout, self,
                                       &self.audiences))
     if kind == KIND_EXISTING_QUEUE:
         return queue_route(destination, self.existing_queue(name))
@@ -303,13 +306,6 @@ cdef void forget_route(Namespace self, bytes destination) noexcept:
         Py_DECREF(<Route>found)
 
 
-cdef uint8_t policy_of(Namespace self, bytes name):
-    for pattern, policy in self.policies:
-        if pattern_matches(<bytes>pattern, len(pattern), name, len(name)):
-            return policy
-    return POLICY_DISCONNECT
-
-
 cdef inline int64_t spent(Namespace self) noexcept:
     return self.census.bytes_out + self.census.work
 
@@ -324,7 +320,7 @@ cdef int empty(Namespace self, Queue queue) except -1:
 
 
 cdef Queue create_queue(Namespace self, bytes name):
-    cdef Queue queue = queue_new(name, self)
+    cdef Queue queue = queue_new(name, self, self.policies.of_queue(name))
     if table_put(&self.queues, queue.name, len(name), <void *>queue) < 0:
         raise MemoryError()
     Py_INCREF(queue)

@@ -12,10 +12,10 @@ from libc.string cimport memchr, memcmp, memset
 from fastbroker.core.frame cimport Frame, Header, decoded, frame_free, frame_init
 from fastbroker.core.wire cimport (
     COMMAND_ACK, COMMAND_CONNECT, COMMAND_SEND, COMMAND_STOMP, COMMAND_UNKNOWN, KNOWN_ACK, KNOWN_CONTENT_LENGTH,
-    KNOWN_COUNT, KNOWN_ID, KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION,
-    LINE_MORE, LINE_NUL, PLAIN_ACK_HEAD, SEEN_BACKSLASH, SEEN_CR, SEEN_EMPTY, SEEN_HIGH, SEEN_TRIMMED, Line, Text,
-    command_of, escapes_valid, known_of, parse_number, scan_line, scan_plain_ack, text_free, text_length, text_put,
-    text_use, utf8_valid,
+    KNOWN_COUNT, KNOWN_ID, KNOWN_MESSAGE_ID, KNOWN_OURS, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_SUBSCRIPTION,
+    KNOWN_TRANSACTION, LINE_MORE, LINE_NUL, PLAIN_ACK_HEAD, SEEN_BACKSLASH, SEEN_CR, SEEN_EMPTY, SEEN_HIGH,
+    SEEN_TRIMMED, Line, Text, command_of, escapes_valid, known_of, parse_number, scan_line, scan_plain_ack, text_free,
+    text_length, text_put, text_use, utf8_valid,
 )
 
 cdef enum:
@@ -26,7 +26,7 @@ cdef enum:
 
 cdef uint32_t stripped_names():
     return (1 << KNOWN_RECEIPT | 1 << KNOWN_TRANSACTION | 1 << KNOWN_MESSAGE_ID | 1 << KNOWN_SUBSCRIPTION
-            | 1 << KNOWN_ACK | 1 << KNOWN_REDELIVERED)
+            | 1 << KNOWN_ACK | 1 << KNOWN_REDELIVERED | 1 << KNOWN_OURS)
 
 
 cdef uint32_t STRIPPED = stripped_names()
@@ -129,6 +129,7 @@ cdef inline bint plain_ack(Parser self, const char *limit, Frame *frame) noexcep
     frame.seen = 0
     frame.repeated = frame.counted = frame.stripped = frame.bodyless = False
     memset(frame.known, 0, sizeof(uint16_t) * KNOWN_COUNT)
+    frame.names = 0
     frame.known[KNOWN_ID] = frame.header_count = 1
     frame.head_start = ACK_HEADERS
     frame.headers[0] = Header(ACK_HEADERS, 2, PLAIN_ACK_HEAD, <uint32_t>length)
@@ -190,6 +191,7 @@ cdef int read_head(Parser self, const char *limit, Frame *frame) noexcept:
     frame.seen = 0
     frame.counted = frame.stripped = frame.bodyless = False
     memset(frame.known, 0, sizeof(uint16_t) * KNOWN_COUNT)
+    frame.names = 0
     if kind == LINE_NUL:
         return end_head(self, line.end, line.end + 1, True, frame)
     return read_lines(self, line.end + 1, limit, frame)
@@ -265,6 +267,7 @@ cdef void note_known(Parser self, int known, Frame *frame) noexcept:
     """Only the first header of a name counts (STOMP 1.2, "Repeated Header Entries")."""
     if not frame.known[known]:
         frame.known[known] = <uint16_t>frame.header_count
+        frame.names |= <uint32_t>1 << known
     elif known == KNOWN_CONTENT_LENGTH:
         frame.stripped = True
     if STRIPPED & (<uint32_t>1 << known):

@@ -44,8 +44,9 @@ cdef class QueueOwner:
         raise NotImplementedError
 
 
-cdef Queue queue_new(bytes name, QueueOwner owner):
+cdef Queue queue_new(bytes name, QueueOwner owner, QueuePolicy policy):
     cdef Queue new = Queue()
+    new.policy = policy
     new.name = name
     new.owner = <void *>owner
     new.census = owner.census
@@ -147,7 +148,7 @@ cdef class Queue(Receiver):
             return 0
         if verdict == NACKED:
             entry.failures += 1
-        if verdict == REJECTED or entry.failures >= (<QueueOwner>self.owner).max_deliveries:
+        if verdict == REJECTED or entry.failures >= self.policy.max_deliveries:
             return (<QueueOwner>self.owner).dead_letter(self, entry, verdict == REJECTED)
         if self.removed:
             message_drop(entry.message)

@@ -29,6 +29,7 @@ from fastbroker.core.login cimport (
 )
 from fastbroker.core.parking cimport PARKED_END, PARKED_FRAME, PARKED_RECEIPT, Parked, parking_new
 from fastbroker.core.parser cimport PARSE_FRAME, parse_error
+from fastbroker.core.properties cimport read_properties
 from fastbroker.core.queue cimport ACKED, NACKED, REJECTED, Queue, Verdict, queue_route
 from fastbroker.core.receipts cimport receipts_new
 from fastbroker.core.settling cimport find_message, give_back, settle
@@ -39,11 +40,11 @@ from fastbroker.core.transactions cimport transactions_of
 from fastbroker.core.wire cimport (
     COMMAND_ABORT, COMMAND_ACK, COMMAND_BEGIN, COMMAND_COMMIT, COMMAND_CONNECT, COMMAND_DISCONNECT, COMMAND_NACK,
     COMMAND_SEND, COMMAND_STOMP, COMMAND_SUBSCRIBE, COMMAND_UNSUBSCRIBE, KNOWN_ACCEPT_VERSION, KNOWN_DESTINATION,
-    KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID, KNOWN_RECEIPT, KNOWN_REPLY_TO, KNOWN_SUBSCRIPTION,
-    KNOWN_TRANSACTION, account_charge, ceiling_closed_again, ceiling_parked_full, ceiling_reached, link_init, link_join,
-    link_joined, link_leave, parse_number, ring_init, ring_take,
+    KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID, KNOWN_PROPERTY, KNOWN_RECEIPT, KNOWN_REPLY_TO,
+    KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, account_charge, ceiling_closed_again, ceiling_parked_full, ceiling_reached,
+    link_init, link_join, link_joined, link_leave, parse_number, ring_init, ring_take,
 )
-from fastbroker.core.wishes cimport ack_mode, ack_mode_name, prefetch, refuse_unsupported, requeue
+from fastbroker.core.wishes cimport Wishes, ack_mode_name, requeue, wishes_of
 
 from fastbroker.core.frame import Refused
 from fastbroker.core.login import LoginRefused
@@ -54,6 +55,8 @@ cdef enum:
     COMMAND_WORK = 448      # what any frame takes that is no plain SEND, in bytes of output beside FRAME_WORK ...
     END_WORK = 512          # ... and the end of a subscription
     UNPARK_SLICE = 4194304  # bytes of output that one session's parked frames may cause before others are served
+
+cdef uint32_t UNUSUAL = 1 << KNOWN_REPLY_TO | 1 << KNOWN_PROPERTY | 1 << KNOWN_TRANSACTION     # of a SEND
 
 ACK_NAMES = {
     10: b"message-id", 11: b"message-id and subscription", 12: b"id, which is the value of the MESSAGE's ack header",
@@ -370,18 +373,32 @@ cdef int on_connect(Session self, const Frame *frame) except -1:
 
 cdef int on_send(Session self, const Frame *frame) except -1:
     cdef Content content
-    cdef bytes reply_to = None
     if not frame.repeated or self.route is None:
         find_route(self, frame)
-    if frame.known[KNOWN_REPLY_TO]:
-        reply_to = replies_to(self, frame)
+    if frame.names & UNUSUAL:
+        return send_unusually(self, frame)
+    content_of(frame, &self.broker.scratch, NULL, 0, &content)
+    return publish(self, &content)
+
+
+cdef int send_unusually(Session self, const Frame *frame) except -1:
+    """With a reply-to, in a transaction, or with other wishes."""
+    cdef Content content
+    cdef bytes reply_to = replies_to(self, frame) if frame.known[KNOWN_REPLY_TO] else None
     if reply_to is None:
         content_of(frame, &self.broker.scratch, NULL, 0, &content)
     else:
         content_of(frame, &self.broker.scratch, reply_to, len(reply_to), &content)
+    if frame.known[KNOWN_PROPERTY] and read_properties(frame, &self.broker.census, self.broker.property_seed,
+                                                       &self.broker.properties):
+        content.properties = &self.broker.properties
     if frame.known[KNOWN_TRANSACTION]:
         return transactions(self).send(frame, self.route, &content)
-    self.namespace.publish(self.route, &content, &self.origin)
+    return publish(self, &content)
+
+
+cdef inline int publish(Session self, const Content *content) except -1:
+    self.namespace.publish(self.route, content, &self.origin)
     if self.origin.full != NULL:
         wait_for_output(self)
     return 0
@@ -465,6 +482,7 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
     cdef bytes destination = frame_text(frame, KNOWN_DESTINATION)
     cdef bytes id = frame_text(frame, KNOWN_ID)
     cdef bytes key
+    cdef Wishes wishes
     cdef Subscription subscription
     if id is None and needs_id(self):
         raise Refused(b"missing header", b"SUBSCRIBE needs an id header in STOMP 1.1 and 1.2.")
@@ -475,15 +493,15 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
     if self.subscriptions.get(key) is not None:
         raise Refused(b"duplicate subscription", b"The connection has a subscription with this id; ids must be unique.")
     check_room(self)
-    refuse_unsupported(frame, kind_of(destination))
+    wishes = wishes_of(frame, kind_of(destination), &self.broker.limits)
     if self.access is not None:
         ask(self, "subscribe", destination)
-    subscription = new_subscription(self, id, destination, ack_mode(frame))
+    subscription = new_subscription(self, id, destination, wishes.ack_mode)
     if has_header_of(frame, b"activemq.", 9):
         subscription.form |= FORM_ACTIVEMQ
     try:
-        subscription.prefetch = prefetch(frame, &self.broker.limits)
-        attach(self, subscription)
+        subscription.prefetch = wishes.prefetch
+        attach(self, subscription, wishes)
     except:
         self.namespace.unsubscribe(subscription)
         raise
@@ -516,7 +534,7 @@ cdef Subscription new_subscription(Session self, bytes id, bytes destination, in
     return new
 
 
-cdef int attach(Session self, Subscription subscription) except -1:
+cdef int attach(Session self, Subscription subscription, Wishes wishes) except -1:
     cdef bytes destination = subscription.destination
     cdef Kind kind = kind_of(destination)
     cdef bytes name = name_in(destination, kind)

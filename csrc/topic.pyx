@@ -15,14 +15,15 @@ cdef enum:
     PLACE_COST = 8          # bytes of a receiver's place in an audience
 
 
-cdef TopicRoute topic_route(bytes destination, bytes name, uint8_t policy, Trie topics, Fanout fanout,
+cdef TopicRoute topic_route(bytes destination, bytes name, TopicPolicy policy, Trie topics, Fanout fanout,
                             QueueOwner owner, Audiences *audiences):
     cdef TopicRoute new = TopicRoute()
     route_init(new, destination, owner.census, &owner.route_memory)
     new.name = name
     new.topics = topics
     new.fanout = fanout
-    new.audience.policy = policy
+    new.policy = policy
+    new.audience.slow = policy.slow
     new.audience.owner = <void *>owner
     new.generation = <uint64_t>-1
     new.audiences = audiences

@@ -31,7 +31,8 @@ enum {
     SEEN_COLON = 8,   /* a second colon, hence one in the value */
     SEEN_TRIMMED = 16, /* blanks around a name or value were cut off (STOMP 1.0) */
     SEEN_EMPTY = 32,   /* a value of no length */
-    SEEN_REPLY = 64    /* a reply-to that the broker put there */
+    SEEN_REPLY = 64,   /* a reply-to that the broker put there */
+    SEEN_PROPERTIES = 128 /* of a stored message: its Properties stand behind it */
 };
 
 enum { LINE_MORE = 0, LINE_END = 1, LINE_NUL = 2 };
@@ -53,7 +54,10 @@ enum {
     KNOWN_NONE, KNOWN_ACCEPT_VERSION, KNOWN_ACK, KNOWN_BROWSER, KNOWN_CONTENT_LENGTH, KNOWN_CREDIT,
     KNOWN_DESTINATION, KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID, KNOWN_PASSCODE,
     KNOWN_PREFETCH_COUNT, KNOWN_PREFETCH_SIZE, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_REPLY_TO,
-    KNOWN_REQUEST_ID, KNOWN_REQUEUE, KNOWN_SELECTOR, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, KNOWN_COUNT
+    KNOWN_REQUEST_ID, KNOWN_REQUEUE, KNOWN_SELECTOR, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION,
+    KNOWN_OURS,     /* what only the broker says of a message */
+    KNOWN_PROPERTY, /* what the sender of a message asks for (property.h) */
+    KNOWN_COUNT
 };
 
 #if defined(__SSE2__)
@@ -171,32 +175,54 @@ static inline int known_of(const char *text, size_t length) {
     case 2:
         return IS("id") ? KNOWN_ID : KNOWN_NONE;
     case 3:
-        return IS("ack") ? KNOWN_ACK : KNOWN_NONE;
+        return IS("ack") ? KNOWN_ACK : IS("ttl") ? KNOWN_PROPERTY : KNOWN_NONE;
     case 5:
-        return IS("login") ? KNOWN_LOGIN : KNOWN_NONE;
+        return IS("login") ? KNOWN_LOGIN : IS("delay") ? KNOWN_PROPERTY : KNOWN_NONE;
     case 6:
-        return IS("credit") ? KNOWN_CREDIT : KNOWN_NONE;
+        return IS("credit") ? KNOWN_CREDIT : IS("retain") ? KNOWN_PROPERTY : KNOWN_NONE;
     case 7:
         return IS("receipt")   ? KNOWN_RECEIPT
                : IS("requeue") ? KNOWN_REQUEUE
                : IS("browser") ? KNOWN_BROWSER
+               : IS("expires") ? KNOWN_PROPERTY
                                : KNOWN_NONE;
     case 8:
         return IS("passcode")   ? KNOWN_PASSCODE
                : IS("reply-to") ? KNOWN_REPLY_TO
                : IS("selector") ? KNOWN_SELECTOR
+               : IS("priority") ? KNOWN_PROPERTY
                                 : KNOWN_NONE;
+    case 9:
+        return IS("mandatory") ? KNOWN_PROPERTY : KNOWN_NONE;
     case 10:
         return IS("message-id") ? KNOWN_MESSAGE_ID : IS("heart-beat") ? KNOWN_HEART_BEAT
-             : IS("request-id") ? KNOWN_REQUEST_ID : KNOWN_NONE;
+             : IS("request-id") ? KNOWN_REQUEST_ID : IS("expiration") ? KNOWN_PROPERTY : KNOWN_NONE;
     case 11:
         return IS("destination") ? KNOWN_DESTINATION : IS("transaction") ? KNOWN_TRANSACTION
-             : IS("redelivered") ? KNOWN_REDELIVERED : KNOWN_NONE;
+             : IS("redelivered") ? KNOWN_REDELIVERED : IS("JMSXGroupID") ? KNOWN_PROPERTY : KNOWN_NONE;
     case 12:
-        return IS("subscription") ? KNOWN_SUBSCRIPTION : KNOWN_NONE;
+        return IS("subscription") ? KNOWN_SUBSCRIPTION
+               : IS("JMSXGroupSeq") || IS("_AMQ_DUPL_ID") || IS("receipt-info") ? KNOWN_PROPERTY
+                                                                                : KNOWN_NONE;
+    case 13:
+        return IS("message_group") || IS("_AMQ_LVQ_NAME") ? KNOWN_PROPERTY : KNOWN_NONE;
     case 14:
         return IS("content-length") ? KNOWN_CONTENT_LENGTH : IS("accept-version") ? KNOWN_ACCEPT_VERSION
-             : IS("prefetch-count") ? KNOWN_PREFETCH_COUNT : KNOWN_NONE;
+             : IS("prefetch-count") ? KNOWN_PREFETCH_COUNT : IS("delivery-count") ? KNOWN_OURS : KNOWN_NONE;
+    case 15:
+        return IS("ActiveMQ.Retain") ? KNOWN_PROPERTY : KNOWN_NONE;
+    case 16:
+        return IS("message-dedup-id") ? KNOWN_PROPERTY : IS("dead-letter-text") ? KNOWN_OURS : KNOWN_NONE;
+    case 18:
+        return IS("dead-letter-reason")                               ? KNOWN_OURS
+               : IS("AMQ_SCHEDULED_TIME") || IS("AMQ_SCHEDULED_CRON") ? KNOWN_PROPERTY
+                                                                      : KNOWN_NONE;
+    case 19:
+        return IS("original-message-id") ? KNOWN_OURS : IS("AMQ_SCHEDULED_DELAY") ? KNOWN_PROPERTY : KNOWN_NONE;
+    case 20:
+        return IS("original-destination")                                   ? KNOWN_OURS
+               : IS("AMQ_SCHEDULED_PERIOD") || IS("AMQ_SCHEDULED_REPEAT") ? KNOWN_PROPERTY
+                                                                            : KNOWN_NONE;
     case 21:
         return IS("activemq.prefetchSize") ? KNOWN_PREFETCH_SIZE : KNOWN_NONE;
     default:

@@ -4,92 +4,101 @@ Those that change which messages come, and are not supported, are refused: to ig
 wrong messages, or promise that a topic keeps them.
 """
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memcmp
 
 from fastbroker.core.destination cimport KIND_TOPIC
 from fastbroker.core.frame cimport Header, decoded, frame_text, number_of
 from fastbroker.core.subscription cimport ACK_AUTO, ACK_CLIENT, ACK_CLIENT_INDIVIDUAL
-from fastbroker.core.wire cimport (
-    KNOWN_ACK, KNOWN_BROWSER, KNOWN_CREDIT, KNOWN_PREFETCH_COUNT, KNOWN_PREFETCH_SIZE, KNOWN_REQUEUE, KNOWN_SELECTOR,
-)
+from fastbroker.core.wire cimport KNOWN_REQUEUE
 
 from fastbroker.core.frame import Refused
 
 ACK_MODES = {b"auto": ACK_AUTO, b"client": ACK_CLIENT, b"client-individual": ACK_CLIENT_INDIVIDUAL}
 NAMES_OF_MODES = {mode: name.decode() for name, mode in ACK_MODES.items()}
-NOT_MINE = (b"no-local", b"activemq.noLocal")   # leave out what the same connection has sent
+
+# The names of one wish, the first that is there counts.
+PREFETCH = (b"prefetch-count", b"activemq.prefetchSize", b"credit")     # RabbitMQ's, ActiveMQ's, Apollo's
+SELECTOR = (b"selector",)
+BROWSER = (b"browser",)
+NO_LOCAL = (b"no-local", b"activemq.noLocal")   # leave out what the same connection has sent
 KEPT = (b"durable", b"persistent")              # a topic keeps messages for a subscriber that is not there ...
 KEPT_AS = (b"activemq.subscriptionName", b"durable-subscription-name")  # ... under that name
 
 
-cdef int ack_mode(const Frame *frame) except -1:
-    cdef bytes text = frame_text(frame, KNOWN_ACK)
-    if text is None:
-        return ACK_AUTO
-    if text not in ACK_MODES:
-        raise Refused(b"bad ack mode", b"ack is auto, client or client-individual.")
-    return ACK_MODES[text]
+cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits):
+    """What a SUBSCRIBE to a destination of that kind asks for. Raises Refused for what cannot be."""
+    cdef Wishes new = Wishes()
+    cdef dict headers = headers_of(frame)
+    new.ack_mode = ack_mode_in(headers)
+    new.prefetch = prefetch_in(headers, limits)
+    if text(headers, SELECTOR) is not None:
+        raise unsupported(b"selector")
+    for names in (BROWSER, NO_LOCAL, KEPT) if kind == KIND_TOPIC else (BROWSER, NO_LOCAL):
+        if is_true(headers, names):
+            raise unsupported(name_in(headers, names))
+    if kind == KIND_TOPIC and text(headers, KEPT_AS):
+        raise unsupported(name_in(headers, KEPT_AS))
+    return new
+
+
+cdef bint requeue(const Frame *frame) except -1:
+    """Whether a NACK gives the message back to its queue."""
+    cdef bytes value = frame_text(frame, KNOWN_REQUEUE)
+    return value is None or truth(b"requeue", value)
 
 
 cdef str ack_mode_name(int mode):
     return NAMES_OF_MODES[mode]
 
 
-cdef uint32_t prefetch(const Frame *frame, const Limits *limits) except? 0:
-    """Credit in messages: RabbitMQ's, ActiveMQ's or Apollo's header; 0 and absent mean the configured one."""
-    cdef bytes text
+cdef int ack_mode_in(dict headers) except -1:
+    cdef bytes value = headers.get(b"ack", b"auto")
+    if value not in ACK_MODES:
+        raise Refused(b"bad ack mode", b"ack is auto, client or client-individual.")
+    return ACK_MODES[value]
+
+
+cdef uint32_t prefetch_in(dict headers, const Limits *limits) except? 0:
+    """Credit in messages; 0 and absent mean the configured one."""
+    cdef bytes value = text(headers, PREFETCH)
     cdef uint64_t number = 0
-    for known in (KNOWN_PREFETCH_COUNT, KNOWN_PREFETCH_SIZE, KNOWN_CREDIT):
-        text = frame_text(frame, known)
-        if text is None:
-            continue
-        if not number_of(text.partition(b",")[0].strip(), &number):
-            raise Refused(b"bad header", b"prefetch-count, activemq.prefetchSize and credit are numbers of messages.")
-        break
-    if number == 0:
-        return limits.prefetch
-    return <uint32_t>min(number, limits.max_prefetch)
-
-
-cdef bint requeue(const Frame *frame) except -1:
-    """Whether a NACK gives the message back to its queue."""
-    return is_true(b"requeue", frame_text(frame, KNOWN_REQUEUE), True)
-
-
-cdef int refuse_unsupported(const Frame *frame, Kind kind) except -1:
-    cdef bytes name
-    if frame.known[KNOWN_SELECTOR]:
-        raise unsupported(b"selector")
-    if is_true(b"browser", frame_text(frame, KNOWN_BROWSER), False):
-        raise unsupported(b"browser")
-    for name in NOT_MINE + KEPT if kind == KIND_TOPIC else NOT_MINE:
-        if is_true(name, text_of(frame, name), False):
-            raise unsupported(name)
-    for name in KEPT_AS if kind == KIND_TOPIC else ():
-        if text_of(frame, name):
-            raise unsupported(name)
-    return 0
+    if value is not None and not number_of(value.partition(b",")[0].strip(), &number):
+        raise Refused(b"bad header", b"prefetch-count, activemq.prefetchSize and credit are numbers of messages.")
+    return <uint32_t>min(number, limits.max_prefetch) if number else limits.prefetch
 
 
 cdef object unsupported(bytes name):
     return Refused(b"bad header", b"%b is not supported." % name)
 
 
-cdef bint is_true(bytes name, bytes text, bint otherwise) except -1:
-    """What a header says that is true or false; Python's clients write True and False."""
-    if text is None:
-        return otherwise
-    if text.lower() not in (b"true", b"false"):
-        raise Refused(b"bad header", b"%b is true or false." % name)
-    return text.lower() == b"true"
+# ---- reading headers ----
 
-
-cdef bytes text_of(const Frame *frame, bytes name):
-    """The decoded value of the first header of that name, which no other command reads; or None."""
+cdef dict headers_of(const Frame *frame):
+    """The decoded headers of a frame; the first of each name (STOMP 1.2, "Repeated Header Entries")."""
+    cdef dict headers = {}
     cdef const Header *header
     cdef uint32_t i
     for i in range(frame.header_count):
         header = &frame.headers[i]
-        if header.name_length == len(name) and memcmp(frame.base + header.name, <const char *>name, len(name)) == 0:
-            return decoded(frame.base + header.value, header.value_length, frame.version)
-    return None
+        headers.setdefault(decoded(frame.base + header.name, header.name_length, frame.version),
+                           decoded(frame.base + header.value, header.value_length, frame.version))
+    return headers
+
+
+cdef bytes name_in(dict headers, tuple names):
+    """Under which of its names a wish is there."""
+    return next((name for name in names if name in headers), None)
+
+
+cdef bytes text(dict headers, tuple names):
+    return headers.get(name_in(headers, names))
+
+
+cdef bint is_true(dict headers, tuple names) except -1:
+    return any([truth(name, headers[name]) for name in names if name in headers])
+
+
+cdef bint truth(bytes name, bytes value) except -1:
+    """What a header says that is true or false; Python's clients write True and False."""
+    if value.lower() not in (b"true", b"false"):
+        raise Refused(b"bad header", b"%b is true or false." % name)
+    return value.lower() == b"true"

@@ -14,7 +14,7 @@ import uvloop
 
 from fastbroker import __version__
 from fastbroker.auth import Access, access, who_may_connect
-from fastbroker.config import Config, hub_settings
+from fastbroker.config import Config, hub_settings, policies_of
 from fastbroker.config.units import SIZES, written
 from fastbroker.core.hub import Hub
 from fastbroker.core.log import Log
@@ -220,7 +220,7 @@ def _make_hub(loop: asyncio.AbstractEventLoop, config: Config, may: Access, most
     return Hub(
         loop,
         settings={**hub_settings(config), "max_connections": most_connections},
-        topic_policies=[(topic.pattern, topic.slow_consumer) for topic in config.topics],
+        policies=policies_of(config),
         authenticate=may.authenticate,
         authorize=may.authorize,
         log=log,

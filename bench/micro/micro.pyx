@@ -27,7 +27,7 @@ from fastbroker.core.wire cimport (
     put_number, ring_init, ring_take, text_free,
 )
 
-from fastbroker.config import Config, hub_settings
+from fastbroker.config import Config, hub_settings, policies_of
 
 cdef extern from *:
     """
@@ -68,7 +68,8 @@ def forget():
 
 def make_broker():
     """A broker with default settings, without sockets."""
-    return Broker({**hub_settings(Config()), "max_connections": 0}, [], None, None, None, "fastbroker/bench")
+    settings = {**hub_settings(Config()), "max_connections": 0}
+    return Broker(settings, policies_of(Config()), None, None, None, "fastbroker/bench")
 
 
 cdef class Parsing:
@@ -330,7 +331,7 @@ cdef class Queueing:
         self.broker = make_broker()
         self.send = send
         self.output = Output(self.broker)
-        self.queue = queue_new(b"a", self.broker.namespace)
+        self.queue = queue_new(b"a", self.broker.namespace, self.broker.namespace.policies.usual_queue)
         self.route = queue_route(b"/queue/a", self.queue)
         self.consumer = subscribe(self.output, b"0", b"/queue/a", 12, ACK_CLIENT_INDIVIDUAL, credit)
         self.consumer.source = self.queue

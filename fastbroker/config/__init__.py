@@ -20,7 +20,7 @@ from fastbroker.config.schema import (
     Unix,
     WebSocket,
 )
-from fastbroker.config.settings import hub_settings
+from fastbroker.config.settings import hub_settings, policies_of
 
 __all__ = [
     "Auth",
@@ -41,4 +41,5 @@ __all__ = [
     "conflicts",
     "hub_settings",
     "missing_for",
+    "policies_of",
 ]

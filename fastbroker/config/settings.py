@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from fastbroker.config.keys import keys_of
 from fastbroker.config.schema import Config
+from fastbroker.core.policy import Policies
 
 
 def hub_settings(config: Config) -> dict[str, int | float | bool | str]:
@@ -19,3 +20,10 @@ def hub_settings(config: Config) -> dict[str, int | float | bool | str]:
 def _in_core_units(table: Struct) -> dict[str, Any]:
     values = ((key, getattr(table, key.path)) for key in keys_of(type(table)))
     return {key.path: round(value * 1000) if key.unit == "seconds" else value for key, value in values}
+
+
+def policies_of(config: Config) -> Policies:
+    """What the operator wants of queues and topics, as `Hub` wants it."""
+    queues = {"max_deliveries": config.queues.max_deliveries, "dead_letter": config.queues.dead_letter}
+    topics = [(topic.pattern, {"slow_consumer": topic.slow_consumer}) for topic in config.topics]
+    return Policies([("#", queues)], topics)

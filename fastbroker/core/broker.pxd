@@ -7,7 +7,9 @@ from fastbroker.core.frame cimport Frame
 from fastbroker.core.limits cimport Limits
 from fastbroker.core.namespace cimport Namespace
 from fastbroker.core.parser cimport Parser, ParserLimits
-from fastbroker.core.wire cimport Blocks, Census, Ceiling, Counter, Link, Outlets, Text, Wheel, ceiling_closed
+from fastbroker.core.wire cimport (
+    Blocks, Ceiling, Census, Counter, Link, Outlets, Properties, Text, Wheel, ceiling_closed,
+)
 
 
 @cython.final
@@ -30,6 +32,8 @@ cdef class Broker:
     cdef Frame frame            # the frame being handled
     cdef Parser parser          # for frames that were parked
     cdef Text scratch           # header lines being put together
+    cdef Properties properties  # of the SEND that is handled
+    cdef uint64_t property_seed # of their hashes
     cdef Fanout fanout
     cdef Namespace namespace
     cdef readonly bytes server  # "fastbroker/<version>"

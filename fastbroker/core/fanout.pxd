@@ -15,17 +15,11 @@ cdef enum:
     BATCH_DELIVERIES = 32768    # messages times subscribers, until somebody says less
     STORE_COST = 128        # what giving one message to one queue costs, or keeping it from there, in bytes of output
 
-cdef enum:
-    POLICY_DISCONNECT
-    POLICY_DROP_OLDEST
-    POLICY_DROP_NEWEST
-
-
 cdef struct Audience:
     # who gets the messages of a topic
     Matches receivers       # Receivers: first the plain ones, which are written to en bloc ...
     size_t plain            # ... so many; the others are queues
-    uint8_t policy          # what to do with a subscriber that is too slow
+    uint8_t slow            # SLOW_*: what to do with a subscriber that is too slow
     void *owner             # QueueOwner of the queues that are made for those
 
 

@@ -1,7 +1,9 @@
 """A client frame as a view into the bytes it was read from, and what of it travels on to subscribers."""
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
-from fastbroker.core.wire cimport SEEN_BACKSLASH, SEEN_CR, SEEN_EMPTY, SEEN_HIGH, SEEN_REPLY, OutBuf, Text
+from fastbroker.core.wire cimport (
+    SEEN_BACKSLASH, SEEN_CR, SEEN_EMPTY, SEEN_HIGH, SEEN_REPLY, OutBuf, Properties, Text,
+)
 
 cdef enum:
     # The form in which a receiver reads header lines: what they may hold (SEEN_*) that it is told in another way than
@@ -40,6 +42,7 @@ cdef struct Frame:
     uint32_t header_count
     uint32_t header_capacity
     Header *headers
+    uint32_t names          # which KNOWN_* are there, as bits
     uint16_t known[32]      # 1 + index of the first header of each KNOWN_* name, 0: not there
 
 
@@ -56,6 +59,7 @@ cdef struct Content:
     size_t body_length
     unsigned seen
     int opcode              # of a WebSocket message with this body; 0: nobody has asked yet
+    const Properties *properties    # what the sender asks for; NULL: nothing
 
 
 cdef int frame_init(Frame *frame, uint32_t header_capacity) except -1
@@ -92,6 +96,7 @@ cdef inline int content_of(const Frame *frame, Text *scratch, const char *reply_
     content.body_length = frame.body_length
     content.seen = 0
     content.opcode = 0
+    content.properties = NULL
     if not frame.stripped and not frame.seen & ~<unsigned>SEEN_HIGH and reply_to == NULL:
         return 0
     return content_in_form(frame, scratch, reply_to, reply_to_length, content)

@@ -1,10 +1,11 @@
 """One event loop's worth of broker."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, final, type_check_only
 
 from fastbroker.core.login import Login
+from fastbroker.core.policy import Policies
 
 @type_check_only
 class Codec(Protocol):
@@ -47,7 +48,7 @@ class Hub:
         loop: asyncio.AbstractEventLoop,
         *,
         settings: Mapping[str, int | float | bool | str],
-        topic_policies: Sequence[tuple[str, str]] = (),
+        policies: Policies | None = None,
         authenticate: Callable[[Login], Awaitable[object] | object] | None = None,
         authorize: Callable[[Any, str, str], bool] | None = None,
         log: Callable[..., None],
@@ -59,8 +60,7 @@ class Hub:
 
         ``settings`` are the limits, times and switches, flat, under the names that docs/configuration.md gives them;
         times are in milliseconds.
-        ``topic_policies`` are pairs of a topic pattern and ``disconnect``, ``drop-oldest`` or ``drop-newest``: what
-        happens to a subscriber that is too slow; the first pattern that matches wins.
+        ``policies`` are what the operator wants of queues and topics; None is the defaults for all.
         ``authenticate`` is asked at each CONNECT and returns, at once or as an awaitable, an identity of any kind; it
         raises :class:`~fastbroker.core.login.LoginRefused`. None lets everybody in without being asked.
         ``authorize`` is asked with that identity, ``"send"`` or ``"subscribe"``, and the canonical destination, which

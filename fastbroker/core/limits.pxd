@@ -25,7 +25,6 @@ cdef struct Limits:
     uint32_t max_subscriptions
     uint32_t max_transactions
     uint32_t max_transaction_frames
-    uint32_t max_deliveries
     uint32_t prefetch
     uint32_t max_prefetch
     int max_levels

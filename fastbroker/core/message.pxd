@@ -14,7 +14,8 @@ from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content
 from fastbroker.core.wire cimport (
-    FRAMING_NONE, Census, OutBuf, Shared, Wrapped, outbuf_commit, outbuf_reserve, put_number, shared_drop,
+    FRAMING_NONE, SEEN_PROPERTIES, Census, OutBuf, Properties, Shared, Wrapped, outbuf_commit, outbuf_reserve,
+    put_number, shared_drop,
 )
 
 cdef enum:
@@ -32,7 +33,7 @@ cdef struct Message:
     uint16_t seen
     uint16_t opcode         # of a WebSocket message with this body; 0: nobody has asked yet
     Wrapped *wrapped        # the body for SockJS; NULL: nobody has asked yet
-    # `head_length` bytes of header lines, LF and `body_length` bytes of body follow
+    # `head_length` bytes of header lines, LF and `body_length` bytes of body follow; where SEEN_PROPERTIES, Properties
 
 
 cdef struct Entry:
@@ -58,6 +59,16 @@ cdef inline void message_keep(Message *message) noexcept:
 cdef inline void message_drop(Message *message) noexcept:
     shared_drop(&message.shared)
 
+cdef inline size_t properties_at(size_t head_length, size_t body_length) noexcept:
+    """Where the Properties of a message stand."""
+    return (sizeof(Message) + head_length + 1 + body_length + 7) & ~<size_t>7
+
+cdef inline const Properties *message_properties(const Message *message) noexcept:
+    """What its sender asked for; NULL: nothing."""
+    if not message.seen & SEEN_PROPERTIES:
+        return NULL
+    return <const Properties *>(<const char *>message + properties_at(message.head_length, message.body_length))
+
 cdef inline void message_content(const Message *message, Content *content) noexcept:
     content.head = <const char *>(message + 1)
     content.head_length = message.head_length
@@ -65,6 +76,7 @@ cdef inline void message_content(const Message *message, Content *content) noexc
     content.body_length = message.body_length
     content.seen = message.seen
     content.opcode = message.opcode
+    content.properties = message_properties(message)
 
 cdef inline bint needs_other_form(const Content *content, unsigned form) noexcept:
     """Whether header lines must be rewritten for a receiver that reads them in that form (FORM_*)."""

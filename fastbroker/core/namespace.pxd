@@ -5,6 +5,7 @@ from libc.stdint cimport uint64_t
 from fastbroker.core.fanout cimport Fanout
 from fastbroker.core.frame cimport Content
 from fastbroker.core.limits cimport Limits
+from fastbroker.core.policy cimport Policies
 from fastbroker.core.queue cimport Queue, QueueOwner
 from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.subscription cimport Subscription
@@ -28,8 +29,6 @@ cdef class Namespace(QueueOwner):
     cdef Table queues
     cdef dict replies               # /reply-queue/<token> -> Queue
     cdef set emptying               # queues that were removed and still have messages
-    cdef list policies              # of topics: (pattern, POLICY_*)
-    cdef bytes dead_letter_name
     cdef object log
 
     cdef int publish(self, Route route, const Content *content, Origin *origin) except -1
@@ -46,4 +45,5 @@ cdef class Namespace(QueueOwner):
 
 
 cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limits *limits, Wheel *wheel,
-                             const uint64_t *now, Counter *counter, Link *due, Fanout fanout, bytes epoch)
+                             const uint64_t *now, Counter *counter, Link *due, Fanout fanout, Policies policies,
+                             bytes epoch)

@@ -3,6 +3,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.message cimport Entry, Message
+from fastbroker.core.policy cimport Policies, QueuePolicy
 from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.subscription cimport Receiver, Subscription
 from fastbroker.core.wire cimport Census, Ceiling, Counter, Keeper, Link, OutBuf, Timer, Wheel
@@ -24,7 +25,7 @@ cdef class QueueOwner:
     cdef Link *due                  # ring of queues to dispatch in this turn
     cdef uint64_t nack_delay
     cdef uint64_t queue_idle_timeout
-    cdef uint32_t max_deliveries
+    cdef Policies policies
     cdef int64_t route_memory       # bytes of all routes
 
     cdef int dead_letter(self, Queue queue, Entry *entry, bint rejected) except -1
@@ -36,6 +37,7 @@ cdef class QueueOwner:
 cdef class Queue(Receiver):
     cdef readonly bytes name        # None: private to one topic subscription
     cdef void *owner                # QueueOwner, which outlives it
+    cdef QueuePolicy policy
     cdef Census *census
     cdef int64_t cost               # of itself, in the memory ceiling
     cdef Keeper keeper              # for the round that moves messages
@@ -83,6 +85,6 @@ cdef class QueueRoute(Route):
     cdef Queue queue
 
 
-cdef Queue queue_new(bytes name, QueueOwner owner)
+cdef Queue queue_new(bytes name, QueueOwner owner, QueuePolicy policy)
 cdef QueueRoute queue_route(bytes destination, Queue queue)
 cdef int put_back(Queue queue, Entry *entry) except -1

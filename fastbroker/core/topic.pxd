@@ -1,8 +1,9 @@
 """The route to a topic: who has subscribed to patterns that match it."""
 cimport cython
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from fastbroker.core.fanout cimport Audience, Fanout
+from fastbroker.core.policy cimport TopicPolicy
 from fastbroker.core.queue cimport QueueOwner
 from fastbroker.core.route cimport Route
 from fastbroker.core.trie cimport Trie
@@ -20,6 +21,7 @@ cdef struct Audiences:
 @cython.no_gc
 cdef class TopicRoute(Route):
     cdef readonly bytes name
+    cdef TopicPolicy policy
     cdef Trie topics
     cdef Fanout fanout
     cdef Audience audience          # right while `generation` is the trie's
@@ -28,6 +30,6 @@ cdef class TopicRoute(Route):
     cdef Link link                  # there
 
 
-cdef TopicRoute topic_route(bytes destination, bytes name, uint8_t policy, Trie topics, Fanout fanout, QueueOwner owner,
-                            Audiences *audiences)
+cdef TopicRoute topic_route(bytes destination, bytes name, TopicPolicy policy, Trie topics, Fanout fanout,
+                            QueueOwner owner, Audiences *audiences)
 cdef void forget_outdated(Audiences *audiences) noexcept

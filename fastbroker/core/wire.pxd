@@ -1,5 +1,5 @@
 """Floor 0 as Cython sees it: scanning, lists, growing text, output buffers, timers, counts."""
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "csrc/wire.h" nogil:
     enum:
@@ -11,6 +11,7 @@ cdef extern from "csrc/wire.h" nogil:
         SEEN_TRIMMED
         SEEN_EMPTY
         SEEN_REPLY
+        SEEN_PROPERTIES
         LINE_MORE
         LINE_END
         LINE_NUL
@@ -51,6 +52,8 @@ cdef extern from "csrc/wire.h" nogil:
         KNOWN_SELECTOR
         KNOWN_SUBSCRIPTION
         KNOWN_TRANSACTION
+        KNOWN_OURS
+        KNOWN_PROPERTY
         KNOWN_COUNT
     struct Line:
         const char *end
@@ -119,6 +122,7 @@ cdef extern from "csrc/census.h" nogil:
         int64_t bytes_out
         int64_t dropped
         int64_t dead_lettered
+        int64_t wall_ahead
     struct Ceiling:
         const Census *census
         int64_t limit
@@ -290,3 +294,43 @@ cdef extern from "csrc/wheel.h":
     void timer_init(Timer *timer, void (*fire)(void *owner) noexcept, void *owner)
     void timer_arm(Wheel *wheel, Timer *timer, uint64_t due)
     void timer_cancel(Timer *timer)
+
+cdef extern from "csrc/property.h" nogil:
+    enum:
+        PRIORITIES
+        USUAL_PRIORITY
+        ASKS_RETAIN
+        ASKS_FORGET
+        ASKS_SOMEBODY
+        ASKS_INFO
+        CLOSES_GROUP
+        IS_DEAD
+        PROPERTY_NONE
+        PROPERTY_EXPIRES
+        PROPERTY_TTL
+        PROPERTY_PRIORITY
+        PROPERTY_DELAY
+        PROPERTY_SCHEDULED_DELAY
+        PROPERTY_SCHEDULED_TIME
+        PROPERTY_SCHEDULED_PERIOD
+        PROPERTY_SCHEDULED_REPEAT
+        PROPERTY_SCHEDULED_CRON
+        PROPERTY_GROUP
+        PROPERTY_GROUP_SEQUENCE
+        PROPERTY_DUPLICATE
+        PROPERTY_LAST_VALUE
+        PROPERTY_RETAIN
+        PROPERTY_ACTIVEMQ_RETAIN
+        PROPERTY_MANDATORY
+        PROPERTY_RECEIPT_INFO
+    struct Properties:
+        uint64_t expires
+        uint64_t delay
+        uint64_t group
+        uint64_t duplicate
+        uint64_t last_value
+        uint16_t flags
+        uint8_t priority
+    int property_of(const char *text, size_t length)
+    uint64_t property_hash(const char *text, size_t length, uint64_t seed)
+    uint64_t wall_now(const Census *census)

@@ -1,12 +1,20 @@
 """Reading what a SUBSCRIBE or a NACK asks for."""
+cimport cython
 from libc.stdint cimport uint32_t
 
 from fastbroker.core.destination cimport Kind
 from fastbroker.core.frame cimport Frame
 from fastbroker.core.limits cimport Limits
 
-cdef int ack_mode(const Frame *frame) except -1
-cdef str ack_mode_name(int mode)
-cdef uint32_t prefetch(const Frame *frame, const Limits *limits) except? 0
+
+@cython.final
+@cython.no_gc
+cdef class Wishes:
+    """What a SUBSCRIBE asks for."""
+    cdef int ack_mode
+    cdef uint32_t prefetch      # messages
+
+
+cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits)
 cdef bint requeue(const Frame *frame) except -1
-cdef int refuse_unsupported(const Frame *frame, Kind kind) except -1
+cdef str ack_mode_name(int mode)

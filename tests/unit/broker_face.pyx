@@ -21,6 +21,7 @@ from fastbroker.core.wire cimport (
 )
 
 from fastbroker.config import Config, hub_settings
+from fastbroker.core.policy import Policies
 
 FRAMINGS = {"": FRAMING_NONE, "websocket": FRAMING_WEBSOCKET, "sockjs": FRAMING_SOCKJS}
 
@@ -46,6 +47,8 @@ cdef class House:
     def __init__(self, policies=(), authorize=None, **settings):
         settings = {**hub_settings(Config()), "max_connections": 0, **settings}
         self.log = []
+        queues = {name: settings.pop(name) for name in ("max_deliveries", "dead_letter") if name in settings}
+        policies = Policies([("#", queues)], [(pattern, {"slow_consumer": slow}) for pattern, slow in policies])
         self.broker = Broker(settings, policies, None, authorize, self.note, "fastbroker/test", b"epoch")
 
     def note(self, level, event, **fields):
@@ -63,6 +66,7 @@ cdef class House:
         content.seen = (SEEN_BACKSLASH if b"\\" in headers else 0) | (SEEN_CR if b"\\r" in headers else 0)
         content.seen |= SEEN_EMPTY if b":\n" in headers else 0
         content.opcode = 0
+        content.properties = NULL
         self.broker.namespace.publish(route, &content, &self.origin)
 
     def share(self, amount):

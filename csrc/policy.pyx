@@ -1,0 +1,73 @@
+"""Policies: what the operator wants of queues and topics, by the patterns of their names.
+
+The first pattern that matches a name decides, for all that its table says; what it does not say, and names that none
+matches, have the defaults of docs/configuration.md. It is asked once for each queue and each topic.
+"""
+from fastbroker.core.pattern cimport pattern_matches
+
+SLOW_POLICIES = {"disconnect": SLOW_DISCONNECT, "drop-oldest": SLOW_DROP_OLDEST, "drop-newest": SLOW_DROP_NEWEST}
+OVERFLOWS = {"reject": OVERFLOW_REJECT, "drop-oldest": OVERFLOW_DROP_OLDEST, "dead-letter": OVERFLOW_DEAD_LETTER,
+             "block": OVERFLOW_BLOCK}
+
+
+cdef class QueuePolicy:
+
+    def __init__(self, **settings):
+        """Times are milliseconds, sizes bytes; 0 is no limit."""
+        self.max_deliveries = settings.get("max_deliveries", 20)
+        self.redelivery_delay = settings.get("redelivery_delay", 0)
+        self.redelivery_multiplier = settings.get("redelivery_multiplier", 2.0)
+        self.redelivery_max_delay = settings.get("redelivery_max_delay", 60_000)
+        self.redelivery_jitter = settings.get("redelivery_jitter", 0.1)
+        self.dead_letter = settings.get("dead_letter", "DLQ.{name}").encode()
+        self.dead_letter_expired = settings.get("dead_letter_expired", False)
+        self.ttl = settings.get("ttl", 0)
+        self.max_ttl = settings.get("max_ttl", 0)
+        self.max_messages = settings.get("max_messages", 0)
+        self.max_bytes = settings.get("max_bytes", 0)
+        self.overflow = OVERFLOWS[settings.get("overflow", "reject")]
+        self.idle_timeout = settings.get("idle_timeout", 0)
+        self.auto_delete = settings.get("auto_delete", False)
+        self.dies_with_consumer = settings.get("dies_with_consumer", False)
+        self.exclusive = settings.get("exclusive", False)
+        self.duplicate_window = settings.get("duplicate_window", 10_000)
+        self.mirror = [name.encode() for name in settings.get("mirror", ())]
+
+
+cdef class TopicPolicy:
+
+    def __init__(self, **settings):
+        """Times are milliseconds, sizes bytes; 0 is no limit."""
+        self.slow = SLOW_POLICIES[settings.get("slow_consumer", "disconnect")]
+        self.retain = settings.get("retain", True)
+        self.history_messages = settings.get("history_messages", 0)
+        self.history_bytes = settings.get("history_bytes", 0)
+        self.history_age = settings.get("history_age", 0)
+        self.durable_messages = settings.get("durable_messages", 1_000_000)
+        self.durable_bytes = settings.get("durable_bytes", 0)
+        self.durable_overflow = OVERFLOWS[settings.get("durable_overflow", "drop-oldest")]
+        self.presence = settings.get("presence", False)
+        self.forward = [name.encode() for name in settings.get("forward", ())]
+
+
+cdef class Policies:
+
+    def __init__(self, queues=(), topics=()):
+        """(pattern, settings) of each, the first that matches counts."""
+        self.queues = [(pattern.encode(), QueuePolicy(**settings)) for pattern, settings in queues]
+        self.topics = [(pattern.encode(), TopicPolicy(**settings)) for pattern, settings in topics]
+        self.usual_queue = QueuePolicy()
+        self.usual_topic = TopicPolicy()
+
+    cdef QueuePolicy of_queue(self, bytes name):
+        return first(self.queues, name, self.usual_queue)
+
+    cdef TopicPolicy of_topic(self, bytes name):
+        return first(self.topics, name, self.usual_topic)
+
+
+cdef object first(list policies, bytes name, usual):
+    for pattern, policy in policies:
+        if pattern_matches(<bytes>pattern, len(pattern), name, len(name)):
+            return policy
+    return usual

@@ -1,0 +1,16 @@
+"""What the operator wants of queues and topics."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+@final
+class Policies:
+    """The first pattern that matches the name of a queue or topic decides for it."""
+
+    def __init__(
+        self,
+        queues: Sequence[tuple[str, Mapping[str, Any]]] = (),
+        topics: Sequence[tuple[str, Mapping[str, Any]]] = (),
+    ) -> None:
+        """Take pairs of a pattern and settings, which are those of `[[queues]]` and `[[topics]]` in
+        docs/configuration.md; times are milliseconds and sizes bytes. Raises KeyError for a word that is none."""
