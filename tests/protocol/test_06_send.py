@@ -89,7 +89,13 @@ def test_protocol_headers_are_not_passed_on(talk, queue, version):
 @every_version
 @pytest.mark.item(67)
 @pytest.mark.parametrize("mode", ["auto", "client"])
-@pytest.mark.parametrize("forged", ["message-id", "subscription", "ack", "redelivered"])
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "message-id", "subscription", "ack", "redelivered", "delivery-count", "dead-letter-reason", "dead-letter-text",
+        "original-destination", "original-message-id",
+    ],
+)  # fmt: skip
 def test_forged_headers_are_not_passed_on(talk, publish, queue, version, mode, forged):
     client = talk(version)
     client.subscribe(queue, ack=mode)
