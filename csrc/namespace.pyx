@@ -10,7 +10,7 @@ import secrets
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport INT64_MAX, int64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 
 from fastbroker.core.destination cimport (
     KIND_EXISTING_QUEUE, KIND_REPLY, KIND_TOPIC, Kind, canonical, check_pattern, check_topic, kind_of, name_in,
@@ -210,7 +210,7 @@ cdef class Namespace(QueueOwner):
             return 0
         queue = self.renewed(dead_letter_name(source))
         queue.push(entry.message)
-        if queue.waiting() > self.limits.dead_letter_limit and queue.take_first(&oldest):
+        if 0 < queue.policy.max_messages < <uint64_t>queue.waiting() and queue.take_first(&oldest):
             message_drop(oldest.message)
         queue.call()
         return 0

@@ -2,12 +2,15 @@
 
 The first pattern that matches a name decides, for all that its table says; what it does not say, and names that none
 matches, have the defaults of docs/configuration.md. It is asked once for each queue and each topic.
+
+Behind the operator's tables of queues stands one of our own: dead letters nobody looks at must not fill the memory.
 """
 from fastbroker.core.pattern cimport pattern_matches
 
 SLOW_POLICIES = {"disconnect": SLOW_DISCONNECT, "drop-oldest": SLOW_DROP_OLDEST, "drop-newest": SLOW_DROP_NEWEST}
 OVERFLOWS = {"reject": OVERFLOW_REJECT, "drop-oldest": OVERFLOW_DROP_OLDEST, "dead-letter": OVERFLOW_DEAD_LETTER,
              "block": OVERFLOW_BLOCK}
+LAST_QUEUES = (("DLQ.>", {"max_messages": 10_000, "overflow": "drop-oldest"}),)
 
 
 cdef class QueuePolicy:
@@ -54,7 +57,7 @@ cdef class Policies:
 
     def __init__(self, queues=(), topics=()):
         """(pattern, settings) of each, the first that matches counts."""
-        self.queues = [(pattern.encode(), QueuePolicy(**settings)) for pattern, settings in queues]
+        self.queues = [(pattern.encode(), QueuePolicy(**settings)) for pattern, settings in (*queues, *LAST_QUEUES)]
         self.topics = [(pattern.encode(), TopicPolicy(**settings)) for pattern, settings in topics]
         self.usual_queue = QueuePolicy()
         self.usual_topic = TopicPolicy()

@@ -1,6 +1,7 @@
 """The configuration: what can be set, where it comes from, and what the parts of the broker get of it.
 
-units  →  keys  →  schema  →  conflicts  →  overlay  →  toml, reference, settings, commands
+units  →  keys  →  schema  →  policies  →  conflicts  →  overlay (lines, moved)  →  toml, reference, settings,
+commands
 """
 
 from fastbroker.config.conflicts import Conflict, conflicts, missing_for
@@ -8,11 +9,14 @@ from fastbroker.config.schema import (
     Auth,
     Compat,
     Config,
+    Durable,
     HeartBeat,
+    History,
     Limits,
     Log,
     ProxyProtocol,
-    Queues,
+    Queue,
+    Subscriptions,
     Tcp,
     Tls,
     TlsHost,
@@ -27,11 +31,14 @@ __all__ = [
     "Compat",
     "Config",
     "Conflict",
+    "Durable",
     "HeartBeat",
+    "History",
     "Limits",
     "Log",
     "ProxyProtocol",
-    "Queues",
+    "Queue",
+    "Subscriptions",
     "Tcp",
     "Tls",
     "TlsHost",

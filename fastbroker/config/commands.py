@@ -103,6 +103,7 @@ def check_config(file: str) -> None:
     nothing is bound and no name is looked up. The exit status is 0, or 1 if anything is wrong. `fastbroker config -c
     FILE` prints the settings themselves.
     """
+    from fastbroker.config import policies
     from fastbroker.config.overlay import load
     from fastbroker.transports import listeners, tls
     from fastbroker.web import pages
@@ -111,7 +112,7 @@ def check_config(file: str) -> None:
         found, _ = load(file, os.environ, {}, [_variables, listeners.check, tls.check, pages.check])
     except StartError as error:
         raise click.ClickException(report(error)) from None
-    for doubt in tls.doubts(found):
+    for doubt in (*policies.doubts(found), *tls.doubts(found)):
         click.echo(f"Warning: {doubt}", err=True)
     click.echo(f"{file}: nothing is wrong")
 

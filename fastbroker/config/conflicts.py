@@ -6,15 +6,15 @@ from functools import reduce
 from ipaddress import ip_network
 from typing import Any
 
+from fastbroker.config.policies import wrong_policies
 from fastbroker.config.schema import Config
-from fastbroker.core.trie import check_pattern
 from fastbroker.transports import address
 
 # The first of each pair may at most be equal to the second.
 _AT_MOST = (
     ("limits.max_frame_before_login", "limits.max_frame"),
     ("limits.max_frame", "limits.memory"),
-    ("queues.prefetch", "queues.max_prefetch"),
+    ("subscriptions.prefetch", "subscriptions.max_prefetch"),
 )
 
 
@@ -43,7 +43,7 @@ def conflicts(config: Config) -> Iterator[Conflict]:
     yield from _same_addresses(config)
     yield from _wrong_networks(config)
     yield from _wrong_websocket(config)
-    yield from _wrong_patterns(config)
+    yield from wrong_policies(config)
     if not re.fullmatch("0?[0-7]{3}", config.unix.mode):
         yield "these are no permissions; write them as 0660", {"unix.mode": config.unix.mode}
 
@@ -97,15 +97,6 @@ def _wrong_websocket(config: Config) -> Iterator[Conflict]:
                 "this is no origin; write it as https://host or https://host:port; pages that have none (null) need *",
                 {"websocket.allowed_origins": origin},
             )
-
-
-def _wrong_patterns(config: Config) -> Iterator[Conflict]:
-    for number, topic in enumerate(config.topics):
-        reason = check_pattern(topic.pattern.encode(), config.limits.max_levels)
-        if topic.pattern.startswith("/topic/"):
-            reason = "it is written without /topic/"
-        if reason:
-            yield f"this is no pattern of topics: {reason}", {f"topics[{number}].pattern": topic.pattern}
 
 
 def _value(config: Config, path: str) -> Any:

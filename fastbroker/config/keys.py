@@ -30,6 +30,15 @@ class Key:
     @property
     def table(self) -> type[Struct] | None:
         """The table that the key opens, if it does."""
+        return None if self.meta.description else self._struct
+
+    @property
+    def inline(self) -> type[Struct] | None:
+        """The table that is the key's value, between braces, if it is one: then it is explained as other values are."""
+        return self._struct if self.meta.description else None
+
+    @property
+    def _struct(self) -> type[Struct] | None:
         return self.kind if isinstance(self.kind, type) and issubclass(self.kind, Struct) else None
 
     @property
@@ -60,6 +69,9 @@ class Key:
             return f"a table [{self.path}]"
         if self.item_table:
             return f"tables [[{self.path}]]"
+        if self.inline:
+            inside = ", ".join(f"{key.path} = {key.expected}" for key in keys_of(self.inline))
+            return f"{{ {inside} }}, one of them or more"
         if self.choices:
             *others, last = (f'"{choice}"' for choice in self.choices)
             return f"{', '.join(others)} or {last}"
@@ -87,8 +99,10 @@ class Key:
 
     def in_toml(self, value: Any) -> str:
         """A value of this key as one may write it in TOML: with a unit, where it has one."""
+        if self.inline:
+            return f"{{ {', '.join(f'{k.path} = {k.in_toml(getattr(value, k.path))}' for k in keys_of(self.inline))} }}"
         number = self.written(value) if self.unit else ""
-        return in_toml(number if number[-1:].isalpha() else value)
+        return number if number == "0" else in_toml(number if number[-1:].isalpha() else value)
 
     @property
     def stand_in(self) -> object:
@@ -97,6 +111,8 @@ class Key:
 
     def convert(self, value: object) -> Any:
         """Return the value as the broker wants it; raises ValueError when its type or range is wrong."""
+        if self.inline:
+            raise ValueError("not a table that says something")
         if self.unit and isinstance(value, str):
             value = quantity(value, _UNITS[self.unit])
         for text in (value,) if isinstance(value, str) else value if isinstance(value, list) else ():

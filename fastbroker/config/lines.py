@@ -23,17 +23,25 @@ class Lines:
                 tables[name] += 1
                 prefix = f"{path}."
             elif head.startswith("[") and "=" not in head.partition("]")[0]:
-                path = _path(head[1:].partition("]")[0])
+                path = _in_array(_path(head[1:].partition("]")[0]), tables)
                 prefix = f"{path}."
             else:
                 path = prefix + _path(head.partition("=")[0])
-            self._numbers.setdefault(path, number)
+            while path:  # and the tables that it opens by its dots
+                self._numbers.setdefault(path, number)
+                path = path.rpartition(".")[0]
 
     def number(self, path: str) -> int | None:
         """Find the line of a key, or else of the nearest table around it."""
         while path and path not in self._numbers:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return self._numbers.get(path)
+
+
+def _in_array(path: str, tables: Counter[str]) -> str:
+    """A table within the last one of an array that was begun has its number: [topics.history] is topics[0].history."""
+    array, dot, rest = path.partition(".")
+    return f"{array}[{tables[array] - 1}].{rest}" if dot and array in tables else path
 
 
 def _path(written: str) -> str:

@@ -16,14 +16,23 @@ import msgspec
 from fastbroker.config.conflicts import Conflict, conflicts
 from fastbroker.config.keys import Key, all_keys, keys_of
 from fastbroker.config.lines import Lines
+from fastbroker.config.moved import MOVED
 from fastbroker.config.schema import Config
 from fastbroker.errors import ConfigError
 
 PREFIX = "FASTBROKER__"
+
+
+def _variable(path: str) -> str:
+    """The environment variable of a key."""
+    return PREFIX + path.upper().replace(".", "__")
+
+
 FLAGS = {"listen": "--listen", "data_dir": "--data-dir", "log.level": "--log-level", "log.format": "--log-format"}
 
 KEYS = {key.path: key for key in all_keys(Config)}
-VARIABLES = {PREFIX + path.upper().replace(".", "__"): path for path in KEYS}
+VARIABLES = {_variable(path): path for path in KEYS}
+MOVED_VARIABLES = {_variable(path): path for path in MOVED}
 
 # So many complaints may have a hint, which takes milliseconds: a file with more of them is none of ours.
 HINTED = 100
@@ -89,6 +98,8 @@ class _Overlay:
         for name in sorted(environ):
             if path := VARIABLES.get(name):
                 self.take(_always(name), _nested(path, _from_text(KEYS[path], environ[name])))
+            elif name in MOVED_VARIABLES:
+                self._note(MOVED_VARIABLES[name], f"{name}: {MOVED[MOVED_VARIABLES[name]]}")
             elif name.startswith(PREFIX):
                 self._unknown(name, name, VARIABLES)
 
@@ -145,18 +156,35 @@ class _Overlay:
     def _read(self, place: Place, key: Key, value: object) -> Any:
         """Return the value as the broker wants it; or note what is wrong with it, and return _WRONG."""
         self._origins[key.path] = place(key.path)
-        if key.table and isinstance(value, dict):
-            return self._read_table(place, list(keys_of(key.table, f"{key.path}.")), value, f"{key.path}.")
+        table = key.table or key.inline
+        if table and isinstance(value, dict) and (value or not key.inline):
+            return self._read_table(place, list(keys_of(table, f"{key.path}.")), value, f"{key.path}.")
         if key.item_table and isinstance(value, list):
+            self._forget(f"{key.path}[")
             items = (Key(f"{key.path}[{n}]", key.item_table, key.meta, key.default) for n in range(len(value)))
             read = [self._read(place, item, found) for item, found in zip(items, value, strict=True)]
             return [each for each in read if each is not _WRONG]
+        if key.item_table and isinstance(value, dict):
+            value = self._without_moved(place, key, value)
+            if not value:
+                return _WRONG
         try:
             return key.convert(value)
         except ValueError:
             found = f"expected {key.expected}; found {_shown(value)}"
             self._note(key.path, f"{place(key.path)}: {key.path}: {found}")
             return _WRONG
+
+    def _forget(self, beginning: str) -> None:
+        """The tables of a weaker source, in whose place others come."""
+        self._origins = {path: place for path, place in self._origins.items() if not path.startswith(beginning)}
+
+    def _without_moved(self, place: Place, array: Key, found: Mapping[str, Any]) -> dict[str, Any]:
+        """What is left of a table, which is an array of them now, without the keys whose new place is told."""
+        paths = {f"{array.path}.{name}": name for name in found}
+        for path in (path for path in paths if path in MOVED):
+            self._note(path, f"{place(path)}: {path}: {MOVED[path]}")
+        return {name: found[name] for path, name in paths.items() if path not in MOVED}
 
     def _unknown(self, where: str, name: str, names: Iterable[str]) -> None:
         hinted = len(self._problems) < HINTED

@@ -7,6 +7,7 @@ from inspect import cleandoc
 from msgspec import Struct
 
 from fastbroker.config.keys import Key, keys_of
+from fastbroker.config.moved import MOVED
 from fastbroker.config.overlay import FLAGS
 from fastbroker.config.schema import Config
 
@@ -48,10 +49,19 @@ broker from starting. It says where the value came from (file and line, variable
 expected, and which key is the nearest to one that it does not know. `check-config` tells in the same pass what the
 broker would only find later: certificates and keys that cannot be used, addresses that it would refuse to listen on,
 owners of Unix sockets that do not exist, `websocket.pages` that cannot be read, variables that are not read. It binds
-nothing and looks up no name.
+nothing and looks up no name. It warns of dead letters that go to a queue without a limit, and of certificates that
+clients may refuse.
 
 A size is a number of bytes, or a string with a unit: `"64 KiB"`, `"4 MiB"`, `"1 GiB"`; `kB`, `MB`, `GB` are powers of
 1000. A time is a number of seconds, or a string with a unit: `"500ms"`, `"10s"`, `"5m"`, `"2h"`, `"1d"`.
+
+## Keys that have moved
+
+A file or a variable that still has one of these is told where it went.
+
+| key | |
+|---|---|
+{moved}
 
 ## Start and end
 
@@ -110,12 +120,24 @@ allow_anonymous = true    # everybody in our private network may connect
 max_frame = "1 MiB"
 memory = "4 GiB"
 
-[queues]
+[subscriptions]
 prefetch = 100
+
+[[queues]]                # what cannot be paid is looked at by people, and kept for a month
+pattern = "DLQ.payments.#"
+max_ttl = "30d"
+max_messages = 100000
+overflow = "drop-oldest"
+
+[[queues]]
+pattern = "payments.#"
+max_deliveries = 5
+redelivery_delay = "10s"  # then 20 s, 40 s, and a minute
 
 [[topics]]
 pattern = "prices.>"      # only the newest price counts
 slow_consumer = "drop-oldest"
+history = {{ count = 1, age = "1h" }}
 ```
 """
 
@@ -123,7 +145,8 @@ slow_consumer = "drop-oldest"
 def reference() -> str:
     """The whole document."""
     flags = ", ".join(f"`{flag}` ({path})" for path, flag in FLAGS.items())
-    return INTRODUCTION.format(flags=flags) + "".join(_sections(Config, "Top level"))
+    moved = "\n".join(f"| `{path}` | {sentence} |" for path, sentence in MOVED.items())
+    return INTRODUCTION.format(flags=flags, moved=moved) + "".join(_sections(Config, "Top level"))
 
 
 def _sections(table: type[Struct], title: str, prefix: str = "") -> Iterator[str]:
@@ -138,8 +161,13 @@ def _sections(table: type[Struct], title: str, prefix: str = "") -> Iterator[str
 
 
 def _row(key: Key, prefix: str) -> str:
-    accepted = " to ".join(key.bounds) or key.expected
-    return f"| `{key.path.removeprefix(prefix)}` | {_default(key)} | {accepted} | {key.meta.description} |\n"
+    return f"| `{key.path.removeprefix(prefix)}` | {_default(key)} | {_accepted(key)} | {key.meta.description} |\n"
+
+
+def _accepted(key: Key) -> str:
+    if key.inline:
+        return "; ".join(f"`{inner.path}` {_accepted(inner)}" for inner in keys_of(key.inline))
+    return " to ".join(key.bounds) or key.expected
 
 
 def _default(key: Key) -> str:

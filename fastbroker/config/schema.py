@@ -183,8 +183,8 @@ class Limits(Table, frozen=True):
     ] = 2.0
 
 
-class Queues(Table, frozen=True):
-    """How messages of queues are given out."""
+class Subscriptions(Table, frozen=True):
+    """What one consumer of queues, or subscription that acknowledges, is given."""
 
     prefetch: Annotated[
         int,
@@ -204,16 +204,6 @@ class Queues(Table, frozen=True):
     nack_delay: Annotated[
         float, seconds("After its NACK a subscription is given nothing from that queue for this time.", 0, 60)
     ] = 0.05
-    max_deliveries: Annotated[
-        int, count("A message that was given out so often and always NACKed goes to the dead-letter queue.", 1, 10_000)
-    ] = 20
-    dead_letter: Annotated[
-        str,
-        Meta(description="Name of the queue for such messages, without `/queue/`. Empty: they are dropped."),
-    ] = "dead-letter"
-    dead_letter_limit: Annotated[
-        int, count("Messages the dead-letter queue keeps; the oldest goes first.", 1, 100_000_000)
-    ] = 10_000
 
 
 class HeartBeat(Table, frozen=True):
@@ -254,9 +244,133 @@ class Compat(Table, frozen=True):
     ] = False
 
 
+Overflow = Literal["reject", "drop-oldest", "dead-letter", "block"]
+
+
+class Queue(Table, frozen=True):
+    """What becomes of the messages of queues. There can be several of these tables; the first whose pattern matches the
+    name of a queue decides for it, and what that table does not say has its default. Behind them all stands one of the
+    broker's own, for the dead-letter queues: `pattern = "DLQ.>"`, `max_messages = 10000`, `overflow = "drop-oldest"`. A
+    table of yours for all queues, `pattern = "#"`, stands in front of that: give the dead letters one of their own."""
+
+    pattern: Annotated[
+        str,
+        Meta(
+            description="The queues it is for, without `/queue/`, in the wildcards of topics: `jobs`, `orders.*`, "
+            "`orders.>`, `#` for all.",
+            min_length=1,
+        ),
+    ]
+    max_deliveries: Annotated[
+        int,
+        count(
+            "A message that was given out so often and always came back goes to the dead-letter queue; 0 is never.",
+            0,
+            1_000_000,
+        ),
+    ] = 20
+    redelivery_delay: Annotated[
+        float, seconds("Time before a message that came back is given out a second time; 0 is at once.", 0, DAY)
+    ] = 0.0
+    redelivery_multiplier: Annotated[
+        float,
+        Meta(description="Each delay is so many times the one before it: 1 is always the same.", ge=1.0, le=100.0),
+    ] = 2.0
+    redelivery_max_delay: Annotated[float, seconds("The longest such delay.", 0, 30 * DAY)] = 60.0
+    redelivery_jitter: Annotated[
+        float,
+        Meta(
+            description="So large a part of each delay is random, more or less: what failed together does not come "
+            "again together.",
+            ge=0.0,
+            le=1.0,
+        ),
+    ] = 0.1
+    dead_letter: Annotated[
+        str,
+        Meta(
+            description="Name of the queue for messages that are not delivered again, without `/queue/`; `{name}` "
+            "stands for that of the queue they were in. Empty: they are dropped."
+        ),
+    ] = "DLQ.{name}"
+    dead_letter_expired: Annotated[
+        bool, Meta(description="Messages that have expired go there, too; otherwise they are dropped.")
+    ] = False
+    ttl: Annotated[
+        float, seconds("Life of a message whose sender says nothing of it; 0 is for ever.", 0, 3650 * DAY)
+    ] = 0.0
+    max_ttl: Annotated[
+        float, seconds("The longest life of any message, whatever it says; 0 is any.", 0, 3650 * DAY)
+    ] = 0.0
+    max_messages: Annotated[
+        int, count("Messages that wait or are not acknowledged; 0 is no limit but `limits.memory`.", 0, 1_000_000_000)
+    ] = 0
+    max_bytes: Annotated[
+        int, size("Bytes of these messages, headers and bodies; 0 is no limit but `limits.memory`.", 0, 1024 * GiB)
+    ] = 0
+    overflow: Annotated[
+        Overflow,
+        Meta(
+            description="What becomes of a message that is too much: it is refused with an ERROR, takes the place of "
+            "the oldest one, which is dropped or goes to the dead-letter queue, or its sender waits."
+        ),
+    ] = "reject"
+    idle_timeout: Annotated[
+        float,
+        seconds(
+            "A queue that is empty and that nobody uses is gone after this time; 0 is `limits.queue_idle_timeout`.",
+            0,
+            3650 * DAY,
+        ),
+    ] = 0.0
+    auto_delete: Annotated[bool, Meta(description="A queue goes with its last consumer, if it is empty then.")] = False
+    dies_with_consumer: Annotated[
+        bool,
+        Meta(
+            description="A queue goes with its last consumer, and what it holds goes with it: for replies to a client "
+            "that may have left, such as Spring's `reply-user*`."
+        ),
+    ] = False
+    exclusive: Annotated[
+        bool, Meta(description="One consumer gets all messages; when it has gone, the next one does.")
+    ] = False
+    duplicate_window: Annotated[
+        int,
+        count(
+            "So many ids of messages (`message-dedup-id`, `_AMQ_DUPL_ID`) are remembered, so that a message with one "
+            "of them is not taken again; 0 is none.",
+            0,
+            10_000_000,
+        ),
+    ] = 10_000
+    mirror: Annotated[
+        tuple[str, ...],
+        Meta(description="Destinations that get a copy of each message: `/queue/<name>`, `/topic/<name>`."),
+    ] = ()
+
+
+_KEPT = count("Messages.", 0, 100_000_000)  # which could not be said where `count` is a key
+
+
+class History(Table, frozen=True):
+    """The last messages of a topic, kept for those who come later."""
+
+    count: Annotated[int, _KEPT] = 0
+    bytes: Annotated[int, size("Their bytes, headers and bodies.", 0, 1024 * GiB)] = 0
+    age: Annotated[float, seconds("The oldest is no older.", 0, 3650 * DAY)] = 0.0
+
+
+class Durable(Table, frozen=True):
+    """What one durable subscription keeps while nobody takes it."""
+
+    messages: Annotated[int, count("Messages.", 0, 1_000_000_000)] = 1_000_000
+    bytes: Annotated[int, size("Their bytes, headers and bodies.", 0, 1024 * GiB)] = 0
+    overflow: Annotated[Overflow, Meta(description="As `overflow` of queues.")] = "drop-oldest"
+
+
 class Topic(Table, frozen=True):
-    """How topics treat a slow consumer. There can be several of these tables; the first whose pattern matches the
-    topic counts, and `disconnect` where none does."""
+    """What becomes of the messages of topics. There can be several of these tables; the first whose pattern matches the
+    topic decides for it, and what that table does not say has its default."""
 
     pattern: Annotated[
         str,
@@ -271,7 +385,33 @@ class Topic(Table, frozen=True):
             description="What happens to a subscriber that did not catch up in its `slow_consumer_grace`: it is "
             "disconnected, or loses the oldest messages that wait for it, or the newest."
         ),
-    ]
+    ] = "disconnect"
+    retain: Annotated[
+        bool,
+        Meta(description="Whether a message may ask to be kept for those who come later (`retain:set`)."),
+    ] = True
+    history: Annotated[
+        History,
+        Meta(
+            description="The last messages are kept for those who come later: so many of them, so many bytes, or none "
+            'that is older, whichever comes first: `{ count = 1000, bytes = "1 MiB", age = "10m" }`, any of them. '
+            "0 is no such bound; where there is none at all, nothing is kept.",
+        ),
+    ] = History()
+    durable: Annotated[
+        Durable,
+        Meta(
+            description="What a durable subscription keeps at most while nobody takes it, and what becomes of a "
+            "message that is too much, as `overflow` of `[[queues]]` says. 0 is no limit but `limits.memory`.",
+        ),
+    ] = Durable()
+    presence: Annotated[
+        bool, Meta(description="Whether `/presence/<topic>` tells everybody who may read it who has subscribed.")
+    ] = False
+    forward: Annotated[
+        tuple[str, ...],
+        Meta(description="Destinations that get a copy of each message: `/queue/<name>`, `/topic/<name>`."),
+    ] = ()
 
 
 class Tcp(Table, frozen=True):
@@ -441,7 +581,8 @@ class Config(Table, frozen=True):
     proxy_protocol: ProxyProtocol = ProxyProtocol()
     websocket: WebSocket = WebSocket()
     limits: Limits = Limits()
-    queues: Queues = Queues()
+    subscriptions: Subscriptions = Subscriptions()
     heart_beat: HeartBeat = HeartBeat()
     compat: Compat = Compat()
+    queues: tuple[Queue, ...] = ()
     topics: tuple[Topic, ...] = ()

@@ -20,7 +20,6 @@ cdef struct Limits:
     size_t max_parked
     size_t max_transaction_bytes
     size_t prefetch_bytes
-    size_t dead_letter_limit
     uint32_t max_unauthenticated
     uint32_t max_subscriptions
     uint32_t max_transactions

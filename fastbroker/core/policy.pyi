@@ -14,3 +14,6 @@ class Policies:
     ) -> None:
         """Take pairs of a pattern and settings, which are those of `[[queues]]` and `[[topics]]` in
         docs/configuration.md; times are milliseconds and sizes bytes. Raises KeyError for a word that is none."""
+
+LAST_QUEUES: tuple[tuple[str, Mapping[str, Any]], ...]
+"""The tables of queues that stand behind those of the operator."""

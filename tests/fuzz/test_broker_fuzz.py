@@ -196,7 +196,8 @@ def read_away(client: Client) -> None:
 def victim(broker_with: Callable[..., Broker]) -> Broker:
     """A broker for whom much is too much."""
     limits = {"max_frame": 1 << 16, "transaction_timeout": 1.0, "queue_idle_timeout": 0.2, "linger": 0.2}
-    return broker_with(limits=limits, queues={"nack_delay": 0.01, "max_deliveries": 3})
+    queues = [{"pattern": "#", "max_deliveries": 3, "dead_letter": "dead-letter"}]
+    return broker_with(limits=limits, subscriptions={"nack_delay": 0.01}, queues=queues)
 
 
 def drain(broker: Broker) -> None:

@@ -271,7 +271,7 @@ def test_another_consumer_may_take_a_nacked_message_at_once(talk, deliver, queue
 @pytest.fixture
 def impatient(broker_with):
     """A broker that takes a message for poison when it was NACKed three times."""
-    return broker_with(queues={"max_deliveries": 3, "nack_delay": 0.01})
+    return broker_with(subscriptions={"nack_delay": 0.01}, queues=[{"pattern": "#", "max_deliveries": 3}])
 
 
 @every_version
@@ -284,7 +284,7 @@ def test_nack_without_requeue_goes_to_the_dead_letter_queue(talk, impatient, que
     talk(to=impatient).publish(queue, "unwanted")
     client.nack(client.expect_message(queue, "unwanted"), f"requeue:{value}")
     client.expect_nothing()
-    client.subscribe("/queue/dead-letter", id="dead")
+    client.subscribe(f"/queue/DLQ.{queue.removeprefix('/queue/')}", id="dead")
     assert client.read_frame().endswith(b"\n\nunwanted\0\n")
 
 
@@ -307,13 +307,14 @@ def test_message_that_is_always_nacked_goes_to_the_dead_letter_queue(talk, impat
     for redelivered in (False, True, True):
         client.nack(client.expect_message(queue, "poison", redelivered=redelivered))
     client.expect_nothing()
-    client.subscribe("/queue/dead-letter", id="dead")
+    client.subscribe(f"/queue/DLQ.{queue.removeprefix('/queue/')}", id="dead")
     assert client.read_frame().endswith(b"\n\npoison\0\n")
 
 
 @pytest.mark.item(92)
 def test_dead_letter_queue_keeps_the_newest(talk, broker_with, queue):
-    broker = broker_with(queues={"dead_letter": "graveyard", "dead_letter_limit": 3})
+    graveyard = {"pattern": "graveyard", "max_messages": 3, "overflow": "drop-oldest"}
+    broker = broker_with(queues=[graveyard, {"pattern": "#", "dead_letter": "graveyard"}])
     client = talk(to=broker)
     client.subscribe(queue, ack="client-individual")
     for body in "abcde":
@@ -326,7 +327,7 @@ def test_dead_letter_queue_keeps_the_newest(talk, broker_with, queue):
 
 @pytest.mark.item(92)
 def test_lone_consumer_that_always_nacks_does_not_spin(talk, broker_with, queue):
-    client = talk(to=broker_with(queues={"nack_delay": 0.2}))
+    client = talk(to=broker_with(subscriptions={"nack_delay": 0.2}))
     client.subscribe(queue, ack="client-individual")
     client.send(frame("SEND", f"destination:{queue}", body="x"))
     message = client.expect_message(queue, "x")

@@ -331,8 +331,8 @@ class QueueMachine(RuleBasedStateMachine):
 @pytest.mark.hypothesis
 @pytest.mark.item(89, 90, 91, 92, 93, 94, 95, 96, 100, 101, 102, 118)
 def test_a_queue_does_what_the_model_does(broker_with: Callable[..., Broker]) -> None:
-    queues = {"nack_delay": 0.001, "max_deliveries": MAX_DELIVERIES, "dead_letter": DEAD_LETTERS}
-    broker = broker_with(queues=queues)
+    queues = [{"pattern": "#", "max_deliveries": MAX_DELIVERIES, "dead_letter": DEAD_LETTERS}]
+    broker = broker_with(subscriptions={"nack_delay": 0.001}, queues=queues)
     run_state_machine_as_test(
         lambda: QueueMachine(broker),  # type: ignore[arg-type]
         settings=settings(

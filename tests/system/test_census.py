@@ -164,7 +164,7 @@ def empty(client, broker):
 def test_connections_leave_nothing_behind(dial, broker_with, connections):
     broker = broker_with(
         limits={**HASTY, "slow_consumer_grace": 0.1, "outbound_soft": 65536, "outbound_timeout": 0.5},
-        queues={"nack_delay": 0.01},
+        subscriptions={"nack_delay": 0.01},
     )
     come_and_go(dial, broker, len(DEEDS) * len(ENDS))  # destinations that were used once are remembered
     before, resident = alive(broker), broker.resident()
@@ -189,7 +189,7 @@ def come_and_go(dial, broker, amount):
 
 @pytest.mark.parametrize("deed", DEEDS)
 def test_each_way_alone(dial, broker_with, deed):
-    broker = broker_with(limits=HASTY, queues={"nack_delay": 0.01})
+    broker = broker_with(limits=HASTY, subscriptions={"nack_delay": 0.01})
     for end in ENDS:
         client = dial(to=broker)
         deed(client)

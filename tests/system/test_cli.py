@@ -130,7 +130,7 @@ WRONG = """\
 listen = ["tcp://0.0.0.0:1", "tls://127.0.0.1:1", "tcp://[::", "unix:///run/x"]
 lisen = 1
 strict = 1
-[queues]
+[subscriptions]
 prefetch = 5
 max_prefetch = 4
 [unix]
@@ -146,7 +146,7 @@ pages = "/nowhere/pages"
 ALL_WRONG = [
     "FILE:2: lisen: unknown key; the nearest is listen",
     "FILE:3: strict: expected true or false; found 1",
-    "queues.prefetch must not be more than queues.max_prefetch (queues.prefetch = 5, FILE:5; queues.max_prefetch = 4,",
+    "subscriptions.prefetch must not be more than subscriptions.max_prefetch (subscriptions.prefetch = 5, FILE:5; ",
     "'tcp://[::' is no address: ",
     "FASTBROKER_LIMITS_MEMORY: is not read; did you mean FASTBROKER__LIMITS__MEMORY?",
     "refusing to listen on tcp://0.0.0.0:1: ",

@@ -126,7 +126,7 @@ def test_ping_beside_thousands_of_subscriptions_without_id(talk, topic, ping):
 
 
 def test_ping_beside_acks_from_the_newest_to_the_oldest(talk, broker_with, queue):
-    broker = broker_with(queues={"prefetch_bytes": 1 << 26})
+    broker = broker_with(subscriptions={"prefetch_bytes": 1 << 26})
     client, ping, busy = talk("1.1", to=broker), pinger(talk(to=broker), broker, queue), f"{queue}.busy"
     client.subscribe(busy, "prefetch-count:65535", ack="client-individual")
     talk(to=broker).send(frame("SEND", f"destination:{busy}") * 20_000)

@@ -295,7 +295,7 @@ def test_what_comes_behind_the_end_is_not_kept(serve, authority):
     """A client that has said all may still be answered, and what it sends meanwhile is no TLS any more."""
     broker = serve(
         limits={"outbound_soft": 2**26, "outbound_hard": 2**27, "outbound_timeout": DEADLINE},
-        queues={"prefetch_bytes": 2**26},
+        subscriptions={"prefetch_bytes": 2**26},
     )
     narrow = socket.socket()
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW)

@@ -44,11 +44,12 @@ cdef class House:
     cdef readonly uint64_t recorded     # the number of the last record of the journal
     cdef readonly list log
 
-    def __init__(self, policies=(), authorize=None, **settings):
+    def __init__(self, policies=(), authorize=None, queues=(), **settings):
         settings = {**hub_settings(Config()), "max_connections": 0, **settings}
         self.log = []
-        queues = {name: settings.pop(name) for name in ("max_deliveries", "dead_letter") if name in settings}
-        policies = Policies([("#", queues)], [(pattern, {"slow_consumer": slow}) for pattern, slow in policies])
+        usual = {name: settings.pop(name) for name in ("max_deliveries", "dead_letter") if name in settings}
+        queues = [*queues, ("#", usual)] if usual else queues
+        policies = Policies(queues, [(pattern, {"slow_consumer": slow}) for pattern, slow in policies])
         self.broker = Broker(settings, policies, None, authorize, self.note, "fastbroker/test", b"epoch")
 
     def note(self, level, event, **fields):

@@ -6,10 +6,11 @@ from unittest.mock import ANY
 import msgspec
 import pytest
 
-from fastbroker.config import Config, Topic, conflicts, hub_settings
+from fastbroker.config import Config, History, Queue, Topic, conflicts, hub_settings
 from fastbroker.config.keys import keys_of
 from fastbroker.config.lines import Lines
 from fastbroker.config.overlay import FLAGS, HINTED, KEYS, VARIABLES, load, misspelt
+from fastbroker.config.policies import doubts
 from fastbroker.config.reference import reference
 from fastbroker.config.toml import all_defaults, as_toml
 from fastbroker.errors import ConfigError
@@ -52,14 +53,26 @@ def test_the_defaults_are_closed():
     assert config.auth.allow_anonymous is False
 
 
-@pytest.mark.parametrize("key", [key for key in KEYS.values() if not key.item_table], ids=lambda key: key.path)
+def leaves(table, prefix):
+    """The keys of a table that can come several times, and of those that are values in it."""
+    for key in keys_of(table, prefix):
+        yield key
+        if key.inline:
+            yield from keys_of(key.inline, f"{key.path}.")
+
+
+OF_TABLES = [*leaves(Queue, "queues[]."), *leaves(Topic, "topics[].")]
+SINGLE = [*(key for key in KEYS.values() if not key.item_table), *(key for key in OF_TABLES if not key.required)]
+
+
+@pytest.mark.parametrize("key", [key for key in SINGLE if not key.inline], ids=lambda key: key.path)
 def test_every_default_is_in_its_own_range_and_every_key_is_explained(key):
     assert key.convert(msgspec.to_builtins(key.default)) == key.default
     assert key.meta.description
     assert key.meta.description.endswith(".")
 
 
-@pytest.mark.parametrize("key", [key for key in KEYS.values() if key.kind in (int, float)], ids=lambda key: key.path)
+@pytest.mark.parametrize("key", [key for key in SINGLE if key.kind in (int, float)], ids=lambda key: key.path)
 def test_every_number_has_a_smallest_and_a_largest_value(key):
     assert key.convert(key.meta.ge) == key.meta.ge
     assert key.convert(key.meta.le) == key.meta.le
@@ -72,13 +85,12 @@ def test_the_settings_of_the_core_are_flat():
     settings = hub_settings(Config())
     assert settings["max_frame"] == 4 * 2**20
     assert settings["heart_beat_margin"] == 2.0
-    assert settings["dead_letter"] == "dead-letter"
     assert settings["login_timeout"] == 10_000
     assert settings["nack_delay"] == 50
     assert settings["heart_beat_send"] == 1000, "which counts milliseconds in the configuration, too"
     assert settings["lenient_content_length"] is False
     assert settings["strict"] is False
-    leaves = [key for key in KEYS if key.split(".")[0] in ("limits", "queues", "heart_beat", "compat")]
+    leaves = [key for key in KEYS if key.split(".")[0] in ("limits", "subscriptions", "heart_beat", "compat")]
     assert len(settings) == len(leaves) + 1, "no two tables have a key of the same name"
 
 
@@ -100,6 +112,7 @@ def test_a_file_is_read(file):
         [[topics]]
         pattern = "logs/*"
         slow_consumer = "drop-newest"
+        history = {count = 5, age = "10m"}
     """
     config = load(file(text), {}, {}).config
     assert config.listen == ("tcp://127.0.0.1:1", "tcp://[::1]:2")
@@ -110,8 +123,15 @@ def test_a_file_is_read(file):
     assert config.heart_beat.send == 10_000
     assert config.topics == (
         Topic(pattern="prices.>", slow_consumer="drop-oldest"),
-        Topic(pattern="logs/*", slow_consumer="drop-newest"),
+        Topic(pattern="logs/*", slow_consumer="drop-newest", history=History(count=5, age=600.0)),
     )
+
+
+LONG = "expected a time in seconds or with a unit, from 0 to 3650d"
+HISTORY = (
+    "{ count = a whole number from 0 to 100000000, bytes = a size in bytes or with a unit, from 0 to 1024 GiB, "
+    "age = a time in seconds or with a unit, from 0 to 3650d }, one of them or more"
+)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +169,7 @@ def test_a_file_is_read(file):
             "limits.linger = 1979-05-27",
             'limits.linger: expected a time in seconds or with a unit, from 0 to 60s; found "1979-05-27"',
         ),
-        ("queues.prefetch = 0", "queues.prefetch: expected a whole number from 1 to 65535; found 0"),
+        ("subscriptions.prefetch = 0", "subscriptions.prefetch: expected a whole number from 1 to 65535; found 0"),
         ("heart_beat.margin = 0.9", "heart_beat.margin: expected a number from 1 to 100; found 0.9"),
         ('log.format = "xml"', 'log.format: expected "text" or "json"; found "xml"'),
         ('log.level = "warn"', 'log.level: expected "debug", "info", "warning" or "error"; found "warn"'),
@@ -157,21 +177,58 @@ def test_a_file_is_read(file):
         ("limits.max_fram = 1", "limits.max_fram: unknown key; the nearest is limits.max_frame"),
         ("max_frame = 1", "max_frame: unknown key; the nearest is limits.max_frame"),
         ("limit.max_frame = 1", "limit: unknown key; the nearest is limits"),
-        ("queues.idle_timeout = 1", "queues.idle_timeout: unknown key; the nearest is limits.queue_idle_timeout"),
+        ("queue_idle_timeout = 1", "queue_idle_timeout: unknown key; the nearest is limits.queue_idle_timeout"),
+        ("queues.idle_timeout = 1", 'queues: expected tables [[queues]]; found {"idle_timeout": 1}'),
+        ('queues = [{pattern = "a", ttl = -1}]', f"queues[0].ttl: {LONG}; found -1"),
+        ('queues = [{pattern = "a", mirror = "b"}]', 'queues[0].mirror: expected a list of strings; found "b"'),
+        (
+            'topics = [{pattern = "a", history = {counts = 1}}]',
+            "topics[0].history.counts: unknown key; the nearest is topics[0].history.count",
+        ),
+        ('topics = [{pattern = "a", history = {}}]', f"topics[0].history: expected {HISTORY}; found {{}}"),
+        ('topics = [{pattern = "a", history = 3}]', f"topics[0].history: expected {HISTORY}; found 3"),
+        ('topics = [{pattern = "a", history.age = -1}]', f"topics[0].history.age: {LONG}; found -1"),
         ('"limits.max_frame" = 5000', "limits.max_frame: unknown key; the nearest is limits.max_frame"),
         (
             'topics = [{pattern = "a", slow_consumer = "drop-oldest", patern = "b"}]',
             "topics[0].patern: unknown key; the nearest is topics[0].pattern",
         ),
         (
-            'topics = [{pattern = "a"}]',
-            'topics[0].slow_consumer: is missing; expected "disconnect", "drop-oldest" or "drop-newest"',
+            'topics = [{slow_consumer = "disconnect"}]',
+            "topics[0].pattern: is missing; expected a string that is not empty",
         ),
     ],
 )
 def test_what_is_refused_is_named_with_its_file_and_key(file, line, complaint):
     path = file(line)
     assert problems(path) == [f"{path}:1: {complaint}"]
+
+
+@pytest.mark.parametrize("name", ["prefetch", "prefetch_bytes", "max_prefetch", "nack_delay"])
+def test_a_key_that_has_moved_is_told_where(file, name):
+    path = file(f"strict = true\n[queues]\n{name} = 10\nanything = 1")
+    told, rest = problems(path)
+    assert told == f"{path}:3: queues.{name}: is subscriptions.{name} now"
+    assert f"subscriptions.{name}" in KEYS
+    assert rest == f'{path}:2: queues: expected tables [[queues]]; found {{"anything": 1}}'
+    variable = f"FASTBROKER__QUEUES__{name.upper()}"
+    assert problems(environ={variable: "10"}) == [f"{variable}: is subscriptions.{name} now"]
+
+
+@pytest.mark.parametrize(
+    ("name", "now"),
+    [
+        ("max_deliveries", 'a key of the tables [[queues]] now; one with pattern = "#" is for all queues, those of '),
+        ("dead_letter", 'a key of the tables [[queues]] now; one with pattern = "#" is for all queues, those of '),
+        ("dead_letter_limit", 'max_messages of a table [[queues]] now; one with pattern = "DLQ.>" and '),
+    ],
+)
+def test_a_key_that_is_one_of_queues_now(file, name, now):
+    path = file(f"queues.{name} = 10")
+    (line,) = problems(path)
+    assert line.startswith(f"{path}:1: queues.{name}: is {now}")
+    (line,) = problems(environ={f"FASTBROKER__QUEUES__{name.upper()}": "10"})
+    assert f": is {now}" in line
 
 
 def test_all_problems_are_reported_at_once(file):
@@ -233,7 +290,10 @@ def test_a_file_that_cannot_be_read(tmp_path):
         ("limits.max_frame = '9 MiB'", "limits.outbound_hard must not be less than limits.outbound_soft, "),
         ("limits.max_frame = '4 KiB'", "limits.max_frame_before_login must not be more than limits.max_frame"),
         ("limits.memory = '2 MiB'", "limits.max_frame must not be more than limits.memory"),
-        ("queues.max_prefetch = 10", "queues.prefetch must not be more than queues.max_prefetch"),
+        (
+            "subscriptions.max_prefetch = 10",
+            "subscriptions.prefetch must not be more than subscriptions.max_prefetch",
+        ),
         ("listen = ['tcp://[::1]:1', 'ws://[::1]:1']", "one address cannot be listened on twice (listen[0] = "),
         ("listen = ['unix:///a', 'unix:///a']", "one address cannot be listened on twice (listen[0] = "),
         ("listen = ['udp://127.0.0.1:1']", "the scheme of 'udp://127.0.0.1:1' is not supported; supported: tcp"),
@@ -252,7 +312,8 @@ def test_values_that_contradict_each_other(file, lines, complaint):
     assert path in line, "it says where the value came from"
 
 
-SOURCES = "queues.prefetch = 10, FILE:8; queues.max_prefetch = 5, FILE:9"
+PREFETCH = "subscriptions.prefetch must not be more than subscriptions.max_prefetch"
+SOURCES = "subscriptions.prefetch = 10, FILE:8; subscriptions.max_prefetch = 5, FILE:9"
 
 
 def test_contradictions_are_found_beside_wrong_values(file):
@@ -263,7 +324,7 @@ def test_contradictions_are_found_beside_wrong_values(file):
         tls.hosts = 7
         listen = ["tcp://127.0.0.1:1", "udp://", "tls://127.0.0.1:2"]
         tls.certificate = 3
-        [queues]
+        [subscriptions]
         prefetch = 10
         max_prefetch = 5
         [[topics]]
@@ -282,7 +343,7 @@ def test_contradictions_are_found_beside_wrong_values(file):
         "FILE:2: limits.max_frame",
         "FILE:4: tls.hosts",
         "FILE:6: tls.certificate",
-        f"queues.prefetch must not be more than queues.max_prefetch ({SOURCES})",
+        f"{PREFETCH} ({SOURCES})",
         "the scheme of 'udp://' is not supported; supported: tcp, tls, unix, ws, wss (listen[1] = \"udp://\", FILE:5)",
         "this is no pattern of topics: '>' must be its last word (topics[0].pattern = \"a.>.b\", FILE:11)",
         "this is no pattern of topics: '>' must be its last word (topics[2].pattern = \"c.>.d\", FILE:16)",
@@ -298,6 +359,8 @@ def test_contradictions_are_found_beside_wrong_values(file):
         ("[[t]]\nb = 1\n[[t]]\nb = 2\n[[ t.u ]]\nc = 3", "t[1].b", 4),
         ("[[t]]\nb = 1\n[[t]]\nc = 2", "t[1].b", 3),
         ("t = [\n{b = 1}]", "t[0].b", 1),
+        ("[[t]]\nb = 1\nu.v = 2", "t[0].u", 3),
+        ("[[t]]\nb = 1\n[t.u]\nc = 1\n[[t]]\n[t.u]\nc = 2", "t[1].u.c", 7),
         ("# a = 1\na = 2", "a", 2),
         ("b = 1", "a", None),
     ],
@@ -307,11 +370,11 @@ def test_where_a_key_stands(text, path, number):
 
 
 def test_contradictions_name_both_sources(file):
-    path = file("queues.prefetch = 50")
-    (line,) = problems(path, {"FASTBROKER__QUEUES__MAX_PREFETCH": "49"})
+    path = file("subscriptions.prefetch = 50")
+    (line,) = problems(path, {"FASTBROKER__SUBSCRIPTIONS__MAX_PREFETCH": "49"})
     assert line == (
-        "queues.prefetch must not be more than queues.max_prefetch (queues.prefetch = 50, "
-        f"{path}:1; queues.max_prefetch = 49, FASTBROKER__QUEUES__MAX_PREFETCH)"
+        f"{PREFETCH} (subscriptions.prefetch = 50, {path}:1; "
+        "subscriptions.max_prefetch = 49, FASTBROKER__SUBSCRIPTIONS__MAX_PREFETCH)"
     )
 
 
@@ -329,9 +392,10 @@ def test_contradictions_name_both_sources(file):
         ("LOG__LEVEL", "debug", lambda config: config.log.level == "debug"),
         ("DATA_DIR", "/var/lib/fastbroker", lambda config: config.data_dir == "/var/lib/fastbroker"),
         ("DATA_DIR", '"/var/lib/x"', lambda config: config.data_dir == "/var/lib/x"),
-        ("QUEUES__DEAD_LETTER", "42", lambda config: config.queues.dead_letter == "42"),
-        ("QUEUES__DEAD_LETTER", "x\nstrict = true", lambda config: config.queues.dead_letter == "x\nstrict = true"),
-        ("QUEUES__DEAD_LETTER", "1\nstrict = true", lambda config: config.queues.dead_letter == "1\nstrict = true"),
+        ("DATA_DIR", "42", lambda config: config.data_dir == "42"),
+        ("DATA_DIR", "x\nstrict = true", lambda config: config.data_dir == "x\nstrict = true"),
+        ("DATA_DIR", "1\nstrict = true", lambda config: config.data_dir == "1\nstrict = true"),
+        ("QUEUES", '[{pattern="a", ttl="5m"}]', lambda config: config.queues[0].ttl == 300),
         ("LISTEN", "tcp://127.0.0.1:1", lambda config: config.listen == ("tcp://127.0.0.1:1",)),
         ("LISTEN", "tcp://127.0.0.1:1, tcp://[::1]:2", lambda config: config.listen[1] == "tcp://[::1]:2"),
         ("LISTEN", '["tcp://127.0.0.1:1"]', lambda config: config.listen == ("tcp://127.0.0.1:1",)),
@@ -401,9 +465,10 @@ def test_a_wrong_flag_is_named(path):
 
 
 def test_an_overlaid_list_takes_the_place_of_the_lower_one(file):
-    path = file("[[topics]]\npattern = 'a'\nslow_consumer = 'disconnect'\n")
-    config = load(path, {"FASTBROKER__TOPICS": "[]"}, {}).config
-    assert config.topics == ()
+    path = file("[[topics]]\npattern = 'a'\nslow_consumer = 'drop-oldest'\n")
+    config, origins = load(path, {"FASTBROKER__TOPICS": "[{pattern = 'b'}]"}, {})
+    assert config.topics == (Topic(pattern="b"),)
+    assert [origins.get(f"topics[0].{name}") for name in ("pattern", "slow_consumer")] == ["FASTBROKER__TOPICS", None]
 
 
 # ---- documents ----
@@ -423,19 +488,26 @@ def test_what_is_in_force_is_a_file_that_says_the_same(file):
         [[topics]]
         pattern = 'c'
         slow_consumer = 'drop-newest'
+        history.age = '90s'
+        [[queues]]
+        pattern = '#'
+        mirror = ['/topic/audit', '/queue/b']
     """
     path = file(text)
-    config, origins = load(path, {"FASTBROKER__QUEUES__NACK_DELAY": "0.0123456789"}, {"log.level": "debug"})
+    config, origins = load(path, {"FASTBROKER__SUBSCRIPTIONS__NACK_DELAY": "0.0123456789"}, {"log.level": "debug"})
     written = as_toml(config, origins)
     for line, origin in (
         ('linger = "250ms"', f"{path}:3"),
         ("memory = 1073741825", f"{path}:4"),
         ('send = "1500ms"', f"{path}:7"),
         ('max_frame = "4 MiB"', "default"),
-        ("nack_delay = 0.0123456789", "FASTBROKER__QUEUES__NACK_DELAY"),
+        ("nack_delay = 0.0123456789", "FASTBROKER__SUBSCRIPTIONS__NACK_DELAY"),
         ('level = "debug"', "--log-level"),
         ('pattern = "a.\\"b"', f"{path}:9"),
         ('pattern = "c"', f"{path}:12"),
+        ('mirror = ["/topic/audit","/queue/b"]', f"{path}:17"),
+        ('history = { count = 0, bytes = 0, age = "90s" }', f"{path}:14"),
+        ("retain = true", "default"),
     ):
         assert f"\n{line:<46}  # {origin}\n" in written
     assert load(file(written), {}, {}).config == config
@@ -450,8 +522,8 @@ def test_every_line_of_the_defaults_can_be_taken_as_it_is(file):
     text = all_defaults().replace("\n#[[", "\n[[").replace("\n#", "\n")
     text = "\n".join(line for line in text.split("\n") if not line.startswith(" "))
     config = load(file(text), {}, {}).config
-    assert config.topics == (Topic(pattern="x", slow_consumer="disconnect"),)
-    assert msgspec.structs.replace(config, topics=(), tls=Config().tls) == Config()
+    assert (config.queues, config.topics) == ((Queue(pattern="x"),), (Topic(pattern="x"),))
+    assert msgspec.structs.replace(config, queues=(), topics=(), tls=Config().tls) == Config()
     for key in KEYS.values():
         assert key.item_table or f"\n{key.path.rpartition('.')[2]} = " in text
         assert key.item_table or key.meta.description.split()[0] in all_defaults()
@@ -471,7 +543,9 @@ def test_the_reference_names_every_key():
 
 def test_the_example_of_the_reference_is_valid(file):
     example = reference().split("```toml\n")[1].split("```")[0]
-    assert load(file(example), {}, {}).config.auth.allow_anonymous
+    config = load(file(example), {}, {}).config
+    assert config.auth.allow_anonymous
+    assert not list(doubts(config))
 
 
 # ---- transports ----

@@ -38,7 +38,6 @@ def new_house(face: Face, **more: Any) -> Face:
             "queue_idle_timeout": IDLE,
             "max_deliveries": MOST_DELIVERIES,
             "dead_letter": "dead",
-            "dead_letter_limit": 1000,
             **more,
         }
     )
@@ -286,7 +285,8 @@ def test_credit_is_in_bytes_too(face: Face, mode: str) -> None:
 
 @pytest.mark.parametrize("verdict", ["requeue:false\n", ""])
 def test_dead_letters_have_a_bound(face: Face, verdict: str) -> None:
-    house = new_house(face, max_deliveries=1, dead_letter_limit=3, nack_delay=0)
+    limited = ("dead", {"max_messages": 3, "overflow": "drop-oldest"})
+    house = new_house(face, max_deliveries=1, queues=[limited], nack_delay=0)
     client = face.Client(house)
     client.say(subscribe(b"1", b"/queue/a", b"ack:client-individual\n"))
     client.say(b"".join(send(b"/queue/a", b"%d" % number) for number in range(7)))
