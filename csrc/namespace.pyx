@@ -53,7 +53,7 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
     new.due = due
     new.nack_delay = limits.nack_delay
     new.queue_idle_timeout = limits.queue_idle_timeout
-    new.policies = policies
+    new.policies = policies.counted_in(census)
     new.fanout = fanout
     new.epoch = epoch
     new.topics.count_in(census)

@@ -5,12 +5,15 @@ matches, have the defaults of docs/configuration.md. It is asked once for each q
 
 Behind the operator's tables of queues stands one of our own: dead letters nobody looks at must not fill the memory.
 """
-from fastbroker.core.pattern cimport pattern_matches
+from fastbroker.core.pattern cimport LEVELS_MAX, pattern_matches
 
 SLOW_POLICIES = {"disconnect": SLOW_DISCONNECT, "drop-oldest": SLOW_DROP_OLDEST, "drop-newest": SLOW_DROP_NEWEST}
 OVERFLOWS = {"reject": OVERFLOW_REJECT, "drop-oldest": OVERFLOW_DROP_OLDEST, "dead-letter": OVERFLOW_DEAD_LETTER,
              "block": OVERFLOW_BLOCK}
 LAST_QUEUES = (("DLQ.>", {"max_messages": 10_000, "overflow": "drop-oldest"}),)
+
+cdef enum:
+    TABLE_COST = 128    # what looking at one pattern costs, in bytes of output that would have cost as much
 
 
 cdef class QueuePolicy:
@@ -62,15 +65,49 @@ cdef class Policies:
         self.usual_queue = QueuePolicy()
         self.usual_topic = TopicPolicy()
 
+    cdef Policies counted_in(self, Census *census):
+        cdef Policies new = Policies.__new__(Policies)
+        new.queues = self.queues
+        new.topics = self.topics
+        new.usual_queue = self.usual_queue
+        new.usual_topic = self.usual_topic
+        new.work = &census.work
+        return new
+
     cdef QueuePolicy of_queue(self, bytes name):
-        return first(self.queues, name, self.usual_queue)
+        return first(self, self.queues, name, self.usual_queue)
 
     cdef TopicPolicy of_topic(self, bytes name):
-        return first(self.topics, name, self.usual_topic)
+        return first(self, self.topics, name, self.usual_topic)
 
 
-cdef object first(list policies, bytes name, usual):
+cdef object first(Policies self, list policies, bytes name, usual):
+    cdef size_t length = first_words(name)
+    cdef int64_t looked_at = 0
+    found = usual
     for pattern, policy in policies:
-        if pattern_matches(<bytes>pattern, len(pattern), name, len(name)):
-            return policy
-    return usual
+        looked_at += 1
+        if pattern_matches(<bytes>pattern, len(pattern), name, length):
+            found = policy
+            break
+    if self.work != NULL:
+        self.work[0] += TABLE_COST * looked_at
+    return found
+
+
+cdef size_t first_words(bytes name) noexcept:
+    """How many bytes of a name are asked about: as many words as patterns know, or nobody's limits would hold for a
+    queue with a name of more."""
+    cdef const char *text = name
+    cdef size_t words = 1, at
+    for at in range(<size_t>len(name)):
+        if text[at] == b"." or text[at] == b"/":
+            if words == LEVELS_MAX:
+                return at
+            words += 1
+    return len(name)
+
+
+def asked_about(bytes name not None):
+    """What of a name is asked about."""
+    return name[:first_words(name)]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from fastbroker.config.schema import Config, Queue, Topic
-from fastbroker.core.policy import LAST_QUEUES
+from fastbroker.core.policy import LAST_QUEUES, asked_about
 from fastbroker.core.trie import PatternTable, check_pattern, has_wildcard, matches_pattern
 
 _EVERYTHING = ("#", "**", ">")
@@ -33,9 +33,8 @@ def own_queues() -> tuple[Queue, ...]:
 
 def deciding(tables: Sequence[Queue | Topic], name: str) -> int | None:
     """The number of the first table that matches a name, as the core finds it."""
-    return next(
-        (number for number, table in enumerate(tables) if matches_pattern(table.pattern.encode(), name.encode())), None
-    )
+    asked = asked_about(name.encode())
+    return next((number for number, table in enumerate(tables) if matches_pattern(table.pattern.encode(), asked)), None)
 
 
 def wrong_policies(config: Config) -> Wrong:

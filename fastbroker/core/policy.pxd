@@ -1,6 +1,8 @@
 """What the operator wants of queues and topics."""
 cimport cython
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from fastbroker.core.wire cimport Census
 
 cdef enum:
     # what is done with a subscriber of a topic that is too slow
@@ -62,6 +64,9 @@ cdef class Policies:
     cdef list topics            # (pattern, TopicPolicy)
     cdef QueuePolicy usual_queue
     cdef TopicPolicy usual_topic
+    cdef int64_t *work          # where it is counted what was looked at, or NULL
 
+    # The same, whose work is counted there. The census must outlive it.
+    cdef Policies counted_in(self, Census *census)
     cdef QueuePolicy of_queue(self, bytes name)
     cdef TopicPolicy of_topic(self, bytes name)

@@ -17,3 +17,6 @@ class Policies:
 
 LAST_QUEUES: tuple[tuple[str, Mapping[str, Any]], ...]
 """The tables of queues that stand behind those of the operator."""
+
+def asked_about(name: bytes) -> bytes:
+    """Return what of a name patterns are compared with: its first 63 words."""

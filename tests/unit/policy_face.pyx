@@ -1,5 +1,6 @@
 """A face to Python of csrc/policy.pyx, for its test: what the core has understood of a configuration."""
 from fastbroker.core.policy cimport Policies, QueuePolicy, TopicPolicy
+from fastbroker.core.wire cimport Census
 
 from fastbroker.core.policy import OVERFLOWS, SLOW_POLICIES
 
@@ -32,3 +33,15 @@ def topic(Policies policies not None, bytes name not None):
         "durable_overflow": OVERFLOW_NAMES[found.durable_overflow], "presence": found.presence,
         "forward": [each.decode() for each in found.forward],
     }
+
+
+def work_of(Policies policies not None, bytes name not None):
+    """What it counts as to ask for a queue, and for a topic."""
+    cdef Census census
+    cdef Policies counted
+    census.work = 0
+    counted = policies.counted_in(&census)
+    counted.of_queue(name)
+    queues = census.work
+    counted.of_topic(name)
+    return queues, census.work - queues

@@ -16,7 +16,7 @@ from fastbroker.cli import main
 from fastbroker.config import Config, Queue, Topic, conflicts, policies_of
 from fastbroker.config.keys import keys_of
 from fastbroker.config.policies import deciding, doubts, own_queues
-from fastbroker.core.policy import LAST_QUEUES, Policies
+from fastbroker.core.policy import LAST_QUEUES, Policies, asked_about
 from fastbroker.core.trie import matches_pattern
 
 Face = Any
@@ -136,6 +136,46 @@ def test_the_first_table_that_matches_decides(face: Face, patterns: list[str], n
     assert number == next((n for n, each in enumerate(patterns) if matches_pattern(each.encode(), name.encode())), None)
     found = face.queue(policies_of(Config(queues=tables)), name.encode())["max_deliveries"]
     assert found == (20 if number is None else number)
+
+
+def test_limits_hold_for_names_of_very_many_words(face: Face) -> None:
+    """Patterns know 63 words, and a client may name a queue as it likes."""
+    tables = (Queue(pattern="b.#"), Queue(pattern="a/#"), Queue(pattern="a.>", max_messages=7))
+    assert face.queue(policies_of(Config(queues=tables)), MANY_WORDS.encode())["max_messages"] == 7
+    assert deciding(tables, MANY_WORDS) == 2
+    for name in (f"DLQ.{MANY_WORDS}", f"DLQ/{MANY_WORDS}".replace(".", "/")):
+        assert face.queue(Policies(), name.encode())["max_messages"] == (10_000 if name[3] == "." else 0)
+
+
+@pytest.mark.parametrize("words", [1, 62, 63, 64, 100])
+def test_the_first_words_of_a_name_are_asked_about(words: int) -> None:
+    name = b"/".join([b"", b"ab"] * 100).split(b"/")[:words]
+    assert asked_about(b"/".join(name)) == b"/".join(name[:63])
+
+
+def test_what_is_looked_at_counts_as_work(face: Face) -> None:
+    few, many = Policies(), Policies([(f"q{number}", {}) for number in range(1000)], [("a", {}), ("b", {}), ("c", {})])
+    (queues_of_few, topics_of_few), (queues_of_many, topics_of_many) = (
+        face.work_of(each, b"b") for each in (few, many)
+    )
+    assert topics_of_few == 0
+    assert queues_of_many == 1001 * queues_of_few > 0
+    assert topics_of_many == 2 * queues_of_few, "up to the one that matches"
+
+
+def test_a_broker_counts_it_for_each_new_queue_and_topic() -> None:
+    tables = [(f"q{number}", {}) for number in range(1000)]
+    house = compiled(Path(__file__).with_name("broker_face.pyx")).House(queues=tables)
+
+    def work_of(destination: bytes) -> int:
+        before = house.stats["work"]
+        house.publish(destination, b"x")
+        return int(house.stats["work"]) - before
+
+    assert work_of(b"/queue/a") > 100_000
+    assert work_of(b"/queue/a") < 1000, "which is there now"
+    assert work_of(b"/queue/b") > 100_000
+    assert work_of(b"/topic/b") < 10_000
 
 
 # ---- what cannot be meant ----
