@@ -78,3 +78,13 @@ cdef int check_pattern(bytes pattern, int max_levels) except -1:
     if wrong != NULL:
         raise Refused(b"bad destination", b"The pattern is not valid: %b." % <bytes>wrong)
     return 0
+
+
+def parts_of(bytes destination not None, int max_levels):
+    """What policy is asked for it, for who explains that: ("queues", "topics" or "", its name, its canonical name)."""
+    cdef Kind kind = kind_of(destination)
+    cdef bytes name = name_in(destination, kind)
+    if kind == KIND_TOPIC:
+        check_topic(name, max_levels)
+        return "topics", name, canonical(kind, name)
+    return "queues" if kind in (KIND_QUEUE, KIND_EXISTING_QUEUE) else "", name, canonical(kind, name)

@@ -1,7 +1,7 @@
 """The configuration: what can be set, where it comes from, and what the parts of the broker get of it.
 
-units  →  keys  →  schema  →  policies  →  conflicts  →  overlay (lines, moved)  →  toml, reference, settings,
-commands
+units  →  keys  →  schema  →  policies  →  conflicts  →  overlay (lines, moved)  →  toml, reference, settings  →
+explain, commands
 """
 
 from fastbroker.config.conflicts import Conflict, conflicts, missing_for

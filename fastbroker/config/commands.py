@@ -15,6 +15,7 @@ from fastbroker.errors import ConfigError, StartError
 if TYPE_CHECKING:
     from fastbroker.config import Config
     from fastbroker.config.conflicts import Conflict
+    from fastbroker.config.overlay import Effective
 
 _SOURCES = (
     click.option("-c", "--config", "file", metavar="FILE", type=click.Path(), help="Configuration file (TOML)."),
@@ -75,23 +76,40 @@ def serve(file: str | None, **flags: Any) -> None:
 @click.command(context_settings=_LEFT_OVER)
 @_with_sources
 @click.option("--defaults", is_flag=True, help="Print every key with its meaning, range and default, commented out.")
-def config(file: str | None, defaults: bool, **flags: Any) -> None:
+@click.option("--explain", metavar="DEST", help="Print what holds for one destination, and which table decides it.")
+def config(file: str | None, defaults: bool, explain: str | None, **flags: Any) -> None:
     """Print the configuration that `serve` would run with, and where each value comes from.
 
     With --defaults it is a file to begin with, which explains every key and changes nothing as it stands. Either is a
-    file for `serve -c`. If anything is wrong, all of it is listed and the exit status is 1.
+    file for `serve -c`. With --explain it is the policy of one destination as a client writes it: /queue/x, /topic/a.b,
+    x. If anything is wrong, all of it is listed and the exit status is 1.
     """
     from fastbroker.config.overlay import load
     from fastbroker.config.toml import all_defaults, as_toml
 
     given = _given(flags)
-    if defaults and (file or given):
+    if defaults and (file or given or explain is not None):
         raise click.UsageError("--defaults goes with no other option")
     try:
-        text = all_defaults() if defaults else as_toml(*load(file, os.environ, given, [_variables]))
+        effective = None if defaults else load(file, os.environ, given, [_variables])
     except StartError as error:
         raise click.ClickException(report(error)) from None
-    click.echo(text, nl=False)
+    if effective is None:
+        click.echo(all_defaults(), nl=False)
+    else:
+        click.echo(as_toml(*effective) if explain is None else _explained(effective, explain), nl=False)
+
+
+def _explained(effective: "Effective", destination: str) -> str:
+    from fastbroker.config.explain import explained
+    from fastbroker.core.frame import Refused
+
+    try:
+        return explained(*effective, destination)
+    except Refused as refused:
+        raise click.ClickException(refused.args[1].decode()) from None
+    except UnicodeError:
+        raise click.ClickException("a destination is written in UTF-8") from None
 
 
 @click.command()

@@ -55,6 +55,18 @@ clients may refuse.
 A size is a number of bytes, or a string with a unit: `"64 KiB"`, `"4 MiB"`, `"1 GiB"`; `kB`, `MB`, `GB` are powers of
 1000. A time is a number of seconds, or a string with a unit: `"500ms"`, `"10s"`, `"5m"`, `"2h"`, `"1d"`.
 
+## One destination
+
+`config --explain` prints what holds for one destination, as a client writes it: its canonical name, the table that
+decides, and each key with where its value comes from.
+
+```console
+$ fastbroker config --explain /amq/queue/DLQ.jobs
+# /queue/DLQ.jobs
+# No table [[queues]] of the configuration matches it; this is the broker's own.
+...
+```
+
 ## Keys that have moved
 
 A file or a variable that still has one of these is told where it went.

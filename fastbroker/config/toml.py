@@ -34,7 +34,7 @@ def _in_force(table: Struct, origins: Mapping[str, str], prefix: str = "") -> It
             for number, item in enumerate(value):
                 tables += ["", f"[[{key.path}]]", *_in_item(item, key, number, origins)]
         else:
-            yield _with_origin(f"{name} = {key.in_toml(value)}", origins.get(key.path, "default"))
+            yield with_origin(f"{name} = {key.in_toml(value)}", origins.get(key.path, "default"))
     yield from tables
 
 
@@ -42,10 +42,11 @@ def _in_item(item: Struct, array: Key, number: int, origins: Mapping[str, str]) 
     """A table of an array; a key of it came from the source of the array, or has its default."""
     for key in keys_of(type(item)):
         origin = origins.get(f"{array.path}[{number}].{key.path}", "default")
-        yield _with_origin(f"{key.path} = {key.in_toml(getattr(item, key.path))}", origin)
+        yield with_origin(f"{key.path} = {key.in_toml(getattr(item, key.path))}", origin)
 
 
-def _with_origin(line: str, origin: str) -> str:
+def with_origin(line: str, origin: str) -> str:
+    """A line of TOML, and in a comment where its value came from."""
     return f"{line:<{_COLUMN}}  # {origin if origin.isprintable() else ascii(origin)}"
 
 

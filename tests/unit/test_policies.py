@@ -281,3 +281,88 @@ def test_check_config_tells_doubts(file: Path) -> None:
     result = CliRunner().invoke(main, ["check-config", str(file)])
     assert (result.exit_code, result.stdout) == (0, f"{file}: nothing is wrong\n")
     assert result.stderr.startswith("Warning: [[queues]] #: the dead letters go to /queue/DLQ.#, which has no limit;")
+
+
+# ---- what holds for one destination ----
+
+TABLES = """\
+[[queues]]
+pattern = "jobs.#"
+ttl = "90s"
+
+[[topics]]
+pattern = "news.*"
+history = { count = 10 }
+"""
+
+
+def explained(file: Path, destination: str) -> list[str]:
+    result = CliRunner().invoke(main, ["config", "-c", str(file), "--explain", destination])
+    assert result.exit_code == 0, result.stderr
+    return [" ".join(line.replace(str(file), "FILE").split()) for line in result.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("destination", "said"),
+    [
+        (
+            "jobs.a",
+            [
+                "# /queue/jobs.a",
+                "# The first table that matches it: [[queues]], FILE:1.",
+                "[[queues]]",
+                'pattern = "jobs.#" # FILE:2',
+                "max_deliveries = 20 # default",
+                'ttl = "90s" # FILE:3',
+            ],
+        ),
+        (
+            "/exchange/amq.topic/news.a",
+            [
+                "# /topic/news.a",
+                "# The first table that matches it: [[topics]], FILE:5.",
+                "history = { count = 10, bytes = 0, age = 0 } # FILE:7",
+                "retain = true # default",
+            ],
+        ),
+        ("/topic/jobs.a", ["# /topic/jobs.a", "# No table [[topics]] matches it: these are the defaults."]),
+        ("/queue/news.a", ["# /queue/news.a", "# No table [[queues]] matches it: these are the defaults."]),
+        (
+            "/amq/queue/DLQ.jobs",
+            [
+                "# /queue/DLQ.jobs",
+                "# No table [[queues]] of the configuration matches it; this is the broker's own.",
+                "max_messages = 10000 # the broker's own",
+                "max_deliveries = 20 # default",
+            ],
+        ),
+        ("/temp-queue/a", ["# /temp-queue/a", "# No table is for it: these are the defaults."]),
+        ("/queue/Müll", ["# /queue/Müll"]),
+    ],
+)
+def test_a_destination_is_explained(file: Path, destination: str, said: list[str]) -> None:
+    file.write_text(TABLES)
+    lines = explained(file, destination)
+    assert [line for line in lines if line in said] == sorted(said, key=lines.index)
+    table = Topic if "retain = true # default" in lines else Queue
+    keys = [line.split(" = ")[0] for line in lines if " = " in line and not line.startswith("#")]
+    assert [key for key in keys if key != "pattern"] == [key.path for key in keys_of(table)][1:]
+
+
+@pytest.mark.parametrize(
+    ("destination", "complaint"),
+    [
+        ("/topic/a.*", "A SEND needs one topic; 'a.*' is a pattern."),
+        ("/foo", "There is no destination '/foo'. Destinations are "),
+        ("", "There is no destination ''. "),
+        ("a\udc80", "a destination is written in UTF-8"),
+    ],
+)
+def test_what_is_no_destination_is_not_explained(destination: str, complaint: str) -> None:
+    result = CliRunner().invoke(main, ["config", "--explain", destination])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"Error: {complaint}")
+
+
+def test_nothing_is_explained_beside_all_defaults() -> None:
+    assert CliRunner().invoke(main, ["config", "--defaults", "--explain", "a"]).exit_code == 2
