@@ -17,7 +17,8 @@ LIMIT_NAMES = (
     "login_timeout", "idle_timeout", "outbound_timeout", "slow_consumer_grace", "transaction_timeout",
     "queue_idle_timeout", "nack_delay", "linger", "frame_timeout", "heart_beat_send", "heart_beat_receive",
     "heart_beat_margin", "memory", "max_parked", "max_transaction_bytes", "prefetch_bytes", "max_unauthenticated",
-    "max_subscriptions", "max_transactions", "max_transaction_frames", "prefetch", "max_prefetch", "max_levels",
+    "max_subscriptions", "max_durable", "max_transactions", "max_transaction_frames", "prefetch", "max_prefetch",
+    "max_levels",
 )
 
 

@@ -16,6 +16,7 @@ full, or that comes when the memory ceiling is reached: there the message is sto
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from fastbroker.core.durables cimport makes_room
 from fastbroker.core.frame cimport FORM_ACTIVEMQ, FORMS, form_version, head_in_form
 from fastbroker.core.message cimport (
     SHARED_BODY, Entry, count_written, message_content, message_drop, message_keep, message_new, needs_other_form,
@@ -204,6 +205,8 @@ cdef int enqueue(Fanout self, Queue queue, Transit *transit) except -1:
         return 0
     if transit.message == NULL:
         transit.message = message_new(self.census, transit.content, transit.number)
+    if queue.kept is not None and not makes_room(queue, transit.message.size):
+        return 0
     message_keep(transit.message)
     queue.push(transit.message)
     if out != NULL and out.flow.overdue and transit.policy == SLOW_DROP_OLDEST:

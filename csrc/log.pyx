@@ -17,6 +17,7 @@ RATE_LIMITED = LIMITED | {
     "no room for a connection",
     "origin refused",
     "slow consumer",
+    "subscription full",
     "TLS hello on a plain port",
     "HTTP request on a STOMP port",
 }

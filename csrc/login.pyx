@@ -3,6 +3,7 @@ import secrets
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcmp
 
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.frame cimport Frame, Header, encoded, frame_text, frame_value, number_of
@@ -115,6 +116,17 @@ cdef str software_of(const Frame *frame):
     """What a client says that it is, or None."""
     cdef dict headers = login_of(frame, ("",)).headers
     return next((headers[name] for name in SOFTWARE if headers.get(name)), None)
+
+
+cdef bytes client_id_of(const Frame *frame):
+    """What ActiveMQ's and Artemis' clients call themselves, or None."""
+    cdef const Header *header
+    cdef uint32_t i
+    for i in range(frame.header_count):
+        header = &frame.headers[i]
+        if header.name_length == 9 and memcmp(frame.base + header.name, b"client-id", 9) == 0:
+            return (frame.base + header.value)[:header.value_length] or None
+    return None
 
 
 cdef bytes short_session(set used):

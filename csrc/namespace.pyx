@@ -15,6 +15,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from fastbroker.core.destination cimport (
     KIND_EXISTING_QUEUE, KIND_REPLY, KIND_TOPIC, Kind, canonical, check_pattern, check_topic, kind_of, name_in,
 )
+from fastbroker.core.durables cimport durables_of
 from fastbroker.core.frame cimport Content, shown
 from fastbroker.core.message cimport Entry, message_content, message_drop
 from fastbroker.core.queue cimport queue_new, queue_route
@@ -34,7 +35,7 @@ cdef enum:
     AUDIENCES_SHARE = 16    # what the trie said of destinations may take this part of the memory
     ROUTES_SHARE = 16       # looked-up destinations may take this part of the memory; then the oldest are forgotten ...
     FORGOTTEN = 2           # ... so many for each new one
-    TELL_EVERY = 60000      # milliseconds between lines of the log on the dead letters of one queue
+    TELL_EVERY = 60000      # milliseconds between lines of the log on what one queue loses
     DISPATCH_SLICE = 4194304    # bytes of output and work that queues may cause in one turn ...
     EMPTY_SLICE = 1048576       # ... of which one that is emptied has so much
 
@@ -57,6 +58,7 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
     new.fanout = fanout
     new.epoch = epoch
     new.topics.count_in(census)
+    new.durables = durables_of(new, new.topics, limits.max_durable)
     new.audiences.most = limits.memory // AUDIENCES_SHARE
     return new
 
@@ -107,6 +109,12 @@ cdef class Namespace(QueueOwner):
         self.topics.insert(pattern, len(pattern), &queue.entry)
         return self.subscribe_queue(subscription, queue)
 
+    cdef int subscribe_title(self, Subscription subscription, Title title) except -1:
+        """To topics, as one that shares a subscription, or finds its own again."""
+        check_pattern(title.pattern, self.limits.max_levels)
+        self.fanout.settle()
+        return self.subscribe_queue(subscription, self.durables.queue_for(title))
+
     cdef int subscribe_queue(self, Subscription subscription, Queue queue) except -1:
         subscription.source = queue
         queue.add_consumer(subscription)
@@ -128,6 +136,8 @@ cdef class Namespace(QueueOwner):
             self.topics.remove(&queue.entry)
             queue.removed = True
             queue.purge(INT64_MAX)  # no more than an output may have to wait for
+        elif queue.kept is not None:
+            self.durables.has_left(queue)
         else:
             queue.left()
         return 0
@@ -215,6 +225,15 @@ cdef class Namespace(QueueOwner):
         queue.call()
         return 0
 
+    cdef int has_lost(self, Queue queue, uint64_t messages) except -1:
+        self.census.dropped += messages
+        queue.dead += messages
+        if queue.told == 0 or self.now[0] >= queue.told + TELL_EVERY:
+            queue.told = self.now[0]
+            self.log("warning", "subscription full", subscription="/" + shown(queue.name).decode(),
+                     dropped=queue.dead, key="topics.durable")
+        return 0
+
     cdef void sweep(self) noexcept:
         """Once a second: audiences that are out of date need not keep their memory until somebody publishes."""
         if self.swept != self.topics.generation and self.audiences.bytes > self.audiences.most // 4:
@@ -223,7 +242,7 @@ cdef class Namespace(QueueOwner):
 
 
     def queued(self):
-        """(messages that wait in queues or are not settled, and in how many queues)"""
+        """(messages that wait in queues and durable subscriptions or are not settled, and in how many of them)"""
         cdef size_t cursor = 0
         cdef TableSlot *slot = table_next(&self.queues, &cursor)
         cdef int64_t messages = 0, queues = 0, here
@@ -232,6 +251,10 @@ cdef class Namespace(QueueOwner):
             messages += here
             queues += here > 0
             slot = table_next(&self.queues, &cursor)
+        for queue in self.durables.queues():
+            here = (<Queue>queue).waiting() + (<Queue>queue).unsettled
+            messages += here
+            queues += here > 0
         return messages, queues
 
 

@@ -10,6 +10,7 @@ from fastbroker.core.pattern cimport LEVELS_MAX, pattern_matches
 SLOW_POLICIES = {"disconnect": SLOW_DISCONNECT, "drop-oldest": SLOW_DROP_OLDEST, "drop-newest": SLOW_DROP_NEWEST}
 OVERFLOWS = {"reject": OVERFLOW_REJECT, "drop-oldest": OVERFLOW_DROP_OLDEST, "dead-letter": OVERFLOW_DEAD_LETTER,
              "block": OVERFLOW_BLOCK}
+DURABLE_OVERFLOWS = {name: OVERFLOWS[name] for name in ("drop-oldest", "reject")}
 LAST_QUEUES = (("DLQ.>", {"max_messages": 10_000, "overflow": "drop-oldest"}),)
 
 cdef enum:
@@ -51,7 +52,7 @@ cdef class TopicPolicy:
         self.history_age = settings.get("history_age", 0)
         self.durable_messages = settings.get("durable_messages", 1_000_000)
         self.durable_bytes = settings.get("durable_bytes", 0)
-        self.durable_overflow = OVERFLOWS[settings.get("durable_overflow", "drop-oldest")]
+        self.durable_overflow = DURABLE_OVERFLOWS[settings.get("durable_overflow", "drop-oldest")]
         self.presence = settings.get("presence", False)
         self.forward = [name.encode() for name in settings.get("forward", ())]
 

@@ -43,6 +43,13 @@ cdef class QueueOwner:
         """The queue of a route whose queue has gone meanwhile."""
         raise NotImplementedError
 
+    cdef void remove_queue(self, Queue queue) noexcept:
+        """Nothing comes to it any more; the messages that wait there are freed in the next turns."""
+
+    cdef int has_lost(self, Queue queue, uint64_t messages) except -1:
+        """A durable or shared subscription was full, and so many messages will not come."""
+        raise NotImplementedError
+
 
 cdef Queue queue_new(bytes name, QueueOwner owner, QueuePolicy policy):
     cdef Queue new = Queue()

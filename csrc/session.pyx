@@ -18,14 +18,15 @@ from fastbroker.core.access cimport access_of
 from fastbroker.core.destination cimport (
     KIND_EXISTING_QUEUE, KIND_REPLY, KIND_TEMPORARY, KIND_TOPIC, Kind, canonical, kind_of, name_in,
 )
+from fastbroker.core.durables cimport Title, in_use
 from fastbroker.core.frame cimport (
     FORM_ACTIVEMQ, Content, Slice, content_of, decoded, frame_text, frame_value, has_header_of, put_connected,
     put_error, put_receipt, shown,
 )
 from fastbroker.core.ledger cimport DELIVERY_OUT, NO_SLOT, ledger_new
 from fastbroker.core.login cimport (
-    agree_on_heart_beats, connected_headers, ends_without_lf, login_of, negotiated_version, short_session, software_of,
-    version_name,
+    agree_on_heart_beats, client_id_of, connected_headers, ends_without_lf, login_of, negotiated_version,
+    short_session, software_of, version_name,
 )
 from fastbroker.core.parking cimport PARKED_END, PARKED_FRAME, PARKED_RECEIPT, Parked, parking_new
 from fastbroker.core.parser cimport PARSE_FRAME, parse_error
@@ -36,6 +37,7 @@ from fastbroker.core.settling cimport find_message, give_back, settle
 from fastbroker.core.subscription cimport ACK_AUTO, Subscription, subscription_new
 from fastbroker.core.subscriptions cimport subscriptions_of
 from fastbroker.core.temporaries cimport is_temporary, temporaries_of
+from fastbroker.core.titles cimport title_of, title_to_end
 from fastbroker.core.transactions cimport transactions_of
 from fastbroker.core.wire cimport (
     COMMAND_ABORT, COMMAND_ACK, COMMAND_BEGIN, COMMAND_COMMIT, COMMAND_CONNECT, COMMAND_DISCONNECT, COMMAND_NACK,
@@ -44,7 +46,7 @@ from fastbroker.core.wire cimport (
     KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, account_charge, ceiling_closed_again, ceiling_parked_full, ceiling_reached,
     link_init, link_join, link_joined, link_leave, parse_number, ring_init, ring_take,
 )
-from fastbroker.core.wishes cimport Wishes, ack_mode_name, requeue, wishes_of
+from fastbroker.core.wishes cimport Wishes, ack_mode_name, headers_of, requeue, wishes_of
 
 from fastbroker.core.frame import Refused
 from fastbroker.core.login import LoginRefused
@@ -343,6 +345,9 @@ cdef int on_connect(Session self, const Frame *frame) except -1:
     cdef bytes login = frame_text(frame, KNOWN_LOGIN)
     cdef object answer
     self.login = as_text(login) if login else None
+    self.client_id = client_id_of(frame)
+    if self.client_id is not None:
+        account_charge(&self.account, len(self.client_id))
     if self.broker.debug:
         self.software = software_of(frame) or self.software
     if version >= 11:
@@ -539,7 +544,7 @@ cdef int attach(Session self, Subscription subscription, Wishes wishes) except -
     cdef Kind kind = kind_of(destination)
     cdef bytes name = name_in(destination, kind)
     if kind == KIND_TOPIC:
-        return self.namespace.subscribe_topic(subscription, name)
+        return attach_to_topic(self, subscription, wishes, name)
     if kind == KIND_REPLY:
         raise Refused(b"bad destination", b"A reply queue can be sent to; its owner subscribes to /temp-queue/<id>.")
     if kind == KIND_TEMPORARY:
@@ -548,6 +553,15 @@ cdef int attach(Session self, Subscription subscription, Wishes wishes) except -
     if kind == KIND_EXISTING_QUEUE:
         return self.namespace.subscribe_queue(subscription, self.namespace.existing_queue(name))
     return self.namespace.subscribe_queue(subscription, self.namespace.queue_of(name))
+
+
+cdef int attach_to_topic(Session self, Subscription subscription, Wishes wishes, bytes pattern) except -1:
+    cdef Title title = title_of(wishes.headers, self.client_id, pattern)
+    if title is None:
+        return self.namespace.subscribe_topic(subscription, pattern)
+    if self.access is not None:
+        self.access.ask("subscribe", b"/" + title.name)
+    return self.namespace.subscribe_title(subscription, title)
 
 
 cdef int replace_implicit(Session self, bytes name) except -1:
@@ -560,8 +574,12 @@ cdef int replace_implicit(Session self, bytes name) except -1:
 
 cdef int on_unsubscribe(Session self, const Frame *frame) except -1:
     cdef bytes key = frame_text(frame, KNOWN_ID)
-    cdef bytes destination
+    cdef bytes destination, title
     cdef Subscription subscription
+    if frame.header_count > 1:
+        title = title_to_end(headers_of(frame), self.client_id, self.subscriptions.get(key))
+        if title is not None:
+            return delete_durable(self, key, title)
     if key is None and needs_id(self):
         raise Refused(b"missing header", b"UNSUBSCRIBE needs an id header in STOMP 1.1 and 1.2.")
     if key is None:
@@ -575,6 +593,24 @@ cdef int on_unsubscribe(Session self, const Frame *frame) except -1:
     if self.broker.debug:
         tell(self, "unsubscribe", subscription)
     end_subscription(self, self.subscriptions.remove(key))
+    return give_all_back(self)
+
+
+cdef int delete_durable(Session self, bytes key, bytes title) except -1:
+    """With the subscription of that key, if it is one to it; nobody else may have it."""
+    cdef Subscription own = self.subscriptions.get(key)
+    cdef Queue queue = self.namespace.durables.get(title)
+    if self.access is not None:
+        self.access.ask("subscribe", b"/" + title)
+    if queue is None:
+        raise Refused(b"unknown subscription", b"There is no durable subscription '/%b'." % shown(title))
+    if own is not None and own.source is not queue:
+        own = None
+    if queue.consumer_count > <uint32_t>(own is not None):
+        raise in_use(title)
+    if own is not None:
+        end_subscription(self, self.subscriptions.remove(key))
+    self.namespace.durables.end(queue)
     return give_all_back(self)
 
 

@@ -1,7 +1,7 @@
 """What the headers of a SUBSCRIBE or a NACK ask for, in the words of several brokers.
 
 Those that change which messages come, and are not supported, are refused: to ignore them would deliver, or consume, the
-wrong messages, or promise that a topic keeps them.
+wrong messages.
 """
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -20,8 +20,7 @@ PREFETCH = (b"prefetch-count", b"activemq.prefetchSize", b"credit")     # Rabbit
 SELECTOR = (b"selector",)
 BROWSER = (b"browser",)
 NO_LOCAL = (b"no-local", b"activemq.noLocal")   # leave out what the same connection has sent
-KEPT = (b"durable", b"persistent")              # a topic keeps messages for a subscriber that is not there ...
-KEPT_AS = (b"activemq.subscriptionName", b"durable-subscription-name")  # ... under that name
+SUBSCRIPTION_NAME = (b"activemq.subscriptionName",)     # of a durable subscription, which only topics have
 
 
 cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits):
@@ -30,13 +29,14 @@ cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits):
     cdef dict headers = headers_of(frame)
     new.ack_mode = ack_mode_in(headers)
     new.prefetch = prefetch_in(headers, limits)
+    new.headers = headers
     if text(headers, SELECTOR) is not None:
         raise unsupported(b"selector")
-    for names in (BROWSER, NO_LOCAL, KEPT) if kind == KIND_TOPIC else (BROWSER, NO_LOCAL):
+    for names in (BROWSER, NO_LOCAL):
         if is_true(headers, names):
             raise unsupported(name_in(headers, names))
-    if kind == KIND_TOPIC and text(headers, KEPT_AS):
-        raise unsupported(name_in(headers, KEPT_AS))
+    if kind != KIND_TOPIC and text(headers, SUBSCRIPTION_NAME):
+        raise Refused(b"bad header", b"activemq.subscriptionName is for topics; a queue keeps everything anyway.")
     return new
 
 

@@ -138,6 +138,9 @@ class Limits(Table, frozen=True):
         ),
     ] = 1.0
     max_subscriptions: Annotated[int, count("Subscriptions of one connection.", 1, 10_000_000)] = 10_000
+    max_durable: Annotated[
+        int, count("Durable subscriptions to topics; they are there until they are deleted.", 1, 10_000_000)
+    ] = 10_000
     max_levels: Annotated[int, count("Words in the name of a topic or in a pattern.", 1, 63)] = 32
     max_transactions: Annotated[int, count("Open transactions of one connection.", 1, 10_000)] = 16
     max_transaction_frames: Annotated[int, count("Frames in one transaction.", 1, 10_000_000)] = 1000

@@ -85,7 +85,7 @@ class Hub:
     def charge_input(self, more: int, /) -> None:
         """Count bytes that are kept before there is a connection, or with a negative number are kept no longer."""
     def queued(self) -> tuple[int, int]:
-        """Count the messages of queues that nobody has settled, and the queues that have any."""
+        """Count the messages of queues and durable subscriptions that nobody has settled, and those that have any."""
     def stats(self) -> dict[str, int]:
         """Count what is alive, what passed, and the memory it takes.
 

@@ -22,6 +22,7 @@ cdef struct Limits:
     size_t prefetch_bytes
     uint32_t max_unauthenticated
     uint32_t max_subscriptions
+    uint32_t max_durable
     uint32_t max_transactions
     uint32_t max_transaction_frames
     uint32_t prefetch

@@ -13,4 +13,5 @@ cpdef str peer_of(int fd)
 cdef bytes short_session(set used)
 cdef object login_of(const Frame *frame, tuple origin)
 cdef str software_of(const Frame *frame)
+cdef bytes client_id_of(const Frame *frame)
 cdef bint ends_without_lf(const Frame *frame) noexcept

@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport uint64_t
 
+from fastbroker.core.durables cimport Durables, Title
 from fastbroker.core.fanout cimport Fanout
 from fastbroker.core.frame cimport Content
 from fastbroker.core.limits cimport Limits
@@ -28,18 +29,19 @@ cdef class Namespace(QueueOwner):
     cdef Link known                 # ring of those, the oldest first
     cdef Table queues
     cdef dict replies               # /reply-queue/<token> -> Queue
+    cdef Durables durables          # subscriptions to topics that have names
     cdef set emptying               # queues that were removed and still have messages
     cdef object log
 
     cdef int publish(self, Route route, const Content *content, Origin *origin) except -1
     cdef Route route_of(self, const char *destination, size_t length)
     cdef int subscribe_topic(self, Subscription subscription, bytes pattern) except -1
+    cdef int subscribe_title(self, Subscription subscription, Title title) except -1
     cdef int subscribe_queue(self, Subscription subscription, Queue queue) except -1
     cdef int unsubscribe(self, Subscription subscription) except -1
     cdef Queue queue_of(self, bytes name)
     cdef Queue existing_queue(self, bytes name)
     cdef Queue new_reply_queue(self)
-    cdef void remove_queue(self, Queue queue) noexcept
     cdef int dispatch_due(self) except -1
     cdef void sweep(self) noexcept
 

@@ -3,7 +3,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.message cimport Entry, Message
-from fastbroker.core.policy cimport Policies, QueuePolicy
+from fastbroker.core.policy cimport Policies, QueuePolicy, TopicPolicy
 from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.subscription cimport Receiver, Subscription
 from fastbroker.core.wire cimport Census, Ceiling, Counter, Keeper, Link, OutBuf, Timer, Wheel
@@ -30,6 +30,8 @@ cdef class QueueOwner:
 
     cdef int dead_letter(self, Queue queue, Entry *entry, bint rejected) except -1
     cdef Queue renewed(self, bytes name)
+    cdef void remove_queue(self, Queue queue) noexcept
+    cdef int has_lost(self, Queue queue, uint64_t messages) except -1
 
 
 @cython.final
@@ -47,7 +49,8 @@ cdef class Queue(Receiver):
     cdef readonly uint32_t consumer_count
     cdef bint removed               # it is given nothing any more
     cdef uint32_t returning         # consumers that have gone, and whose deliveries it waits for
-    cdef bint owned                 # by a connection, with which it goes
+    cdef bint owned                 # by a connection, or it is a subscription to a topic: it goes with that
+    cdef TopicPolicy kept           # how much such a subscription, with a name, may keep; None: it is none
     cdef OutBuf *outlet             # of a private one: the output of its subscription, where the bytes kept count too
     cdef Entry *ring                # never delivered, oldest first
     cdef size_t head

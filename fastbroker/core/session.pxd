@@ -50,6 +50,7 @@ cdef class Session:
     cdef bint secure            # by TLS
     cdef object certificate     # of the client, or None
     cdef readonly str login     # None: it named none
+    cdef bytes client_id        # of CONNECT, by which durable subscriptions are found again; None: it named none
     cdef str software           # what it says that it is; None: nothing, or the log does not want to know
     cdef int64_t published      # messages that it sent
     cdef object identity        # what the authenticator made of the login

@@ -13,8 +13,12 @@ cdef class Wishes:
     """What a SUBSCRIBE asks for."""
     cdef int ack_mode
     cdef uint32_t prefetch      # messages
+    cdef dict headers           # decoded: what it asks for of topics alone is read from them later
 
 
 cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits)
 cdef bint requeue(const Frame *frame) except -1
 cdef str ack_mode_name(int mode)
+cdef dict headers_of(const Frame *frame)
+cdef bytes text(dict headers, tuple names)
+cdef bint is_true(dict headers, tuple names) except -1

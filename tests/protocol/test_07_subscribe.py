@@ -181,24 +181,9 @@ def test_headers_that_cannot_be_honoured_are_refused(talk, queue, version, heade
     assert text == f"{header.partition(':')[0]} is not supported.\n"
 
 
-KEEPING = ["durable:true", "persistent:True", "activemq.subscriptionName:me", "durable-subscription-name:me"]
-
-
-@every_version
-@pytest.mark.item(74)
-@pytest.mark.parametrize("header", KEEPING)
-@pytest.mark.parametrize("kind", ["/topic/", "/exchange/amq.topic/"])
-def test_topics_keep_nothing_for_a_subscriber_that_is_not_there(talk, queue, version, header, kind):
-    client = talk(version)
-    destination = kind + queue.removeprefix("/queue/")
-    client.send(frame("SUBSCRIBE", "id:1", f"destination:{destination}", header, "receipt:1"))
-    text = client.expect_error("bad header", receipt="1")
-    assert text == f"{header.partition(':')[0]} is not supported.\n"
-
-
 @every_version
 @pytest.mark.item(74, 75)
-@pytest.mark.parametrize("header", KEEPING)
+@pytest.mark.parametrize("header", ["durable:true", "persistent:True", "durable-subscription-name:me"])
 def test_queues_keep_everything_anyway(talk, publish, queue, version, header):
     client = talk(version)
     client.subscribe(queue, header)

@@ -49,7 +49,8 @@ cdef class House:
         self.log = []
         usual = {name: settings.pop(name) for name in ("max_deliveries", "dead_letter") if name in settings}
         queues = [*queues, ("#", usual)] if usual else queues
-        policies = Policies(queues, [(pattern, {"slow_consumer": slow}) for pattern, slow in policies])
+        topics = settings.pop("topics", []) + [(pattern, {"slow_consumer": slow}) for pattern, slow in policies]
+        policies = Policies(queues, topics)
         self.broker = Broker(settings, policies, None, authorize, self.note, "fastbroker/test", b"epoch")
 
     def note(self, level, event, **fields):
@@ -104,6 +105,19 @@ cdef class House:
         cdef Queue queue = None if found == NULL else <Queue>found
         return None if queue is None else (queue.waiting(), queue.unsettled, queue.consumer_count)
 
+    def durable(self, bytes name not None):
+        """The same of a durable or shared subscription."""
+        cdef Queue queue = self.broker.namespace.durables.get(name)
+        return None if queue is None else (queue.waiting(), queue.unsettled, queue.consumer_count)
+
+    @property
+    def durables(self):
+        return sorted(self.broker.namespace.durables.by_name)
+
+    @property
+    def queued(self):
+        return self.broker.namespace.queued()
+
     @property
     def stats(self):
         return dict(self.broker.census)
@@ -119,13 +133,14 @@ cdef class Client:
     cdef Session session
     cdef OutBuf out
 
-    def __init__(self, House house not None, bytes version=b"1.2", str framing="", int frame_end=2):
+    def __init__(self, House house not None, bytes version=b"1.2", str framing="", int frame_end=2,
+                 bytes headers=b""):
         cdef Parser parser = Parser()
         parser.limits = &house.broker.parser_limits
         self.house = house
         outbuf_init(&self.out, &house.broker.outlets, <void *>self)
         self.session = session_new(house.broker, &self.out, parser, <void *>self)
-        self.say(b"CONNECT\naccept-version:%b\nhost:x\n\n\0" % version)
+        self.say(b"CONNECT\naccept-version:%b\nhost:x\n%b\n\0" % (version, headers))
         self.hear()
         self.out.framing = FRAMINGS[framing]
         self.out.swell = WRAPPED_SWELL if framing == "sockjs" else 1
