@@ -50,7 +50,7 @@ cdef class Broker:
         memory_settle()
 
     def __init__(self, settings, Policies policies not None, authenticate, authorize, log, server, epoch=None,
-                 debug=False):
+                 debug=False, cron=None):
         take_limits(self, settings)
         frame_init(&self.frame, self.parser_limits.max_headers)
         self.authenticate = authenticate
@@ -65,7 +65,7 @@ cdef class Broker:
         self.fanout = fanout_new(&self.census, &self.outlets, &self.number, &self.now,
                                  self.limits.slow_consumer_grace)
         self.namespace = namespace_new(&self.census, &self.ceiling, &self.limits, &self.wheel, &self.now, &self.number,
-                                       &self.due, self.fanout, policies, epoch or random_epoch())
+                                       &self.due, self.fanout, policies, epoch or random_epoch(), cron)
         self.namespace.log = log
 
     def __dealloc__(self):

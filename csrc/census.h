@@ -28,6 +28,7 @@ typedef struct Census {
     int64_t bytes_out;       /* bytes of those */
     int64_t dropped;         /* topic messages that a slow consumer lost by policy */
     int64_t dead_lettered;
+    int64_t scheduled;       /* messages that are accepted and not published yet */
     int64_t wall_ahead;      /* milliseconds that the clock of a test is in front of the time of day */
     struct Blocks *blocks;   /* where messages are */
 } Census;

@@ -68,10 +68,11 @@ cdef class Hub:
             raise MemoryError()
 
     def __init__(self, loop, *, settings, policies=None, authenticate=None, authorize=None, log, server,
-                 handshake=None, debug=False):
+                 handshake=None, debug=False, cron=None):
         self.loop = loop
         self.lost = set()
-        self.broker = Broker(settings, policies or Policies(), authenticate, authorize, log, server, debug=debug)
+        self.broker = Broker(settings, policies or Policies(), authenticate, authorize, log, server, debug=debug,
+                             cron=cron)
         self.input_view = PyMemoryView_FromMemory(self.input + INPUT_FRONT, INPUT_SPACE, PyBUF_WRITE)
         self.small_view = self.input_view[:SMALL_INPUT]
         self.slice = self.until = LARGEST_SLICE
@@ -184,7 +185,8 @@ cdef class Hub:
             pool_trim(&self.broker.outlets)
             self.broker.namespace.sweep()
             trim(self)
-        if self.broker.census.connections or self.full_since or (self.broker.census.queues and not self.draining):
+        if self.broker.census.connections or self.full_since or (
+                (self.broker.census.queues or self.broker.census.scheduled) and not self.draining):
             self.tick_on()
         else:
             pool_free(&self.broker.outlets)

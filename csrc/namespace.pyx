@@ -20,18 +20,24 @@ from fastbroker.core.frame cimport Content, shown
 from fastbroker.core.message cimport Entry, message_content, message_drop
 from fastbroker.core.queue cimport queue_new, queue_route
 from fastbroker.core.route cimport nowhere
+from fastbroker.core.schedule cimport Job, schedule_new
+from fastbroker.core.scheduling cimport scheduling_route
 from fastbroker.core.subscription cimport ACK_AUTO
 from fastbroker.core.table cimport (
     TableSlot, table_free, table_get, table_init, table_next, table_put, table_remove,
 )
 from fastbroker.core.topic cimport forget_outdated, topic_route
 from fastbroker.core.wire cimport (
-    account_charge, ceiling_reached, counter_increment, link_join, link_leave, ring_empty, ring_init, ring_take,
+    ASKS_SCHEDULE, Properties, account_charge, ceiling_closed, ceiling_reached, counter_increment, link_join,
+    link_leave, ring_empty, ring_init, ring_take,
 )
 
 from fastbroker.core.frame import Refused
 
+cdef bytes MANAGEMENT = b"ActiveMQ.Scheduler.Management"
+
 cdef enum:
+    JOB_WORK = 256          # what publishing a message that was scheduled takes beside its output, in bytes of that
     AUDIENCES_SHARE = 16    # what the trie said of destinations may take this part of the memory
     ROUTES_SHARE = 16       # looked-up destinations may take this part of the memory; then the oldest are forgotten ...
     FORGOTTEN = 2           # ... so many for each new one
@@ -42,7 +48,7 @@ cdef enum:
 
 cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limits *limits, Wheel *wheel,
                              const uint64_t *now, Counter *counter, Link *due, Fanout fanout, Policies policies,
-                             bytes epoch):
+                             bytes epoch, cron):
     cdef Namespace new = Namespace()
     new.census = census
     new.ceiling = ceiling
@@ -55,6 +61,7 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
     new.nack_delay = limits.nack_delay
     new.queue_idle_timeout = limits.queue_idle_timeout
     new.policies = policies.counted_in(census)
+    new.schedule = schedule_new(census, wheel, now, random_seed(), cron)
     new.fanout = fanout
     new.epoch = epoch
     new.topics.count_in(census)
@@ -89,6 +96,13 @@ cdef class Namespace(QueueOwner):
         if self.fanout.count and self.fanout.route is not route:
             self.fanout.settle()
         return route.take(content, origin)
+
+    cdef int accept(self, Route route, const Content *content, Origin *origin) except -1:
+        """A message whose sender may want it to come later."""
+        if content.properties == NULL or not (content.properties.delay or content.properties.flags & ASKS_SCHEDULE):
+            return self.publish(route, content, origin)
+        self.census.messages_in += 1
+        return self.schedule.add(route, content)
 
     cdef Route route_of(self, const char *destination, size_t length):
         """Where a decoded destination leads; raises Refused when it leads nowhere or is a pattern."""
@@ -196,6 +210,8 @@ cdef class Namespace(QueueOwner):
         cdef Queue queue
         cdef int64_t until = spent(self) + DISPATCH_SLICE
         cdef void *owner = ring_take(self.due)
+        if self.schedule.ready:
+            publish_due(self, until)
         while owner != NULL:
             queue = <Queue>owner
             if queue.removed:
@@ -255,7 +271,46 @@ cdef class Namespace(QueueOwner):
             here = (<Queue>queue).waiting() + (<Queue>queue).unsettled
             messages += here
             queues += here > 0
-        return messages, queues
+        return messages + self.census.scheduled, queues
+
+
+cdef int publish_due(Namespace self, int64_t until) except -1:
+    """Messages whose time has come, as many as there is time and memory for."""
+    cdef Job *job
+    if self.schedule.sweeps:
+        self.schedule.sweep()
+    while spent(self) <= until and not ceiling_closed(self.ceiling):
+        job = self.schedule.take_due()
+        if job == NULL:
+            return 0
+        try:
+            publish_job(self, job)
+        finally:
+            self.schedule.give_back(job)
+        if self.timed.full != NULL:
+            self.timed.full = NULL
+            return 0    # others are slow: the rest comes in the next turns
+    return 0
+
+
+cdef int publish_job(Namespace self, const Job *job) except -1:
+    cdef Content content
+    cdef Properties properties
+    message_content(job.message, &content)
+    properties = content.properties[0]
+    properties.delay = 0
+    properties.flags &= ~<unsigned>ASKS_SCHEDULE
+    if properties.expires:
+        properties.expires += job.due - job.first   # its time to live begins each time that it comes
+    content.properties = &properties
+    self.census.work += JOB_WORK
+    try:
+        self.publish(<Route>job.route, &content, &self.timed)
+        self.fanout.settle()
+    except Refused:
+        self.census.dropped += 1
+    self.census.messages_in -= 1    # it was counted when it was accepted
+    return 0
 
 
 cdef int tell_of_dead(Namespace self, Queue source, const Entry *entry, bint rejected) except -1:
@@ -288,6 +343,8 @@ cdef str destination_in(bytes lines):
 cdef Route new_route(Namespace self, bytes destination):
     cdef Kind kind = kind_of(destination)
     cdef bytes name = name_in(destination, kind)
+    if name == MANAGEMENT:
+        return scheduling_route(destination, self.schedule, self.counter, self.replies, &self.route_memory)
     if kind == KIND_REPLY:
         return reply_route(self, destination, canonical(kind, name))
     if kind == KIND_TOPIC:

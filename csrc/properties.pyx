@@ -2,7 +2,8 @@
 
     priority:0 ... 9                        4 where nothing is said; more counts as 9, as RabbitMQ has 255
     expires:<ms since 1970>                 expiration:<ms>, ttl:<ms>: from now on; 0 is never
-    delay:<ms>, AMQ_SCHEDULED_DELAY:<ms>    AMQ_SCHEDULED_TIME:<ms since 1970>
+    delay:<ms>, AMQ_SCHEDULED_DELAY:<ms>    AMQ_SCHEDULED_TIME:<ms since 1970>; a time to live begins then
+    AMQ_SCHEDULED_PERIOD, _REPEAT, _CRON    read by the schedule (schedule.pyx)
     JMSXGroupID, message_group              JMSXGroupSeq:-1 closes the group
     _AMQ_DUPL_ID, message-dedup-id          sent twice, it comes once
     _AMQ_LVQ_NAME                           the newest of that name takes the place of older ones
@@ -16,11 +17,12 @@ from libc.string cimport memchr, memset
 
 from fastbroker.core.frame cimport Header, decoded
 from fastbroker.core.wire cimport (
-    ASKS_FORGET, ASKS_INFO, ASKS_RETAIN, ASKS_SOMEBODY, CLOSES_GROUP, PRIORITIES, PROPERTY_ACTIVEMQ_RETAIN,
-    PROPERTY_DELAY, PROPERTY_DUPLICATE, PROPERTY_EXPIRES, PROPERTY_GROUP, PROPERTY_GROUP_SEQUENCE, PROPERTY_LAST_VALUE,
-    PROPERTY_MANDATORY, PROPERTY_NONE, PROPERTY_PRIORITY, PROPERTY_RECEIPT_INFO, PROPERTY_RETAIN,
-    PROPERTY_SCHEDULED_DELAY, PROPERTY_SCHEDULED_TIME, PROPERTY_TTL, USUAL_PRIORITY, parse_number, property_hash,
-    property_of, wall_now,
+    ASKS_FORGET, ASKS_INFO, ASKS_RETAIN, ASKS_SCHEDULE, ASKS_SOMEBODY, CLOSES_GROUP, PRIORITIES,
+    PROPERTY_ACTIVEMQ_RETAIN, PROPERTY_DELAY, PROPERTY_DUPLICATE, PROPERTY_EXPIRES, PROPERTY_GROUP,
+    PROPERTY_GROUP_SEQUENCE, PROPERTY_LAST_VALUE, PROPERTY_MANDATORY, PROPERTY_NONE, PROPERTY_PRIORITY,
+    PROPERTY_RECEIPT_INFO, PROPERTY_RETAIN, PROPERTY_SCHEDULED_CRON, PROPERTY_SCHEDULED_DELAY,
+    PROPERTY_SCHEDULED_PERIOD, PROPERTY_SCHEDULED_REPEAT, PROPERTY_SCHEDULED_TIME, PROPERTY_TTL, USUAL_PRIORITY,
+    parse_number, property_hash, property_of, wall_now,
 )
 
 from fastbroker.core.frame import Refused
@@ -32,7 +34,7 @@ cdef enum:
 cdef bint read_properties(const Frame *frame, const Census *census, uint64_t seed, Properties *properties) except -1:
     """Whether the sender asks for anything that is not usual. Raises Refused for a value that says nothing."""
     cdef const Header *header
-    cdef uint64_t known = 0
+    cdef uint64_t known = 0, ttl = 0
     cdef uint32_t i
     cdef int which
     memset(properties, 0, sizeof(Properties))
@@ -42,7 +44,9 @@ cdef bint read_properties(const Frame *frame, const Census *census, uint64_t see
         which = same_as(property_of(frame.base + header.name, header.name_length))
         if which != PROPERTY_NONE and not known >> which & 1:
             known |= <uint64_t>1 << which
-            read_property(frame, header, which, census, seed, properties)
+            read_property(frame, header, which, census, seed, properties, &ttl)
+    if ttl:
+        expire(properties, wall_now(census) + properties.delay + ttl)
     return (properties.expires or properties.delay or properties.group or properties.duplicate
             or properties.last_value or properties.flags or properties.priority != USUAL_PRIORITY)
 
@@ -53,13 +57,13 @@ cdef inline int same_as(int which) noexcept:
 
 
 cdef int read_property(const Frame *frame, const Header *header, int which, const Census *census, uint64_t seed,
-                       Properties *properties) except -1:
+                       Properties *properties, uint64_t *ttl) except -1:
     if which == PROPERTY_PRIORITY:
         properties.priority = <unsigned char>min(number(frame, header), <uint64_t>PRIORITIES - 1)
     elif which == PROPERTY_EXPIRES:
         expire(properties, number(frame, header))
     elif which == PROPERTY_TTL:
-        expire(properties, from_now(number(frame, header), census))
+        ttl[0] = number(frame, header)
     elif which == PROPERTY_DELAY:
         properties.delay = number(frame, header)
     elif which == PROPERTY_SCHEDULED_TIME:
@@ -73,6 +77,8 @@ cdef int read_property(const Frame *frame, const Header *header, int which, cons
     elif which == PROPERTY_GROUP_SEQUENCE:
         if value_of(frame, header) == b"-1":
             properties.flags |= CLOSES_GROUP
+    elif which in (PROPERTY_SCHEDULED_PERIOD, PROPERTY_SCHEDULED_REPEAT, PROPERTY_SCHEDULED_CRON):
+        properties.flags |= ASKS_SCHEDULE
     elif which == PROPERTY_RETAIN:
         properties.flags |= retain_flag(value_of(frame, header))
     elif which == PROPERTY_ACTIVEMQ_RETAIN:
@@ -88,10 +94,6 @@ cdef void expire(Properties *properties, uint64_t expires) noexcept:
     """The earliest of several counts."""
     if expires and (properties.expires == 0 or expires < properties.expires):
         properties.expires = expires
-
-
-cdef uint64_t from_now(uint64_t milliseconds, const Census *census) noexcept:
-    return wall_now(census) + milliseconds if milliseconds else 0
 
 
 cdef uint64_t until(uint64_t time, const Census *census) noexcept:

@@ -26,7 +26,8 @@ enum {
     ASKS_SOMEBODY = 4,  /* it is an error if nobody gets it */
     ASKS_INFO = 8,      /* the receipt says what became of it */
     CLOSES_GROUP = 16,  /* the last of its group */
-    IS_DEAD = 32        /* a dead letter: the broker's own, it does not die again */
+    IS_DEAD = 32,       /* a dead letter: the broker's own, it does not die again */
+    ASKS_SCHEDULE = 64  /* its header lines say when it comes, and when again */
 };
 
 typedef struct Properties {
@@ -78,6 +79,13 @@ static inline int property_of(const char *text, size_t length) {
 static inline uint64_t property_hash(const char *text, size_t length, uint64_t seed) {
     uint64_t hash = hash_bytes(text, length, seed);
     return hash ? hash : 1;
+}
+
+/* Milliseconds of a clock that nobody sets, and that goes on while the process stands still. */
+static inline uint64_t steady_now(const Census *census) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + census->wall_ahead);
 }
 
 /* Milliseconds since 1970. `wall_ahead` is how far the clock of a test is in front. */

@@ -383,7 +383,10 @@ cdef int on_send(Session self, const Frame *frame) except -1:
     if frame.names & UNUSUAL:
         return send_unusually(self, frame)
     content_of(frame, &self.broker.scratch, NULL, 0, &content)
-    return publish(self, &content)
+    self.namespace.publish(self.route, &content, &self.origin)
+    if self.origin.full != NULL:
+        wait_for_output(self)
+    return 0
 
 
 cdef int send_unusually(Session self, const Frame *frame) except -1:
@@ -399,11 +402,7 @@ cdef int send_unusually(Session self, const Frame *frame) except -1:
         content.properties = &self.broker.properties
     if frame.known[KNOWN_TRANSACTION]:
         return transactions(self).send(frame, self.route, &content)
-    return publish(self, &content)
-
-
-cdef inline int publish(Session self, const Content *content) except -1:
-    self.namespace.publish(self.route, content, &self.origin)
+    self.namespace.accept(self.route, &content, &self.origin)
     if self.origin.full != NULL:
         wait_for_output(self)
     return 0

@@ -106,7 +106,7 @@ cdef int carry_out_one(Transactions self, Operation *operation, Origin *origin) 
     if operation.message == NULL:
         return settle_one(<Subscription>operation.target, operation.slot, operation.verdict)
     message_content(operation.message, &content)
-    return self.namespace.publish(<Route>operation.target, &content, origin)
+    return self.namespace.accept(<Route>operation.target, &content, origin)
 
 
 cdef int roll_back(Transaction transaction) except -1:

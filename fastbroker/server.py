@@ -18,6 +18,7 @@ from fastbroker.config import Config, hub_settings, policies_of
 from fastbroker.config.units import SIZES, written
 from fastbroker.core.hub import Hub
 from fastbroker.core.log import Log
+from fastbroker.cron import next_time
 from fastbroker.datadir import DataDir
 from fastbroker.errors import StartError
 from fastbroker.log import logging_to
@@ -225,6 +226,7 @@ def _make_hub(loop: asyncio.AbstractEventLoop, config: Config, may: Access, most
         authorize=may.authorize,
         log=log,
         debug=log.debug,
+        cron=next_time,
         server=f"fastbroker/{__version__}",
         handshake=Handshake(config.websocket, server=f"fastbroker/{__version__}"),
     )

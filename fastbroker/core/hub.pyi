@@ -55,6 +55,7 @@ class Hub:
         server: str,
         handshake: Handshake | None = None,
         debug: bool = False,
+        cron: Callable[[str, int], int] | None = None,
     ) -> None:
         """Make a hub for ``loop``.
 
@@ -72,6 +73,8 @@ class Hub:
         ``server`` is what CONNECTED says the server is.
         ``debug`` says whether ``log`` wants to know of each login and subscription; lines of that level are made for
         nobody else.
+        ``cron`` is asked with an expression and a time, and returns when it is time next, both in milliseconds since
+        1970, or raises ValueError; without it there are no cron expressions.
         ``handshake`` answers the HTTP requests of WebSocket clients; without it there are none.
         """
 

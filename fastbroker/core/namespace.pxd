@@ -9,6 +9,7 @@ from fastbroker.core.limits cimport Limits
 from fastbroker.core.policy cimport Policies
 from fastbroker.core.queue cimport Queue, QueueOwner
 from fastbroker.core.route cimport Origin, Route
+from fastbroker.core.schedule cimport Schedule
 from fastbroker.core.subscription cimport Subscription
 from fastbroker.core.table cimport Table
 from fastbroker.core.topic cimport Audiences
@@ -32,8 +33,11 @@ cdef class Namespace(QueueOwner):
     cdef Durables durables          # subscriptions to topics that have names
     cdef set emptying               # queues that were removed and still have messages
     cdef object log
+    cdef Schedule schedule
+    cdef Origin timed               # of what is published when its time has come
 
     cdef int publish(self, Route route, const Content *content, Origin *origin) except -1
+    cdef int accept(self, Route route, const Content *content, Origin *origin) except -1
     cdef Route route_of(self, const char *destination, size_t length)
     cdef int subscribe_topic(self, Subscription subscription, bytes pattern) except -1
     cdef int subscribe_title(self, Subscription subscription, Title title) except -1
@@ -48,4 +52,4 @@ cdef class Namespace(QueueOwner):
 
 cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limits *limits, Wheel *wheel,
                              const uint64_t *now, Counter *counter, Link *due, Fanout fanout, Policies policies,
-                             bytes epoch)
+                             bytes epoch, cron)

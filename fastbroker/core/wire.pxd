@@ -122,6 +122,7 @@ cdef extern from "csrc/census.h" nogil:
         int64_t bytes_out
         int64_t dropped
         int64_t dead_lettered
+        int64_t scheduled
         int64_t wall_ahead
     struct Ceiling:
         const Census *census
@@ -305,6 +306,7 @@ cdef extern from "csrc/property.h" nogil:
         ASKS_INFO
         CLOSES_GROUP
         IS_DEAD
+        ASKS_SCHEDULE
         PROPERTY_NONE
         PROPERTY_EXPIRES
         PROPERTY_TTL
@@ -333,4 +335,5 @@ cdef extern from "csrc/property.h" nogil:
         uint8_t priority
     int property_of(const char *text, size_t length)
     uint64_t property_hash(const char *text, size_t length, uint64_t seed)
+    uint64_t steady_now(const Census *census)
     uint64_t wall_now(const Census *census)

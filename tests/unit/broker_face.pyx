@@ -44,14 +44,14 @@ cdef class House:
     cdef readonly uint64_t recorded     # the number of the last record of the journal
     cdef readonly list log
 
-    def __init__(self, policies=(), authorize=None, queues=(), **settings):
+    def __init__(self, policies=(), authorize=None, queues=(), cron=None, **settings):
         settings = {**hub_settings(Config()), "max_connections": 0, **settings}
         self.log = []
         usual = {name: settings.pop(name) for name in ("max_deliveries", "dead_letter") if name in settings}
         queues = [*queues, ("#", usual)] if usual else queues
         topics = settings.pop("topics", []) + [(pattern, {"slow_consumer": slow}) for pattern, slow in policies]
         policies = Policies(queues, topics)
-        self.broker = Broker(settings, policies, None, authorize, self.note, "fastbroker/test", b"epoch")
+        self.broker = Broker(settings, policies, None, authorize, self.note, "fastbroker/test", b"epoch", cron=cron)
 
     def note(self, level, event, **fields):
         self.log.append((level, event, fields))
@@ -92,6 +92,7 @@ cdef class House:
         cdef uint64_t end = self.broker.now + milliseconds
         while self.broker.now < end:
             self.broker.now += TICK
+            self.broker.census.wall_ahead += TICK
             wheel_advance(&self.broker.wheel, self.broker.now)
         self.turn()
 

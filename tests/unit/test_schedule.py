@@ -1,0 +1,265 @@
+"""Messages that come later, again, or not at all: beside a sorted list, on a clock that the test moves."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from broker_frames import bodies, send, subscribe
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from bench.micro.compiled import compiled
+from fastbroker.core.frame import Refused
+
+Face = Any  # of a module that the type checker knows nothing of
+LATE = 200  # of the time of day, which goes on while a test runs
+MANAGEMENT = b"/queue/ActiveMQ.Scheduler.Management"
+
+
+@pytest.fixture(scope="module")
+def face() -> Face:
+    return compiled(Path(__file__).with_name("broker_face.pyx"))
+
+
+@pytest.fixture
+def house(face: Face) -> Face:
+    return face.House(cron=every_minute)
+
+
+def every_minute(expression: str, after: int) -> int:
+    if expression != "* * * * *":
+        raise ValueError("no")
+    return after + 60_000
+
+
+@pytest.fixture
+def client(face: Face, house: Face) -> Face:
+    client = face.Client(house)
+    client.say(subscribe(b"1", b"/queue/a"))
+    return client
+
+
+def heard_after(house: Face, client: Face, milliseconds: int) -> list[bytes]:
+    house.advance(milliseconds)
+    return bodies(client.hear())
+
+
+@pytest.mark.parametrize("name", [b"delay", b"AMQ_SCHEDULED_DELAY"])
+@pytest.mark.parametrize("destination", [b"/queue/a", b"/topic/a"])
+def test_a_message_comes_when_its_time_has_come(house: Face, client: Face, name: bytes, destination: bytes) -> None:
+    client.say(subscribe(b"2", b"/topic/a"))
+    client.say(send(destination, b"later", b"%b:1000\n" % name) + send(destination, b"now"))
+    assert bodies(client.hear()) == [b"now"]
+    assert house.stats["scheduled"] == 1
+    assert heard_after(house, client, 1000 - LATE) == []
+    assert heard_after(house, client, LATE + 20) == [b"later"]
+    assert (house.stats["scheduled"], house.stats["messages"]) == (0, 0)
+
+
+def test_a_receipt_comes_when_it_is_accepted(house: Face, client: Face) -> None:
+    client.say(send(b"/queue/a", b"later", b"delay:1000\nreceipt:r\n"))
+    assert b"receipt-id:r" in client.hear()
+
+
+def test_in_a_transaction_it_counts_from_commit(house: Face, client: Face) -> None:
+    client.say(b"BEGIN\ntransaction:t\n\n\0" + send(b"/queue/a", b"later", b"delay:1000\ntransaction:t\n"))
+    assert heard_after(house, client, 5000) == []
+    client.say(b"COMMIT\ntransaction:t\n\n\0")
+    assert heard_after(house, client, 1000 - LATE) == []
+    assert heard_after(house, client, LATE + 20) == [b"later"]
+
+
+def test_again_and_again(house: Face, client: Face) -> None:
+    client.say(send(b"/queue/a", b"x", b"AMQ_SCHEDULED_DELAY:100\nAMQ_SCHEDULED_PERIOD:1000\nAMQ_SCHEDULED_REPEAT:2\n"))
+    heard = [heard_after(house, client, 1000) for _ in range(5)]
+    assert heard == [[b"x"], [b"x"], [b"x"], [], []]
+    assert house.stats["scheduled"] == 0
+
+
+def test_without_an_end_until_it_is_cancelled(house: Face, client: Face) -> None:
+    client.say(send(b"/queue/a", b"x", b"AMQ_SCHEDULED_PERIOD:1000\nAMQ_SCHEDULED_REPEAT:-1\n"))
+    assert len(heard_after(house, client, 10_500)) == 11
+    client.say(send(MANAGEMENT, b"", b"AMQ_SCHEDULER_ACTION:REMOVEALL\n"))
+    assert heard_after(house, client, 5000) == []
+    assert house.stats["scheduled"] == 0
+
+
+def test_cron(house: Face, client: Face) -> None:
+    client.say(send(b"/queue/a", b"x", b"AMQ_SCHEDULED_CRON:* * * * *\n"))
+    assert heard_after(house, client, 60_000 - LATE) == []
+    assert heard_after(house, client, LATE + 20) == [b"x"]
+    assert heard_after(house, client, 60_000) == [b"x"]
+    assert heard_after(house, client, 600_000) == [b"x"], "times that were missed are over"
+    assert house.stats["scheduled"] == 1
+
+
+def test_a_round_for_each_time_of_cron(house: Face, client: Face) -> None:
+    client.say(
+        send(
+            b"/queue/a",
+            b"x",
+            b"AMQ_SCHEDULED_CRON:* * * * *\nAMQ_SCHEDULED_DELAY:1000\n"
+            b"AMQ_SCHEDULED_PERIOD:1000\nAMQ_SCHEDULED_REPEAT:3\n",
+        )
+    )
+    assert len(heard_after(house, client, 66_000)) == 4
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"AMQ_SCHEDULED_CRON:never\n", b"AMQ_SCHEDULED_REPEAT:5\n", b"AMQ_SCHEDULED_REPEAT:-2\n",
+        b"AMQ_SCHEDULED_REPEAT:5\nAMQ_SCHEDULED_PERIOD:99\n", b"AMQ_SCHEDULED_PERIOD:x\n",
+        b"AMQ_SCHEDULED_PERIOD:1000000000000\n",
+    ],
+)  # fmt: skip
+def test_a_schedule_that_cannot_be_is_refused(house: Face, client: Face, headers: bytes) -> None:
+    before = house.stats
+    with pytest.raises(Refused, match="bad header"):
+        client.say(send(b"/queue/a", b"x", headers))
+    after = house.stats
+    assert [after[name] for name in ("scheduled", "messages")] == [before[name] for name in ("scheduled", "messages")]
+
+
+def test_its_memory_comes_back(face: Face, house: Face) -> None:
+    client = face.Client(house)
+    client.say(send(b"/queue/a", b"x", b"delay:1\n"))
+    client.say(subscribe(b"1", b"/queue/a"))
+    house.advance(2000)
+    client.hear()
+    before = house.stats["memory"]
+    client.say(b"".join(send(b"/queue/a", b"x" * 100, b"delay:%d\n" % (1 + i % 7)) for i in range(5000)))
+    assert house.stats["memory"] > before + 5000 * 250
+    for _ in range(20):
+        house.advance(1000)
+        client.hear()
+    assert house.stats["memory"] <= before
+
+
+def test_a_million_at_the_same_second_are_published_in_slices(house: Face, client: Face) -> None:
+    """Fewer here; a slice is some thousands."""
+    client.say(b"".join(send(b"/topic/nobody", b"x", b"delay:1000\n") for _ in range(50_000)))
+    house.advance(1100)
+    left = house.stats["scheduled"]
+    assert 0 < left < 50_000
+    for _ in range(20):
+        house.advance(10)
+    assert house.stats["scheduled"] == 0
+
+
+# ---- what is scheduled, for those who look ----
+
+
+def jobs(stream: bytes) -> list[tuple[bytes, bytes]]:
+    found = []
+    for frame in stream.replace(b"\0\n", b"\0").split(b"\0")[:-1]:
+        head, _, body = frame.partition(b"\n\n")
+        lines = dict(line.partition(b":")[::2] for line in reversed(head.split(b"\n")[1:]))
+        assert lines[b"original-destination"] == b"/queue/a"
+        found.append((lines[b"scheduledJobId"], body))
+    return found
+
+
+BROWSE = b"AMQ_SCHEDULER_ACTION:BROWSE\nreply-to:/temp-queue/jobs\n"
+
+
+def test_browse_and_remove(house: Face, client: Face) -> None:
+    client.say(b"".join(send(b"/queue/a", b"%d" % i, b"delay:%d\n" % ((i + 1) * 10_000)) for i in (2, 0, 1)))
+    client.say(send(MANAGEMENT, b"", BROWSE))
+    house.turn()
+    seen = jobs(client.hear())
+    assert [body for _, body in seen] == [b"0", b"1", b"2"], "the first to come is the first"
+    client.say(
+        send(
+            b"/topic/ActiveMQ.Scheduler.Management",
+            b"",
+            b"AMQ_SCHEDULER_ACTION:REMOVE\nscheduledJobId:%b\n" % seen[1][0],
+        )
+    )
+    assert heard_after(house, client, 60_000) == [b"0", b"2"]
+    with pytest.raises(Refused, match="bad header"):
+        client.say(send(MANAGEMENT, b"", b"AMQ_SCHEDULER_ACTION:REMOVE\nscheduledJobId:%b\n" % seen[1][0]))
+
+
+def test_between_two_times(house: Face, client: Face) -> None:
+    now = int(time.time() * 1000)
+    client.say(b"".join(send(b"/queue/a", b"%d" % i, b"delay:%d\n" % (i * 100_000)) for i in range(1, 6)))
+    between = b"ACTION_START_TIME:%d\nACTION_END_TIME:%d\n" % (now + 150_000, now + 350_000)
+    client.say(send(MANAGEMENT, b"", BROWSE + between))
+    house.turn()
+    assert [body for _, body in jobs(client.hear())] == [b"2", b"3"]
+    client.say(send(MANAGEMENT, b"", b"AMQ_SCHEDULER_ACTION:REMOVEALL\n" + between))
+    house.turn()
+    assert house.stats["scheduled"] == 3
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        (b"", "bad header"), (b"AMQ_SCHEDULER_ACTION:LIST\n", "bad header"),
+        (b"AMQ_SCHEDULER_ACTION:BROWSE\n", "missing header"),
+        (b"AMQ_SCHEDULER_ACTION:BROWSE\nreply-to:/queue/a\n", "missing header"),
+        (b"AMQ_SCHEDULER_ACTION:REMOVE\n", "bad header"),
+        (b"AMQ_SCHEDULER_ACTION:REMOVEALL\nACTION_START_TIME:x\n", "bad header"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_asked_is_refused(house: Face, client: Face, headers: bytes, message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        client.say(send(MANAGEMENT, b"", headers))
+
+
+def test_very_many_are_cancelled_in_steps(house: Face, client: Face) -> None:
+    client.say(b"".join(send(b"/queue/a", b"x", b"delay:1000000\n") for _ in range(3500)))
+    client.say(send(MANAGEMENT, b"", b"AMQ_SCHEDULER_ACTION:REMOVEALL\n") + send(b"/queue/a", b"y", b"delay:2000000\n"))
+    left = []
+    for _ in range(5):
+        house.turn()
+        left.append(house.stats["scheduled"])
+    assert left == [2501, 1501, 501, 1, 1]
+
+
+class ScheduleMachine(RuleBasedStateMachine):
+    """What comes is what a sorted list says, in its order."""
+
+    def __init__(self, face: Face) -> None:
+        super().__init__()
+        self.house = face.House()
+        self.client = face.Client(self.house)
+        self.client.say(subscribe(b"1", b"/queue/a"))
+        self.now = self.number = 0
+        self.plan: list[tuple[int, int]] = []
+
+    @rule(delays=st.lists(st.integers(1, 40), min_size=1, max_size=8))
+    def accept(self, delays: list[int]) -> None:
+        for delay in delays:
+            self.number += 1
+            self.plan.append((self.now + delay * 10_000, self.number))
+            self.client.say(send(b"/queue/a", b"%d" % self.number, b"delay:%d\n" % (delay * 10_000)))
+
+    @rule(steps=st.integers(1, 12))
+    def wait(self, steps: int) -> None:
+        self.now += steps * 10_000
+        self.house.advance(steps * 10_000)
+
+    @invariant()
+    def what_comes_is_in_order(self) -> None:
+        self.plan.sort()
+        heard = [int(body) for body in bodies(self.client.hear())]
+        assert heard == [number for _, number in self.plan[: len(heard)]]
+        late = [number for due, number in self.plan[len(heard) :] if due < self.now - 2 * LATE]
+        assert not late
+        del self.plan[: len(heard)]
+        assert self.house.stats["scheduled"] == len(self.plan)
+
+
+def test_beside_a_sorted_list(face: Face) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        lambda: ScheduleMachine(face), settings=settings(max_examples=30, stateful_step_count=20, deadline=None)
+    )
