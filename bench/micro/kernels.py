@@ -113,6 +113,16 @@ def _publish(destination: bytes, subscribers: int, frame: bytes = PLAIN, version
     return lambda micro: _counting(micro.Publishing(micro.Send(frame), destination, subscribers, version).run, micro)
 
 
+def _selects(frame: bytes, selector: bytes) -> Callable[[Any], Run]:
+    def make(micro: Any) -> Run:
+        selecting = micro.Selecting(micro.Send(frame), selector)
+        if selecting.run(1) != 1:
+            raise ValueError("the selector does not select")
+        return _counting(selecting.run, micro)
+
+    return make
+
+
 def _queue(way: str) -> Callable[[Any], Run]:
     return lambda micro: _counting(getattr(micro.Queueing(micro.Send(PLAIN), 1000), way), micro)
 
@@ -152,6 +162,7 @@ WHOLE_DEVICE = PLACE.replace(b"temperature", b"*")
 OTHER_PLACE = PLACE.replace(b"temperature", b"humidity")
 IN_TURN = PLAIN + PLAIN.replace(PLACE, OTHER_PLACE)
 VERSIONS = (("1.0", 10), ("1.1", 11), ("1.2", 12))
+THREE_COMPARISONS = b"priority > 3 AND content-type = 'application/json' AND trace-id < 5000"
 
 # Streams are made when they are needed: callgrind would take longer for all of them than for a kernel.
 PARSER = [
@@ -211,6 +222,10 @@ PUBLISH = [
     Kernel("publish-10-escapes-1.0", "publish", _publish(b"/topic/a", 10, ESCAPED, 10), 128, 10),
 ]
 
+SELECTOR = [
+    Kernel("selector-3", "selector", _selects(COUNTED, THREE_COMPARISONS), 2048),
+]
+
 QUEUE = [
     Kernel("queue-auto", "queue", _publish(b"/queue/a", 1), 2048),
     Kernel("queue-auto-10", "queue", _publish(b"/queue/a", 10), 2048),
@@ -237,5 +252,5 @@ TURNS = [
     Kernel("turn-ws-ping", "turn", _turn(lambda: ping(PLAIN), WebSocketClient), 1000),
 ]
 
-TIMED = [*PARSER, *ROUTES, *TRIE, *ENCODE, *PUBLISH, *QUEUE]
+TIMED = [*PARSER, *ROUTES, *TRIE, *ENCODE, *PUBLISH, *SELECTOR, *QUEUE]
 KERNELS = {kernel.name: kernel for kernel in [*TIMED, *TURNS]}

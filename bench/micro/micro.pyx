@@ -18,13 +18,14 @@ from fastbroker.core.message cimport (
 from fastbroker.core.parser cimport PARSE_FRAME, Parser, ParserLimits
 from fastbroker.core.queue cimport ACKED, Queue, QueueRoute, put_back, queue_new, queue_route
 from fastbroker.core.route cimport Origin, Route
+from fastbroker.core.selector cimport Selector, selector_of
 from fastbroker.core.settling cimport settle
 from fastbroker.core.subscription cimport ACK_AUTO, ACK_CLIENT_INDIVIDUAL, Subscription, subscription_new
 from fastbroker.core.topic cimport TopicRoute
 from fastbroker.core.trie cimport Matches, Trie, matches_free
 from fastbroker.core.wire cimport (
-    NUMBER_SPACE, SCAN_SLACK, Account, Link, OutBuf, Text, outbuf_consume, outbuf_free, outbuf_init, outbuf_pending,
-    put_number, ring_init, ring_take, text_free,
+    NUMBER_SPACE, SCAN_SLACK, Account, Census, Link, OutBuf, Text, outbuf_consume, outbuf_free, outbuf_init,
+    outbuf_pending, put_number, ring_init, ring_take, text_free,
 )
 
 from fastbroker.config import Config, hub_settings, policies_of
@@ -175,6 +176,24 @@ cdef class Send:
         cdef long i
         for i in range(rounds):
             content_of(&self.parsing.frame, &self.scratch, NULL, 0, &self.content)
+
+
+cdef class Selecting:
+    """One selector against one content."""
+    cdef Send send
+    cdef Selector selector
+    cdef Census census
+
+    def __init__(self, Send send not None, bytes selector not None):
+        self.send = send
+        self.selector = selector_of(selector, b"epoch", &self.census)
+
+    def run(self, long rounds):
+        """Asks `rounds` times; returns how often it was wanted."""
+        cdef long found = 0, i
+        for i in range(rounds):
+            found += self.selector.selects(&self.send.content, i, 1, &self.census.work)
+        return found
 
 
 cdef class Output:

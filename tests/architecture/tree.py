@@ -13,9 +13,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 FLOORS = (
     "wire ring census text blocks moving outbuf flow wrapping wheel table places peer wsframe property",
-    "frame parser pattern entries nodes tails paths walk trie request reasons logline log backlog limits policy",
-    "message properties subscription ledger settling queue durables topic fanout route transaction access receipts "
-    "schedule",
+    (
+        "frame parser pattern entries nodes tails paths walk trie request reasons logline log backlog limits policy "
+        "selector"
+    ),
+    (
+        "message properties subscription ledger settling queue durables topic fanout route transaction access receipts "
+        "schedule"
+    ),
     "destination scheduling namespace broker login wishes titles parking temporaries subscriptions transactions session",
     "turntaker hub framing input deadlines connection upgrade websocket sockjs tls",
 )
