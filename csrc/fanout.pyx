@@ -10,8 +10,9 @@ The batch belongs to one route and one origin. It is settled by `send` when it i
 published calls before anything else happens: another message, a RECEIPT, the end of what was read, a change of the
 audience.
 
-Plain receivers are written to; the others are queues, and so is what a plain one has that is too slow, that is too
-full, or that comes when the memory ceiling is reached: there the message is stored once, and counted.
+Plain receivers are written to; others are queues, and so is what a plain one has that is too slow, that is too
+full, or that comes when the memory ceiling is reached: there the message is stored once, and counted. Those that choose
+stand behind both, and are asked for each message.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -135,8 +136,10 @@ cdef int send_from(Fanout self, const Audience *audience, size_t first, const Co
         for i in range(first, audience.receivers.count):
             if i < audience.plain:
                 deliver(self, <Subscription>audience.receivers.items[i], &transit)
-            else:
+            elif i < audience.asked:
                 enqueue(self, <Queue>audience.receivers.items[i], &transit)
+            else:
+                ask(self, <Receiver>audience.receivers.items[i], &transit)
     finally:
         if transit.message != NULL:
             message_drop(transit.message)
@@ -161,6 +164,15 @@ cdef int deliver(Fanout self, Subscription subscription, Transit *transit) excep
     if outbuf_pressure(out) > self.outlets.soft:
         weigh(self, subscription, out, transit.policy, transit.origin)
     return 0
+
+
+cdef int ask(Fanout self, Receiver receiver, Transit *transit) except -1:
+    """To one that chooses, if it wants it."""
+    if not receiver.wants(transit.content, transit.number, transit.origin, self.census):
+        return 0
+    if isinstance(receiver, Queue):
+        return enqueue(self, <Queue>receiver, transit)
+    return deliver(self, <Subscription>receiver, transit)
 
 
 cdef const Content *in_form(Fanout self, const Content *content, unsigned form, uint64_t number) except NULL:
@@ -290,7 +302,7 @@ cdef bint add(Fanout self, object route, const Audience *audience, const Content
     self.seen |= content.seen
     self.count += 1
     return (self.count == BATCH_MESSAGES or self.tails.end >= BATCH_BYTES
-            or self.count * audience.receivers.count >= self.most)
+            or self.count * audience.weight >= self.most)
 
 
 cdef inline bint needs_form(Fanout self, unsigned form) noexcept:
@@ -371,8 +383,10 @@ cdef int deliver_item(Fanout self, const Audience *audience, uint32_t index) exc
         for i in range(audience.plain if self.seen else 0):
             if needs_form(self, (<Subscription>audience.receivers.items[i]).form):
                 deliver(self, <Subscription>audience.receivers.items[i], &transit)
-        for i in range(audience.plain, audience.receivers.count):
+        for i in range(audience.plain, audience.asked):
             enqueue(self, <Queue>audience.receivers.items[i], &transit)
+        for i in range(audience.asked, audience.receivers.count):
+            ask(self, <Receiver>audience.receivers.items[i], &transit)
     finally:
         self.items[index].message = transit.message
     return 0

@@ -120,6 +120,7 @@ cdef class Namespace(QueueOwner):
             return 0
         queue = queue_new(None, self, self.policies.of_queue(pattern))
         queue.outlet = subscription.out
+        queue.choose_as(subscription)
         self.topics.insert(pattern, len(pattern), &queue.entry)
         return self.subscribe_queue(subscription, queue)
 

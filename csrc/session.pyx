@@ -33,6 +33,7 @@ from fastbroker.core.parser cimport PARSE_FRAME, parse_error
 from fastbroker.core.properties cimport read_properties
 from fastbroker.core.queue cimport ACKED, NACKED, REJECTED, Queue, Verdict, queue_route
 from fastbroker.core.receipts cimport receipts_new
+from fastbroker.core.selector cimport Selector, selector_of
 from fastbroker.core.settling cimport find_message, give_back, settle
 from fastbroker.core.subscription cimport ACK_AUTO, Subscription, subscription_new
 from fastbroker.core.subscriptions cimport subscriptions_of
@@ -487,6 +488,7 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
     cdef bytes id = frame_text(frame, KNOWN_ID)
     cdef bytes key
     cdef Wishes wishes
+    cdef Selector selector
     cdef Subscription subscription
     if id is None and needs_id(self):
         raise Refused(b"missing header", b"SUBSCRIBE needs an id header in STOMP 1.1 and 1.2.")
@@ -500,7 +502,9 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
     wishes = wishes_of(frame, kind_of(destination), &self.broker.limits)
     if self.access is not None:
         ask(self, "subscribe", destination)
+    selector = selector_in(self, wishes)
     subscription = new_subscription(self, id, destination, wishes.ack_mode)
+    subscription.choose(selector, &self.origin if wishes.no_local else NULL)
     if has_header_of(frame, b"activemq.", 9):
         subscription.form |= FORM_ACTIVEMQ
     try:
@@ -512,6 +516,12 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
     if self.broker.debug:
         tell(self, "subscribe", subscription)
     return self.subscriptions.add(key, subscription)
+
+
+cdef Selector selector_in(Session self, Wishes wishes):
+    if wishes.selector is None:
+        return None
+    return selector_of(wishes.selector, self.namespace.epoch, &self.broker.census)
 
 
 cdef bint needs_id(Session self) noexcept:

@@ -63,6 +63,19 @@ cdef class Subscription(Receiver):
         if self.census != NULL:
             self.census.subscriptions -= 1
 
+    cdef void choose(self, Selector selector, const void *not_from) noexcept:
+        """From now on it takes only what a selector selects (None: everything), and nothing of that Origin (NULL: from
+        everybody), which is its session's, as long as that is there."""
+        if selector is None and not_from == NULL:
+            return
+        self.selector = selector
+        self.not_from = not_from
+        self.chooses = True
+        self.plain = False
+        if selector is not None:
+            self.cost += selector.cost
+            account_charge(self.account, selector.cost)
+
     cdef int hand_over(self, Entry *entry) except -1:
         """Writes one MESSAGE; takes over the entry's reference, until the client settles it unless it is `auto`."""
         cdef char middle[MIDDLE_SPACE]

@@ -13,6 +13,7 @@ from fastbroker.core.wire cimport link_init, link_join, link_leave
 
 cdef enum:
     PLACE_COST = 8          # bytes of a receiver's place in an audience
+    CHOICE_WEIGHT = 15      # how many plain receivers more one that chooses may take as much time as
 
 
 cdef TopicRoute topic_route(bytes destination, bytes name, TopicPolicy policy, Trie topics, Fanout fanout,
@@ -52,7 +53,7 @@ cdef int rematch(TopicRoute self) except -1:
     finally:
         charge(self, <int64_t>receivers.capacity - <int64_t>before)
         link_join(&self.audiences.routes, &self.link)
-    self.audience.plain = plain_first(receivers)
+    sort_audience(&self.audience)
     self.generation = self.topics.generation
     if self.audiences.bytes > self.audiences.most:
         forget_others(self)
@@ -91,14 +92,19 @@ cdef void forget_outdated(Audiences *audiences) noexcept:
             forget(route)
 
 
-cdef size_t plain_first(Matches *receivers) noexcept:
-    """Puts the plain receivers in front, in their order, and returns how many they are."""
-    cdef size_t plain = 0, i
-    cdef void *receiver
-    for i in range(receivers.count):
-        receiver = receivers.items[i]
-        if (<Receiver>receiver).plain:
-            receivers.items[i] = receivers.items[plain]
-            receivers.items[plain] = receiver
+cdef void sort_audience(Audience *audience) noexcept:
+    """The plain receivers in front, in their order; those that choose behind all others."""
+    cdef void **items = audience.receivers.items
+    cdef size_t plain = 0, asked = audience.receivers.count, i = 0
+    while i < asked:
+        if (<Receiver>items[i]).chooses:
+            asked -= 1
+            items[i], items[asked] = items[asked], items[i]
+            continue
+        if (<Receiver>items[i]).plain:
+            items[i], items[plain] = items[plain], items[i]
             plain += 1
-    return plain
+        i += 1
+    audience.plain = plain
+    audience.asked = asked
+    audience.weight = audience.receivers.count + CHOICE_WEIGHT * (audience.receivers.count - asked)

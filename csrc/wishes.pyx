@@ -30,9 +30,11 @@ cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits):
     new.ack_mode = ack_mode_in(headers)
     new.prefetch = prefetch_in(headers, limits)
     new.headers = headers
-    if text(headers, SELECTOR) is not None:
-        raise unsupported(b"selector")
-    for names in (BROWSER, NO_LOCAL):
+    new.selector = text(headers, SELECTOR)
+    new.no_local = is_true(headers, NO_LOCAL)
+    if kind != KIND_TOPIC and (new.selector or new.no_local):
+        raise for_topics(name_in(headers, SELECTOR + NO_LOCAL))
+    for names in (BROWSER,):
         if is_true(headers, names):
             raise unsupported(name_in(headers, names))
     if kind != KIND_TOPIC and text(headers, SUBSCRIPTION_NAME):
@@ -64,6 +66,10 @@ cdef uint32_t prefetch_in(dict headers, const Limits *limits) except? 0:
     if value is not None and not number_of(value.partition(b",")[0].strip(), &number):
         raise Refused(b"bad header", b"prefetch-count, activemq.prefetchSize and credit are numbers of messages.")
     return <uint32_t>min(number, limits.max_prefetch) if number else limits.prefetch
+
+
+cdef object for_topics(bytes name):
+    return Refused(b"bad header", b"%b is for topics so far; a queue gives its messages to all who consume it." % name)
 
 
 cdef object unsupported(bytes name):

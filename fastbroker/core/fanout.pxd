@@ -18,7 +18,9 @@ cdef enum:
 cdef struct Audience:
     # who gets the messages of a topic
     Matches receivers       # Receivers: first the plain ones, which are written to en bloc ...
-    size_t plain            # ... so many; the others are queues
+    size_t plain            # ... so many; then queues ...
+    size_t asked            # ... up to here; the others, of either kind, are asked whether they want it
+    size_t weight           # how many plain ones would be as much work
     uint8_t slow            # SLOW_*: what to do with a subscriber that is too slow
     void *owner             # QueueOwner of the queues that are made for those
 

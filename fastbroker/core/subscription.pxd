@@ -2,8 +2,10 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from fastbroker.core.frame cimport Content
 from fastbroker.core.ledger cimport Ledger
 from fastbroker.core.message cimport Entry
+from fastbroker.core.selector cimport Selector
 from fastbroker.core.trie cimport TrieEntry
 from fastbroker.core.wire cimport Account, Census, Link, OutBuf, Timer, outbuf_pending
 
@@ -17,11 +19,27 @@ cdef enum:
 cdef class Receiver:
     """Who gets the messages of a topic: the values of the trie.
 
-    A plain one is a Subscription, which is written to directly; any other is a Queue, which decides itself.
+    A plain one is a Subscription, which is written to directly; any other is a Queue, which decides itself. Either may
+    choose: then it is asked for each message, and is not plain.
     """
     cdef TrieEntry entry        # its place in the trie of topics
     cdef bint plain
+    cdef bint chooses
+    cdef Selector selector      # None: any will do ...
+    cdef const void *not_from   # ... but those of that Origin; NULL: whoever sends it
     cdef uint64_t filled        # when it last made the output of its connection too full; 0: never
+
+    cdef inline void choose_as(self, Receiver other):
+        """What is meant for that one comes to this."""
+        self.selector = other.selector
+        self.not_from = other.not_from
+        self.chooses = other.chooses
+
+    cdef inline bint wants(self, const Content *content, uint64_t number, const void *origin, Census *census) noexcept:
+        """Of one that chooses: whether it takes a message of a topic, which it is offered once."""
+        if self.not_from != NULL and self.not_from == origin:
+            return False
+        return self.selector is None or self.selector.selects(content, number, 1, &census.work)
 
 
 @cython.final
@@ -54,6 +72,7 @@ cdef class Subscription(Receiver):
     cdef Ledger ledger
     cdef object source          # the Queue it consumes; None: topic messages come directly
 
+    cdef void choose(self, Selector selector, const void *not_from) noexcept
     cdef int hand_over(self, Entry *entry) except -1
     cdef void take_out(self, uint32_t slot, Entry *entry) noexcept
 

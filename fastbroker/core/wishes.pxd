@@ -14,6 +14,8 @@ cdef class Wishes:
     cdef int ack_mode
     cdef uint32_t prefetch      # messages
     cdef dict headers           # decoded: what it asks for of topics alone is read from them later
+    cdef bytes selector         # of a topic: which messages, None: all ...
+    cdef bint no_local          # ... but those of its own connection
 
 
 cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits)
