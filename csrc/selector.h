@@ -99,19 +99,22 @@ typedef struct Facts {
 
 typedef enum { IS_NULL, IS_TRUTH, IS_WHOLE, IS_REAL, IS_TEXT, IS_HEADER } ValueKind;
 
+/* Two machine words: what is copied on the stack, and handed from function to function in registers. */
 typedef struct Value {
     ValueKind kind;
     union {
-        int truth;
+        int64_t truth;
         int64_t whole;
         double real;
-        struct {
-            const char *text;
-            size_t length;
-            struct Value *number; /* of a header: the number that it looks like, IS_HEADER: nobody has asked yet */
-        };
+        struct Span *span; /* of a text or a header */
     };
 } Value;
+
+typedef struct Span {
+    const char *text; /* NULL: there is no such header */
+    size_t length;
+    Value number; /* that a header looks like; IS_HEADER: nobody has asked yet */
+} Span;
 
 static inline Value value_null(void) {
     Value value = {IS_NULL, {0}};
@@ -119,14 +122,12 @@ static inline Value value_null(void) {
 }
 
 static inline Value value_truth(int truth) {
-    Value value = {IS_TRUTH, {0}};
-    value.truth = truth;
+    Value value = {IS_TRUTH, {truth}};
     return value;
 }
 
 static inline Value value_whole(int64_t whole) {
-    Value value = {IS_WHOLE, {0}};
-    value.whole = whole;
+    Value value = {IS_WHOLE, {whole}};
     return value;
 }
 
@@ -137,10 +138,17 @@ static inline Value value_real(double real) {
     return isnan(real) ? value_null() : value;
 }
 
-static inline Value value_text(ValueKind kind, const char *text, size_t length) {
-    Value value = {kind, {0}};
-    value.text = text;
-    value.length = length;
+static inline Value value_of_header(Span *span) {
+    Value value = {IS_HEADER, {0}};
+    value.span = span;
+    return span->text == NULL ? value_null() : value;
+}
+
+static inline Value value_of_text(Span *span, const char *text, size_t length) {
+    Value value = {IS_TEXT, {0}};
+    span->text = text;
+    span->length = length;
+    value.span = span;
     return value;
 }
 
@@ -210,21 +218,21 @@ static inline Value number_of_text(const char *text, size_t length) {
     return number_with_point(text, length, &digits, falls ? -(int)exponent.number : (int)exponent.number, negative);
 }
 
-static inline int is_number(const Value *value) {
-    return value->kind == IS_WHOLE || value->kind == IS_REAL;
+static inline int is_number(Value value) {
+    return value.kind == IS_WHOLE || value.kind == IS_REAL;
 }
 
 /* A number; NULL for what is none. A header is read once, however often it is asked for. */
-static inline Value as_number(const Value *value) {
-    if (value->kind != IS_HEADER)
-        return is_number(value) ? *value : value_null();
-    if (value->number->kind == IS_HEADER)
-        *value->number = number_of_text(value->text, value->length);
-    return *value->number;
+static inline Value as_number(Value value) {
+    if (value.kind != IS_HEADER)
+        return is_number(value) ? value : value_null();
+    if (value.span->number.kind == IS_HEADER)
+        value.span->number = number_of_text(value.span->text, value.span->length);
+    return value.span->number;
 }
 
-static inline double real_of(const Value *number) {
-    return number->kind == IS_WHOLE ? (double)number->whole : number->real;
+static inline double real_of(Value number) {
+    return number.kind == IS_WHOLE ? (double)number.whole : number.real;
 }
 
 /* Where two are whole so is the result, as in Java; one that is too large for that is not. */
@@ -245,74 +253,74 @@ static inline Value calculated_whole(int what, int64_t a, int64_t b) {
 }
 
 /* NULL for what is no number, and for what is divided by nothing. */
-static inline Value calculated(int what, const Value *left, const Value *right) {
+static inline Value calculated(int what, Value left, Value right) {
     Value a = as_number(left), b = as_number(right);
-    if (a.kind == IS_NULL || b.kind == IS_NULL || (what >= OP_DIVIDE && real_of(&b) == 0))
+    if (a.kind == IS_NULL || b.kind == IS_NULL || (what >= OP_DIVIDE && real_of(b) == 0))
         return value_null();
     if (a.kind == IS_WHOLE && b.kind == IS_WHOLE)
         return calculated_whole(what, a.whole, b.whole);
     switch (what) {
     case OP_ADD:
-        return value_real(real_of(&a) + real_of(&b));
+        return value_real(real_of(a) + real_of(b));
     case OP_SUBTRACT:
-        return value_real(real_of(&a) - real_of(&b));
+        return value_real(real_of(a) - real_of(b));
     case OP_MULTIPLY:
-        return value_real(real_of(&a) * real_of(&b));
+        return value_real(real_of(a) * real_of(b));
     case OP_DIVIDE:
-        return value_real(real_of(&a) / real_of(&b));
+        return value_real(real_of(a) / real_of(b));
     default:
-        return value_real(fmod(real_of(&a), real_of(&b)));
+        return value_real(fmod(real_of(a), real_of(b)));
     }
 }
 
-static inline Value negated_number(const Value *value) {
+static inline Value negated_number(Value value) {
     Value zero = value_whole(0), number = as_number(value);
-    return number.kind == IS_REAL ? value_real(-number.real) : calculated(OP_SUBTRACT, &zero, &number);
+    return number.kind == IS_REAL ? value_real(-number.real) : calculated(OP_SUBTRACT, zero, number);
 }
 
 /* ---- comparing ---- */
 
-static inline int is_text(const Value *value) {
-    return value->kind == IS_TEXT || value->kind == IS_HEADER;
+static inline int is_text(Value value) {
+    return value.kind == IS_TEXT || value.kind == IS_HEADER;
 }
 
-static inline int is_word(const Value *value, const char *word, size_t length) {
+static inline int is_word(Value value, const char *word, size_t length) {
     size_t i;
-    if (value->length != length)
+    if (value.span->length != length)
         return 0;
     for (i = 0; i < length; i++)
-        if ((value->text[i] | 0x20) != word[i])
+        if ((value.span->text[i] | 0x20) != word[i])
             return 0;
     return 1;
 }
 
 /* True, false, or NULL where nothing is there. What is none of them is false, as JMS has it. */
-static inline Value as_truth(const Value *value) {
-    if (value->kind == IS_NULL || value->kind == IS_TRUTH)
-        return *value;
-    return value_truth(value->kind == IS_HEADER && is_word(value, "true", 4));
+static inline Value as_truth(Value value) {
+    if (value.kind == IS_NULL || value.kind == IS_TRUTH)
+        return value;
+    return value_truth(value.kind == IS_HEADER && is_word(value, "true", 4));
 }
 
-static inline int reads_as_truth(const Value *value) {
-    return value->kind == IS_TRUTH
-           || (value->kind == IS_HEADER && (is_word(value, "true", 4) || is_word(value, "false", 5)));
+static inline int reads_as_truth(Value value) {
+    return value.kind == IS_TRUTH
+           || (value.kind == IS_HEADER && (is_word(value, "true", 4) || is_word(value, "false", 5)));
 }
 
-static inline int same_text(const Value *a, const Value *b) {
-    return a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
+static inline int same_text(Value a, Value b) {
+    return a.span->length == b.span->length && memcmp(a.span->text, b.span->text, a.span->length) == 0;
 }
 
-static inline int relation_of_numbers(const Value *a, const Value *b) {
-    if (a->kind == IS_WHOLE && b->kind == IS_WHOLE)
-        return a->whole < b->whole ? RELATION_LESS : a->whole == b->whole ? RELATION_EQUAL : RELATION_GREATER;
+static inline int relation_of_numbers(Value a, Value b) {
+    if (a.kind == IS_WHOLE && b.kind == IS_WHOLE)
+        return a.whole < b.whole ? RELATION_LESS : a.whole == b.whole ? RELATION_EQUAL : RELATION_GREATER;
     return real_of(a) < real_of(b) ? RELATION_LESS : real_of(a) == real_of(b) ? RELATION_EQUAL : RELATION_GREATER;
 }
 
 /* How two that are there stand to each other, as a bit of `wanted`; 0 where they are not alike: that is false then. */
-static inline int relation_of(const Value *left, const Value *right, int wanted) {
+static inline int relation_of(Value left, Value right, int wanted) {
     int has_order = wanted != RELATION_EQUAL && wanted != RELATION_OTHER;
     Value a, b;
-    if (left->kind == IS_TRUTH || right->kind == IS_TRUTH) {
+    if (left.kind == IS_TRUTH || right.kind == IS_TRUTH) {
         if (has_order || !reads_as_truth(left) || !reads_as_truth(right))
             return 0;
         return as_truth(left).truth == as_truth(right).truth ? RELATION_EQUAL : RELATION_OTHER;
@@ -320,43 +328,43 @@ static inline int relation_of(const Value *left, const Value *right, int wanted)
     if (is_text(left) && is_text(right) && !has_order) {
         if (same_text(left, right))
             return RELATION_EQUAL;
-        if (left->kind == IS_TEXT || right->kind == IS_TEXT)
+        if (left.kind == IS_TEXT || right.kind == IS_TEXT)
             return RELATION_OTHER;
     }
     a = as_number(left);
     b = as_number(right);
     if (a.kind != IS_NULL && b.kind != IS_NULL)
-        return relation_of_numbers(&a, &b);
+        return relation_of_numbers(a, b);
     return is_text(left) && is_text(right) && !has_order ? RELATION_OTHER : 0;
 }
 
-static inline Value compared(const Value *left, const Value *right, int wanted) {
-    if (left->kind == IS_NULL || right->kind == IS_NULL)
+static inline Value compared(Value left, Value right, int wanted) {
+    if (left.kind == IS_NULL || right.kind == IS_NULL)
         return value_null();
     return value_truth((relation_of(left, right, wanted) & wanted) != 0);
 }
 
 /* ---- three values ---- */
 
-static inline Value both(const Value *a, const Value *b) {
-    if ((a->kind == IS_TRUTH && !a->truth) || (b->kind == IS_TRUTH && !b->truth))
+static inline Value both(Value a, Value b) {
+    if ((a.kind == IS_TRUTH && !a.truth) || (b.kind == IS_TRUTH && !b.truth))
         return value_truth(0);
-    return a->kind == IS_NULL || b->kind == IS_NULL ? value_null() : value_truth(1);
+    return a.kind == IS_NULL || b.kind == IS_NULL ? value_null() : value_truth(1);
 }
 
-static inline Value not_so(const Value *value) {
-    return value->kind == IS_NULL ? *value : value_truth(!value->truth);
+static inline Value not_so(Value value) {
+    return value.kind == IS_NULL ? value : value_truth(!value.truth);
 }
 
-static inline Value either(const Value *a, const Value *b) {
-    Value no = not_so(a), nor = not_so(b), neither = both(&no, &nor);
-    return not_so(&neither);
+static inline Value either(Value a, Value b) {
+    Value no = not_so(a), nor = not_so(b), neither = both(no, nor);
+    return not_so(neither);
 }
 
-static inline Value between(const Value *value, const Value *low, const Value *high) {
+static inline Value between(Value value, Value low, Value high) {
     Value above = compared(value, low, RELATION_GREATER | RELATION_EQUAL);
     Value below = compared(value, high, RELATION_LESS | RELATION_EQUAL);
-    return both(&above, &below);
+    return both(above, below);
 }
 
 /* ---- one run ---- */
@@ -365,8 +373,8 @@ typedef struct Run {
     const Program *program;
     const Facts *facts;
     int64_t steps;
-    Value headers[SELECTOR_NAMES];
-    Value numbers[SELECTOR_NAMES]; /* that they look like */
+    Span headers[SELECTOR_NAMES];
+    Span texts[SELECTOR_STACK + 1]; /* each at the place of its value */
     char id[ID_PREFIX_MOST + NUMBER_SPACE];
 } Run;
 
@@ -378,11 +386,11 @@ static inline uint32_t note_header(Run *run, const char *line, const char *colon
     for (i = 0; i < program->name_count; i++) {
         const Name *name = &program->names[i];
         if (name->length == length && memcmp(program->texts + name->start, line, length) == 0) {
-            if (run->headers[i].kind == IS_HEADER)
+            if (run->headers[i].text != NULL)
                 return 0;
-            run->headers[i] = value_text(IS_HEADER, colon + 1, (size_t)(end - colon - 1));
-            run->headers[i].number = &run->numbers[i];
-            run->numbers[i].kind = IS_HEADER;
+            run->headers[i].text = colon + 1;
+            run->headers[i].length = (size_t)(end - colon - 1);
+            run->headers[i].number.kind = IS_HEADER;
             return 1;
         }
     }
@@ -395,7 +403,7 @@ static inline void read_headers(Run *run) {
     const char *line = run->facts->head, *end = line + run->facts->head_length;
     uint32_t missing = program->name_count, i;
     for (i = 0; i < missing; i++)
-        run->headers[i].kind = IS_NULL;
+        run->headers[i].text = NULL;
     while (missing && line < end && run->steps < SELECTOR_STEPS) {
         const char *colon = (const char *)memchr(line, ':', (size_t)(end - line));
         const char *stop = colon ? (const char *)memchr(colon, '\n', (size_t)(end - colon)) : NULL;
@@ -410,13 +418,13 @@ static inline void read_headers(Run *run) {
     }
 }
 
-static inline Value message_id(Run *run) {
+static inline Value message_id(Run *run, Span *span) {
     size_t length = run->program->id_prefix_length;
     memcpy(run->id, run->program->id_prefix, length);
-    return value_text(IS_TEXT, run->id, length + put_number(run->id + length, run->facts->number));
+    return value_of_text(span, run->id, length + put_number(run->id + length, run->facts->number));
 }
 
-static inline Value fact(Run *run, uint32_t which) {
+static inline Value fact(Run *run, uint32_t which, Span *span) {
     const Facts *facts = run->facts;
     switch (which) {
     case FACT_PRIORITY:
@@ -424,7 +432,7 @@ static inline Value fact(Run *run, uint32_t which) {
     case FACT_EXPIRES:
         return value_whole(facts->properties ? (int64_t)facts->properties->expires : 0);
     case FACT_ID:
-        return message_id(run);
+        return message_id(run, span);
     case FACT_SIZE:
         return value_whole((int64_t)(facts->head_length + facts->body_length));
     case FACT_DELIVERIES:
@@ -434,10 +442,10 @@ static inline Value fact(Run *run, uint32_t which) {
     }
 }
 
-static inline Value constant(const Program *program, const Op *op) {
+static inline Value constant(const Program *program, const Op *op, Span *span) {
     switch (op->what) {
     case OP_TEXT:
-        return value_text(IS_TEXT, program->texts + op->start, op->length);
+        return value_of_text(span, program->texts + op->start, op->length);
     case OP_WHOLE:
         return value_whole(op->whole);
     case OP_REAL:
@@ -447,15 +455,14 @@ static inline Value constant(const Program *program, const Op *op) {
     }
 }
 
-static inline Value is_in(Run *run, const Op *op, const Value *value) {
-    Value one;
+static inline Value is_in(Run *run, const Op *op, Value value) {
+    Span span;
     uint16_t i;
-    if (value->kind == IS_NULL)
-        return *value;
+    if (value.kind == IS_NULL)
+        return value;
     for (i = 1; i <= op->count; i++) {
         run->steps++;
-        one = constant(run->program, op + i);
-        if (relation_of(value, &one, RELATION_EQUAL) == RELATION_EQUAL)
+        if (relation_of(value, constant(run->program, op + i, &span), RELATION_EQUAL) == RELATION_EQUAL)
             return value_truth(1);
     }
     return value_truth(0);
@@ -523,32 +530,33 @@ static inline int is_like(Run *run, const Op *part, const Op *last, const char *
     return 0;
 }
 
-static inline Value likeness(Run *run, const Op *op, const Value *value) {
-    if (value->kind == IS_NULL)
-        return *value;
+static inline Value likeness(Run *run, const Op *op, Value value) {
+    const Span *span = value.span;
+    if (value.kind == IS_NULL)
+        return value;
     if (!is_text(value))
         return value_truth(0);
-    return value_truth(is_like(run, op + 1, op + 1 + op->count, value->text, value->text + value->length));
+    return value_truth(is_like(run, op + 1, op + 1 + op->count, span->text, span->text + span->length));
 }
 
 /* ---- what an op does ---- */
 
 /* One word if a header is true, and the other if it is not. */
-static inline Value as_word(const Program *program, const Op *op, const Value *value) {
+static inline Value as_word(const Program *program, const Op *op, Value value, Span *span) {
     const char *words = program->texts + op->start;
-    if (value->kind == IS_HEADER && is_word(value, "true", 4))
-        return value_text(IS_TEXT, words, op->count);
-    return value_text(IS_TEXT, words + op->count, op->length - op->count);
+    if (value.kind == IS_HEADER && is_word(value, "true", 4))
+        return value_of_text(span, words, op->count);
+    return value_of_text(span, words + op->count, op->length - op->count);
 }
 
-static inline Value of_one(Run *run, const Op *op, const Value *value) {
+static inline Value of_one(Run *run, const Op *op, Value value, Span *span) {
     switch (op->what) {
     case OP_IN:
         return is_in(run, op, value);
     case OP_LIKE:
         return likeness(run, op, value);
     case OP_IS_NULL:
-        return value_truth(value->kind == IS_NULL);
+        return value_truth(value.kind == IS_NULL);
     case OP_NOT:
         return not_so(value);
     case OP_AS_TRUTH:
@@ -556,13 +564,13 @@ static inline Value of_one(Run *run, const Op *op, const Value *value) {
     case OP_AS_NUMBER:
         return as_number(value);
     case OP_AS_WORD:
-        return as_word(run->program, op, value);
+        return as_word(run->program, op, value, span);
     default:
         return negated_number(value);
     }
 }
 
-static inline Value of_two(const Op *op, const Value *left, const Value *right) {
+static inline Value of_two(const Op *op, Value left, Value right) {
     switch (op->what) {
     case OP_COMPARE:
         return compared(left, right, op->flag);
@@ -571,7 +579,7 @@ static inline Value of_two(const Op *op, const Value *left, const Value *right) 
     case OP_OR:
         return either(left, right);
     case OP_OTHERWISE:
-        return left->kind == IS_NULL ? *right : *left;
+        return left.kind == IS_NULL ? right : left;
     default:
         return calculated(op->what, left, right);
     }
@@ -579,37 +587,40 @@ static inline Value of_two(const Op *op, const Value *left, const Value *right) 
 
 static inline Value evaluated(Run *run) {
     Value stack[SELECTOR_STACK + 1], *top = stack; /* the last one; the first place is nobody's */
+    Span *texts = run->texts;
     const Op *ops = run->program->ops, *op = ops, *end = ops + run->program->op_count;
     top->kind = IS_NULL;
     for (; op < end && run->steps < SELECTOR_STEPS; op++, run->steps++) {
         switch (op->what) {
         case OP_HEADER:
-            *++top = run->headers[op->place];
+            *++top = value_of_header(&run->headers[op->place]);
             break;
         case OP_FACT:
-            *++top = fact(run, op->place);
+            top++;
+            *top = fact(run, op->place, &texts[top - stack]);
             break;
         case OP_TEXT: case OP_WHOLE: case OP_REAL: case OP_TRUTH:
-            *++top = constant(run->program, op);
+            top++;
+            *top = constant(run->program, op, &texts[top - stack]);
             break;
         case OP_UNLESS:
             if (top->kind == IS_TRUTH && top->truth == op->flag)
                 op = ops + op->place - 1;
             break;
         case OP_IN: case OP_LIKE:
-            *top = of_one(run, op, top);
+            *top = of_one(run, op, *top, NULL);
             op += op->count;
             break;
         case OP_IS_NULL: case OP_NOT: case OP_AS_TRUTH: case OP_AS_NUMBER: case OP_AS_WORD: case OP_NEGATE:
-            *top = of_one(run, op, top);
+            *top = of_one(run, op, *top, &texts[top - stack]);
             break;
         case OP_BETWEEN:
             top -= 2;
-            *top = between(top, top + 1, top + 2);
+            *top = between(top[0], top[1], top[2]);
             break;
         default:
             top--;
-            *top = of_two(op, top, top + 1);
+            *top = of_two(op, top[0], top[1]);
         }
     }
     return op < end ? value_null() : *top;

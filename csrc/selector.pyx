@@ -11,8 +11,8 @@
     name        letters, digits, _ $ . and hyphens between those: content-type
 
 Words of the language may be written small. Comments are -- to the end of the line and /* these */. It is read once,
-from front to back; nothing of it is kept but the program. What has no meaning is refused, and the position said, counted
-in characters from 1.
+from front to back; nothing of it is kept but the program. What has no meaning is refused, and the position said,
+counted in characters from 1.
 
 Names that JMS and Artemis give to what a message is are known below; every other is the header of that name.
 """

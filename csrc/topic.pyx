@@ -93,7 +93,7 @@ cdef void forget_outdated(Audiences *audiences) noexcept:
 
 
 cdef void sort_audience(Audience *audience) noexcept:
-    """The plain receivers in front, in their order; those that choose behind all others."""
+    """The plain receivers in front, those that choose behind all others."""
     cdef void **items = audience.receivers.items
     cdef size_t plain = 0, asked = audience.receivers.count, i = 0
     while i < asked:

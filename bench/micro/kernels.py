@@ -162,6 +162,7 @@ WHOLE_DEVICE = PLACE.replace(b"temperature", b"*")
 OTHER_PLACE = PLACE.replace(b"temperature", b"humidity")
 IN_TURN = PLAIN + PLAIN.replace(PLACE, OTHER_PLACE)
 VERSIONS = (("1.0", 10), ("1.1", 11), ("1.2", 12))
+SELECTING = b"selector:destination LIKE '/topic/%' AND priority IS NULL\n"
 THREE_COMPARISONS = b"priority > 3 AND content-type = 'application/json' AND trace-id < 5000"
 
 # Streams are made when they are needed: callgrind would take longer for all of them than for a kernel.
@@ -243,6 +244,7 @@ TURNS = [
     Kernel("turn-no-subscriber", "turn", _turn(lambda: send(PLAIN * FRAMES, 0)), 2, FRAMES),
     Kernel("turn-1-10", "turn", _turn(lambda: send(PLAIN * FRAMES, 10)), 2, 10 * FRAMES),
     Kernel("turn-1-100", "turn", _turn(lambda: send(PLAIN * FRAMES, 100)), 1, 100 * FRAMES),
+    Kernel("turn-1-10-selector", "turn", _turn(lambda: send(PLAIN * FRAMES, 10, headers=SELECTING)), 2, 10 * FRAMES),
     Kernel("turn-receipts", "turn", _turn(lambda: send(fresh(PLAIN, FRAMES, b"receipt"))), 2, FRAMES),
     Kernel("turn-ping", "turn", _turn(lambda: ping(PLAIN)), 1000),
     Kernel("turn-queue-auto", "turn", _turn(lambda: send(QUEUED * FRAMES)), 2, FRAMES),

@@ -185,13 +185,13 @@ def _flood(turns: Turns, stream: bytes, listeners: list[Client]) -> Run:
 
 
 def send(
-    stream: bytes, subscribers: int = 1, *, version: bytes = b"1.2", pattern: bytes = b""
+    stream: bytes, subscribers: int = 1, *, version: bytes = b"1.2", pattern: bytes = b"", headers: bytes = b""
 ) -> Callable[[Turns], Run]:
     """To subscribers of its first destination, or of a pattern."""
 
     def prepare(turns: Turns) -> Run:
         destination = pattern or _destination(stream)
-        listeners = [turns.client(version).subscribe(destination) for _ in range(subscribers)]
+        listeners = [turns.client(version).subscribe(destination, headers) for _ in range(subscribers)]
         return _flood(turns, stream, listeners)
 
     return prepare
