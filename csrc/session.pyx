@@ -568,6 +568,8 @@ cdef int attach_to_topic(Session self, Subscription subscription, Wishes wishes,
     cdef Title title = title_of(wishes.headers, self.client_id, pattern)
     if title is None:
         return self.namespace.subscribe_topic(subscription, pattern)
+    if subscription.chooses:
+        raise Refused(b"bad header", b"A durable or shared subscription takes no selector and no no-local.")
     if self.access is not None:
         self.access.ask("subscribe", b"/" + title.name)
     return self.namespace.subscribe_title(subscription, title)
