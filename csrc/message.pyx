@@ -6,8 +6,8 @@ from fastbroker.core.frame cimport Content, head_in_form
 from fastbroker.core.wire cimport (
     DOOM_MEMORY, DOOM_NONE, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, SEEN_PROPERTIES, WS_HEAD_OUT, WS_TEXT,
     Census, OutBuf, Properties, Shared, block_cost, block_give, block_take, blocks_of, framed_begin, framed_end,
-    framed_put, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_put, outbuf_put_shared, outbuf_reserve, shared_drop,
-    wrapped_new, ws_opcode, ws_put_head,
+    framed_put, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_put, outbuf_put_shared, outbuf_reserve, put_number,
+    shared_drop, wrapped_new, ws_opcode, ws_put_head,
 )
 
 
@@ -73,6 +73,19 @@ cdef Message *message_moved(Message *message) noexcept:
 cdef void message_left(Message *message) noexcept:
     """It has moved."""
     block_give(blocks_of(message.census), message, size_of(message))
+
+
+cdef size_t put_redelivered(char *middle, const Entry *entry) noexcept:
+    """The lines of a message that comes again. A dead letter says how often it was given out before it died, and
+    nothing else about that."""
+    cdef size_t length = 17
+    memcpy(middle, b"redelivered:true\n", 17)
+    if not message_is_dead(entry.message):
+        memcpy(middle + 17, b"delivery-count:", 15)
+        length = 32 + put_number(middle + 32, entry.deliveries)
+        middle[length] = c'\n'
+        length += 1
+    return length
 
 
 cdef int put_message_apart(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,

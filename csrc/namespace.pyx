@@ -11,14 +11,18 @@ import secrets
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
+from libc.string cimport memset
 
+from fastbroker.core.deadletters cimport dead_letters_of, dead_reason_name
 from fastbroker.core.destination cimport (
     KIND_EXISTING_QUEUE, KIND_REPLY, KIND_TOPIC, Kind, canonical, check_pattern, check_topic, kind_of, name_in,
 )
 from fastbroker.core.durables cimport durables_of
 from fastbroker.core.frame cimport Content, shown
-from fastbroker.core.message cimport Entry, message_content, message_drop
-from fastbroker.core.queue cimport queue_new, queue_route
+from fastbroker.core.message cimport Entry, Message, message_content, message_drop, message_new
+from fastbroker.core.queue cimport (
+    DEAD_DELIVERIES, DEAD_REJECTED, DeadReason, put_to_rest, queue_new, queue_route,
+)
 from fastbroker.core.route cimport nowhere
 from fastbroker.core.schedule cimport Job, schedule_new
 from fastbroker.core.scheduling cimport scheduling_route
@@ -28,8 +32,8 @@ from fastbroker.core.table cimport (
 )
 from fastbroker.core.topic cimport forget_outdated, topic_route
 from fastbroker.core.wire cimport (
-    ASKS_SCHEDULE, Properties, account_charge, ceiling_closed, ceiling_reached, counter_increment, link_join,
-    link_leave, ring_empty, ring_init, ring_take,
+    ASKS_SCHEDULE, Properties, Text, account_charge, ceiling_closed, ceiling_reached, counter_increment, link_join,
+    link_leave, ring_empty, ring_init, ring_take, text_free,
 )
 
 from fastbroker.core.frame import Refused
@@ -42,6 +46,7 @@ cdef enum:
     ROUTES_SHARE = 16       # looked-up destinations may take this part of the memory; then the oldest are forgotten ...
     FORGOTTEN = 2           # ... so many for each new one
     TELL_EVERY = 60000      # milliseconds between lines of the log on what one queue loses
+    BURY_WORK = 1024        # what a dead letter takes, in bytes of output beside its header lines
     DISPATCH_SLICE = 4194304    # bytes of output and work that queues may cause in one turn ...
     EMPTY_SLICE = 1048576       # ... of which one that is emptied has so much
 
@@ -64,6 +69,7 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
     new.schedule = schedule_new(census, wheel, now, random_seed(), cron)
     new.fanout = fanout
     new.epoch = epoch
+    new.dead_letters = dead_letters_of(epoch)
     new.topics.count_in(census)
     new.durables = durables_of(new, new.topics, limits.max_durable)
     new.audiences.most = limits.memory // AUDIENCES_SHARE
@@ -194,9 +200,9 @@ cdef class Namespace(QueueOwner):
         """Nothing comes to it any more; the messages that wait there are freed in the next turns."""
         cdef bytes name = queue.name
         queue.removed = True
-        if queue.waiting():
+        if queue.held():
             self.emptying.add(queue)
-            queue.call()
+            queue.look()
         if queue.owned:
             self.replies.pop(name, None)
             return
@@ -224,22 +230,24 @@ cdef class Namespace(QueueOwner):
             owner = ring_take(self.due) if spent(self) <= until else NULL
         return 0
 
-    cdef int dead_letter(self, Queue source, Entry *entry, bint rejected) except -1:
-        """To the dead-letter queue, whose oldest go when it is full."""
-        cdef Queue queue
-        cdef Entry oldest
+    cdef int dead_letter(self, Queue source, Entry *entry, DeadReason reason, bytes text=None) except -1:
+        """To the dead-letter queue. At the memory ceiling, what can be tried again is:
+        dead letters are larger than what has died."""
+        cdef bytes name = self.dead_letters.queue_for(source, entry.message)
+        if name is not None and ceiling_reached(self.ceiling):
+            if (reason == DEAD_REJECTED or reason == DEAD_DELIVERIES) and not source.removed:
+                return put_to_rest(source, entry, self.now[0] + source.policy.redelivery_max_delay)
+            name = None
         self.census.dead_lettered += 1
         source.dead += 1
-        if source.told == 0 or self.now[0] >= source.told + TELL_EVERY:
-            tell_of_dead(self, source, entry, rejected)
-        if not source.policy.dead_letter:
+        try:
+            tell_of_dead(self, source, entry, reason, name)
+            if name is None:
+                self.census.dead_dropped += 1
+            else:
+                bury(self, name, entry, reason, text)
+        finally:
             message_drop(entry.message)
-            return 0
-        queue = self.renewed(dead_letter_name(source))
-        queue.push(entry.message)
-        if 0 < queue.policy.max_messages < <uint64_t>queue.waiting() and queue.take_first(&oldest):
-            message_drop(oldest.message)
-        queue.call()
         return 0
 
     cdef int has_lost(self, Queue queue, uint64_t messages) except -1:
@@ -264,7 +272,7 @@ cdef class Namespace(QueueOwner):
         cdef TableSlot *slot = table_next(&self.queues, &cursor)
         cdef int64_t messages = 0, queues = 0, here
         while slot != NULL:
-            here = (<Queue>slot.value).waiting() + (<Queue>slot.value).unsettled
+            here = (<Queue>slot.value).held() + (<Queue>slot.value).unsettled
             messages += here
             queues += here > 0
             slot = table_next(&self.queues, &cursor)
@@ -314,21 +322,46 @@ cdef int publish_job(Namespace self, const Job *job) except -1:
     return 0
 
 
-cdef int tell_of_dead(Namespace self, Queue source, const Entry *entry, bint rejected) except -1:
-    """The first of a queue, and again after a while."""
+cdef int bury(Namespace self, bytes name, const Entry *entry, DeadReason reason, bytes text) except -1:
+    """Its oldest go when it is full."""
+    cdef Queue queue = self.renewed(name)
+    cdef Entry oldest
     cdef Content content
-    message_content(entry.message, &content)
-    self.census.work += content.head_length     # which is looked through
-    source.told = self.now[0]
-    self.log("warning", "dead letter", destination=destination_in(content.head[:content.head_length]),
-             reason="NACK with requeue:false" if rejected else "NACKed queues.max_deliveries times",
-             to="/queue/" + shown(dead_letter_name(source)).decode() if source.policy.dead_letter else "nowhere",
-             messages=source.dead, key="queues.max_deliveries, queues.dead_letter")
+    cdef Properties properties
+    cdef Text head
+    memset(&head, 0, sizeof(head))
+    try:
+        self.dead_letters.write(entry, reason, text, &head, &content, &properties)
+        self.census.work += BURY_WORK + content.head_length
+        queue.push(message_new(self.census, &content, self.dead_letters.next_number()))
+    finally:
+        text_free(&head)
+    if 0 < queue.policy.max_messages < <uint64_t>queue.waiting() and queue.take_first(&oldest):
+        message_drop(oldest.message)
+        self.census.dead_dropped += 1
+    queue.call()
     return 0
 
 
-cdef bytes dead_letter_name(Queue queue):
-    return queue.policy.dead_letter.replace(b"{name}", queue.name or b"topic")
+cdef int tell_of_dead(Namespace self, Queue source, const Entry *entry, DeadReason reason, bytes name) except -1:
+    """The first of a queue that goes to another, and the first that goes nowhere, and each again after a while."""
+    cdef uint64_t *told = &source.told if name is not None else &source.told_of_lost
+    cdef Content content
+    if told[0] and self.now[0] < told[0] + TELL_EVERY:
+        return 0
+    message_content(entry.message, &content)
+    self.census.work += content.head_length     # which is looked through
+    told[0] = self.now[0]
+    self.log("warning", "dead letter", destination=destination_in(content.head[:content.head_length]),
+             reason=dead_reason_name(reason).decode(), to=why_nowhere(self, source, entry.message) if name is None
+             else "/queue/" + shown(name).decode(), messages=source.dead, key="queues.dead_letter")
+    return 0
+
+
+cdef str why_nowhere(Namespace self, Queue source, const Message *message):
+    if self.dead_letters.queue_for(source, message) is not None:
+        return "nowhere: the memory ceiling is reached"
+    return "nowhere: it died in a dead-letter queue" if source.policy.dead_letter else "nowhere"
 
 
 cdef str destination_in(bytes lines):
@@ -393,8 +426,8 @@ cdef inline int64_t spent(Namespace self) noexcept:
 
 cdef int empty(Namespace self, Queue queue) except -1:
     queue.purge(spent(self) + EMPTY_SLICE)
-    if queue.waiting():
-        queue.call()
+    if queue.held():
+        queue.look()
     else:
         self.emptying.discard(queue)
     return 0

@@ -22,7 +22,7 @@ cdef class QueuePolicy:
     def __init__(self, **settings):
         """Times are milliseconds, sizes bytes; 0 is no limit."""
         self.max_deliveries = settings.get("max_deliveries", 20)
-        self.redelivery_delay = settings.get("redelivery_delay", 0)
+        self.redelivery_delay = settings.get("redelivery_delay", 50)
         self.redelivery_multiplier = settings.get("redelivery_multiplier", 2.0)
         self.redelivery_max_delay = settings.get("redelivery_max_delay", 60_000)
         self.redelivery_jitter = settings.get("redelivery_jitter", 0.1)

@@ -1,5 +1,6 @@
 """Queues.
 
+    resting   messages that were refused, and are given to nobody for a while (resting.pyx)
     returned  a heap of messages that came back (NACK, UNSUBSCRIBE, a lost client), by their original number
     ring      messages that were never delivered, oldest first
 
@@ -9,15 +10,17 @@ turns; one found without room leaves it and joins again when it gets credit or i
 
 A delivery to a consumer that acknowledges is counted (`unsettled`) when it goes out and when it is settled, both here.
 """
-from libc.stdint cimport INT64_MAX, int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content
 from fastbroker.core.message cimport (
-    MIDDLE_SPACE, VISIT_COST, Entry, Message, message_drop, message_left, message_moved, message_new, put_message,
-    put_middle,
+    MIDDLE_SPACE, VISIT_COST, Entry, Message, message_drop, message_is_dead, message_left, message_moved, message_new,
+    put_message, put_middle,
 )
+from fastbroker.core.redelivery cimport most_deliveries, pause_after
+from fastbroker.core.resting cimport resting_new
 from fastbroker.core.route cimport route_init
 from fastbroker.core.subscription cimport ACK_AUTO, Receiver, Subscription
 from fastbroker.core.wire cimport (
@@ -31,12 +34,15 @@ cdef enum:
     MAKE_WORK = 1024        # what it takes to make one, in bytes of output
     SLICE = 1048576         # bytes of output that one queue may cause before others are served
     FREE_WORK = 64          # what it takes to free a message, in bytes of output
+    WAKE_WORK = 64          # and to put one that has rested where it stood
+    WAKE_MOST = 8192        # so many at once
 
 
 cdef class QueueOwner:
 
-    cdef int dead_letter(self, Queue queue, Entry *entry, bint rejected) except -1:
-        """A message of that queue that nobody shall get again; takes over the entry's reference."""
+    cdef int dead_letter(self, Queue queue, Entry *entry, DeadReason reason, bytes text=None) except -1:
+        """A message of that queue that nobody shall get again, and what is said about it; takes over the entry's
+        reference."""
         raise NotImplementedError
 
     cdef Queue renewed(self, bytes name):
@@ -68,9 +74,7 @@ cdef Queue queue_new(bytes name, QueueOwner owner, QueuePolicy policy):
 
 cdef void idle_too_long(void *owner) noexcept:
     """The turn looks whether the queue is still unused."""
-    cdef Queue queue = <Queue>owner
-    if not link_joined(&queue.due_link):
-        link_join((<QueueOwner>queue.owner).due, &queue.due_link)
+    (<Queue>owner).look()
 
 
 cdef QueueRoute queue_route(bytes destination, Queue queue):
@@ -134,6 +138,8 @@ cdef class Queue(Receiver):
         cdef Subscription consumer
         cdef Entry entry
         cdef int64_t until = self.census.bytes_out + SLICE
+        if self.resting is not None and self.resting.is_due():
+            wake(self)
         while self.waiting() and not self.returning:
             if self.census.bytes_out > until:
                 self.call()
@@ -147,22 +153,10 @@ cdef class Queue(Receiver):
             consumer.hand_over(&entry)
         return 0
 
-    cdef int settled(self, Entry *entry, Verdict verdict) except -1:
-        """What a consumer had has come back to be judged; takes over the entry's reference."""
+    cdef void acknowledged(self, Entry *entry) noexcept:
+        """A consumer is done with it; takes over the entry's reference."""
         self.unsettled -= 1
-        if verdict == ACKED or (self.removed and verdict == RETURNED):
-            message_drop(entry.message)
-            return 0
-        if verdict == NACKED:
-            entry.failures += 1
-        if verdict == REJECTED or entry.failures >= self.policy.max_deliveries:
-            return (<QueueOwner>self.owner).dead_letter(self, entry, verdict == REJECTED)
-        if self.removed:
-            message_drop(entry.message)
-            return 0
-        put_back(self, entry)
-        self.call()
-        return 0
+        message_drop(entry.message)
 
     cdef void add_consumer(self, Subscription consumer) noexcept:
         self.consumer_count += 1
@@ -183,7 +177,12 @@ cdef class Queue(Receiver):
 
     cdef void call(self) noexcept:
         """Messages that wait are dispatched in this turn."""
-        if self.waiting() and not link_joined(&self.due_link):
+        if self.waiting():
+            self.look()
+
+    cdef void look(self) noexcept:
+        """The turn looks what is to be done."""
+        if not link_joined(&self.due_link):
             link_join((<QueueOwner>self.owner).due, &self.due_link)
 
     cdef void has_returned(self) noexcept:
@@ -199,12 +198,13 @@ cdef class Queue(Receiver):
             timer_arm(owner.wheel, &self.idle, owner.now[0] + owner.queue_idle_timeout)
 
     cdef bint unused(self) noexcept:
-        return self.waiting() == 0 and self.consumer_count == 0 and self.unsettled == 0 and not self.owned
+        return self.held() == 0 and self.consumer_count == 0 and self.unsettled == 0 and not self.owned
 
     cdef void purge(self, int64_t until) noexcept:
-        """Frees what waits, until there was so much output and work."""
+        """Frees what it holds, until there was so much output and work."""
         cdef Entry entry
-        while self.census.bytes_out + self.census.work <= until and self.take_first(&entry):
+        while self.census.bytes_out + self.census.work <= until and (
+                self.take_first(&entry) or take_rested(self, UINT64_MAX, &entry)):
             message_drop(entry.message)
             self.census.work += FREE_WORK
 
@@ -243,8 +243,8 @@ cdef inline int pass_on(Subscription consumer, const Content *content, uint64_t 
 cdef void number_entry(Queue queue, Entry *entry, Message *message) noexcept:
     entry.message = message
     entry.number = queue.next_number
-    entry.failures = 0
-    entry.redelivered = False
+    entry.deliveries = 0
+    entry.refusals = 0
     queue.next_number += 1
 
 
@@ -260,10 +260,92 @@ cdef int put_back(Queue queue, Entry *entry) except -1:
         queue.returned[place] = queue.returned[parent]
         place = parent
     queue.returned[place] = entry[0]
-    queue.returned[place].redelivered = True
     queue.returned_count += 1
     keep(queue, entry.message)
     return 0
+
+
+cdef int came_back(Queue queue, Entry *entry, Verdict verdict, Subscription consumer, Refusal refusal) except -1:
+    """What a consumer had and is not done with; takes over the entry's reference. It is tried again, unless that was
+    often enough: at once if the consumer has gone, else after a while, which the NACK may have said (`refusal`)."""
+    cdef QueueOwner owner = <QueueOwner>queue.owner
+    queue.unsettled -= 1
+    if queue.removed and verdict == RETURNED:
+        message_drop(entry.message)
+        return 0
+    if verdict == REJECTED:
+        return owner.dead_letter(queue, entry, DEAD_REJECTED, refusal.text)
+    if was_last(queue, entry, consumer):
+        return owner.dead_letter(queue, entry, DEAD_DELIVERIES, None if refusal is None else refusal.text)
+    if queue.removed:
+        message_drop(entry.message)
+        return 0
+    if verdict == NACKED:
+        return try_later(queue, entry, consumer, refusal)
+    put_back(queue, entry)
+    queue.call()
+    return 0
+
+
+cdef int try_later(Queue queue, Entry *entry, Subscription consumer, Refusal refusal) except -1:
+    cdef uint64_t pause
+    entry.refusals += 1
+    if refusal is not None and refusal.timed:
+        pause = refusal.delay
+    else:
+        pause = pause_after(queue.policy, consumer.redelivery, entry.refusals, <uint64_t><size_t><void *>consumer)
+    if pause:
+        return put_to_rest(queue, entry, (<QueueOwner>queue.owner).now[0] + pause)
+    put_back(queue, entry)
+    queue.call()
+    return 0
+
+
+cdef bint was_last(Queue queue, const Entry *entry, Subscription consumer) noexcept:
+    """Whether it was given out as often as may be."""
+    cdef uint32_t most = most_deliveries(queue.policy, consumer.redelivery)
+    return most and entry.deliveries >= most and not message_is_dead(entry.message)
+
+
+# ---- what rests ----
+
+cdef int put_to_rest(Queue queue, Entry *entry, uint64_t due) except -1:
+    """Nobody gets it before then; takes over the entry's reference."""
+    if queue.resting is None:
+        queue.resting = resting_new(queue.census, (<QueueOwner>queue.owner).wheel, rest_is_over, <void *>queue)
+    queue.resting.add(entry, due)
+    keep(queue, entry.message)
+    return 0
+
+
+cdef void rest_is_over(void *owner) noexcept:
+    (<Queue>owner).look()
+
+
+cdef int wake(Queue queue) except -1:
+    """What has rested stands where it stood. What is much goes on in the next turn."""
+    cdef Entry entry
+    cdef uint32_t woken = 0
+    while woken < WAKE_MOST and take_rested(queue, (<QueueOwner>queue.owner).now[0], &entry):
+        put_back(queue, &entry)
+        woken += 1
+    queue.census.work += woken * WAKE_WORK
+    if queue.resting.count == 0:
+        queue.resting = None
+    elif woken < WAKE_MOST:
+        queue.resting.arm()
+    else:
+        queue.look()
+    return 0
+
+
+cdef bint take_rested(Queue queue, uint64_t now, Entry *entry) noexcept:
+    if queue.resting is None or not queue.resting.take(now, entry):
+        return False
+    queue.bytes -= entry.message.size
+    if queue.outlet != NULL:
+        queue.outlet.flow.backlog -= entry.message.size
+    return True
 
 
 cdef void keep(Queue queue, const Message *message) noexcept:

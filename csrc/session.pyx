@@ -33,8 +33,9 @@ from fastbroker.core.parser cimport PARSE_FRAME, parse_error
 from fastbroker.core.properties cimport read_properties
 from fastbroker.core.queue cimport ACKED, NACKED, REJECTED, Queue, Verdict, queue_route
 from fastbroker.core.receipts cimport receipts_new
+from fastbroker.core.redelivery cimport Refusal
 from fastbroker.core.selector cimport Selector, selector_of
-from fastbroker.core.settling cimport find_message, give_back, settle
+from fastbroker.core.settling cimport acknowledge, find_message, give_back, settle
 from fastbroker.core.subscription cimport ACK_AUTO, Subscription, subscription_new
 from fastbroker.core.subscriptions cimport subscriptions_of
 from fastbroker.core.temporaries cimport is_temporary, temporaries_of
@@ -47,7 +48,7 @@ from fastbroker.core.wire cimport (
     KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, account_charge, ceiling_closed_again, ceiling_parked_full, ceiling_reached,
     link_init, link_join, link_joined, link_leave, parse_number, ring_init, ring_take,
 )
-from fastbroker.core.wishes cimport Wishes, ack_mode_name, headers_of, requeue, wishes_of
+from fastbroker.core.wishes cimport Wishes, ack_mode_name, headers_of, refusal_of, wishes_of
 
 from fastbroker.core.frame import Refused
 from fastbroker.core.login import LoginRefused
@@ -509,6 +510,7 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
         subscription.form |= FORM_ACTIVEMQ
     try:
         subscription.prefetch = wishes.prefetch
+        subscription.redelivery = wishes.redelivery
         attach(self, subscription, wishes)
     except:
         self.namespace.unsubscribe(subscription)
@@ -653,7 +655,6 @@ cdef int give_all_back(Session self) except -1:
 
 cdef int on_ack(Session self, const Frame *frame) except -1:
     cdef uint32_t slot = find_delivery(self, frame)
-    cdef Verdict verdict = ACKED
     cdef Subscription subscription
     if slot == NO_SLOT or self.ledger.slots[slot].state != DELIVERY_OUT:
         slot = find_loosely(self, frame)
@@ -661,10 +662,18 @@ cdef int on_ack(Session self, const Frame *frame) except -1:
             return 0
     subscription = <Subscription>self.ledger.slots[slot].subscription
     if frame.command == COMMAND_NACK:
-        verdict = NACKED if requeue(frame) else REJECTED
+        return refuse(self, frame, subscription, slot)
     if frame.known[KNOWN_TRANSACTION]:
-        return transactions(self).settle(frame, subscription, slot, verdict)
-    return settle(subscription, slot, verdict)
+        return transactions(self).settle(frame, subscription, slot, ACKED, None)
+    return acknowledge(subscription, slot)
+
+
+cdef int refuse(Session self, const Frame *frame, Subscription subscription, uint32_t slot) except -1:
+    cdef Refusal refusal = refusal_of(frame)
+    cdef Verdict verdict = NACKED if refusal is None or refusal.requeue else REJECTED
+    if frame.known[KNOWN_TRANSACTION]:
+        return transactions(self).settle(frame, subscription, slot, verdict, refusal)
+    return settle(subscription, slot, verdict, refusal)
 
 
 cdef uint32_t find_delivery(Session self, const Frame *frame) except? 0xffffffff:
@@ -709,7 +718,7 @@ cdef uint32_t find_loosely(Session self, const Frame *frame) except? 0xffffffff:
 
 cdef bint is_auto(Session self, uint64_t number) except -1:
     """Whether a message that nobody names the subscription of may have come on an `auto` one."""
-    return (self.subscriptions.autos > 0 and 0 < number <= self.namespace.number.value
+    return (self.subscriptions.autos > 0 and self.namespace.has_given(number)
             and self.ledger.find_number(number, False) == NO_SLOT)
 
 

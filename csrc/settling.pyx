@@ -1,8 +1,10 @@
 """Settling: what an ACK, a NACK, or the end of a subscription does to deliveries.
 
-    OUT --ACK, NACK--> free                     the queue judges the message (Queue.settled)
+    OUT --ACK, NACK--> free                     the queue judges the message
      |   `-in a transaction-> IN_TRANSACTION    COMMIT: free; ABORT: OUT again
-     `--UNSUBSCRIBE, lost--> free               the message goes back to where it stood
+     `--UNSUBSCRIBE, lost--> free               the same: the message goes back to where it stood, or is a dead letter
+
+What a NACK says beside that (Refusal) goes with it to the queue; it is None for all else.
 
 Slots of the ledger are touched here and nowhere above.
 """
@@ -10,7 +12,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from fastbroker.core.ledger cimport DELIVERY_IN_TRANSACTION, DELIVERY_OUT, NO_SLOT, Delivery
 from fastbroker.core.message cimport Entry
-from fastbroker.core.queue cimport ACKED, RETURNED, Queue, QueueOwner
+from fastbroker.core.queue cimport ACKED, RETURNED, Queue, QueueOwner, came_back
 from fastbroker.core.subscription cimport ACK_CLIENT
 from fastbroker.core.wire cimport timer_arm
 
@@ -35,39 +37,50 @@ cdef uint32_t find_message(Subscription subscription, uint64_t number) noexcept:
     return slot
 
 
-cdef int settle(Subscription subscription, uint32_t slot, Verdict verdict) except -1:
+cdef int acknowledge(Subscription subscription, uint32_t slot) except -1:
+    """The same as `settle`, for what nearly all deliveries come to."""
+    cdef Entry entry
+    if subscription.ack_mode == ACK_CLIENT:
+        settle_before(subscription, slot, ACKED, None)
+    subscription.take_out(slot, &entry)
+    (<Queue>subscription.source).acknowledged(&entry)
+    return rejoin(subscription, ACKED)
+
+
+cdef int settle(Subscription subscription, uint32_t slot, Verdict verdict, Refusal refusal) except -1:
     """The delivery, and in `client` mode all earlier ones of the subscription (STOMP 1.2, "SUBSCRIBE ack Header")."""
     if subscription.ack_mode == ACK_CLIENT:
-        settle_before(subscription, slot, verdict)
-    settle_slot(subscription, slot, verdict)
+        settle_before(subscription, slot, verdict, refusal)
+    settle_slot(subscription, slot, verdict, refusal)
     return rejoin(subscription, verdict)
 
 
-cdef int settle_before(Subscription subscription, uint32_t slot, Verdict verdict) except -1:
+cdef int settle_before(Subscription subscription, uint32_t slot, Verdict verdict, Refusal refusal) except -1:
     """The deliveries in front of that one; NO_SLOT: all of them."""
     cdef uint32_t current = subscription.first, next
     while current != slot:
         next = subscription.ledger.slots[current].next
         if subscription.ledger.slots[current].state == DELIVERY_OUT:
-            settle_slot(subscription, current, verdict)
+            settle_slot(subscription, current, verdict, refusal)
             subscription.census.work += SETTLE_WORK
         current = next
     return 0
 
 
-cdef int settle_one(Subscription subscription, uint32_t slot, Verdict verdict) except -1:
+cdef int settle_one(Subscription subscription, uint32_t slot, Verdict verdict, Refusal refusal) except -1:
     """What a transaction had noted, at its COMMIT."""
-    settle_slot(subscription, slot, verdict)
+    settle_slot(subscription, slot, verdict, refusal)
     return rejoin(subscription, verdict)
 
 
-cdef int settle_in(Transaction transaction, Subscription subscription, uint32_t slot, Verdict verdict) except -1:
+cdef int settle_in(Transaction transaction, Subscription subscription, uint32_t slot, Verdict verdict,
+                   Refusal refusal) except -1:
     """The same as `settle`, once the transaction is committed."""
     cdef Delivery *slots = subscription.ledger.slots
     cdef uint32_t current = subscription.first if subscription.ack_mode == ACK_CLIENT else slot
     while True:
         if slots[current].state == DELIVERY_OUT:
-            transaction.note(subscription, current, verdict)
+            transaction.note(subscription, current, verdict, refusal)
             slots[current].state = DELIVERY_IN_TRANSACTION
         if current == slot:
             return 0
@@ -78,18 +91,21 @@ cdef int take_back(Subscription subscription, uint32_t slot) except -1:
     """ABORT: the delivery is not acknowledged any more; if its subscription has gone meanwhile, it goes back to the
     queue."""
     subscription.ledger.slots[slot].state = DELIVERY_OUT
-    return settle_slot(subscription, slot, RETURNED) if subscription.closed else 0
+    return settle_slot(subscription, slot, RETURNED, None) if subscription.closed else 0
 
 
 cdef int give_back(Subscription subscription) except -1:
     """The subscription has ended: what it has not settled goes back to the front of its queue, in order."""
-    return settle_before(subscription, NO_SLOT, RETURNED)
+    return settle_before(subscription, NO_SLOT, RETURNED, None)
 
 
-cdef int settle_slot(Subscription subscription, uint32_t slot, Verdict verdict) except -1:
+cdef int settle_slot(Subscription subscription, uint32_t slot, Verdict verdict, Refusal refusal) except -1:
     cdef Entry entry
     subscription.take_out(slot, &entry)
-    return (<Queue>subscription.source).settled(&entry, verdict)
+    if verdict != ACKED:
+        return came_back(<Queue>subscription.source, &entry, verdict, subscription, refusal)
+    (<Queue>subscription.source).acknowledged(&entry)
+    return 0
 
 
 cdef int rejoin(Subscription subscription, Verdict verdict) except -1:

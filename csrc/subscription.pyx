@@ -6,7 +6,7 @@ from libc.string cimport memcpy
 from fastbroker.core.frame cimport Content, encoded, form_of
 from fastbroker.core.ledger cimport NO_SLOT, Delivery, Ledger, put_ack
 from fastbroker.core.message cimport (
-    MIDDLE_SPACE, Entry, message_content, message_drop, put_message, put_middle,
+    MIDDLE_SPACE, Entry, message_content, message_drop, put_message, put_middle, put_redelivered,
 )
 from fastbroker.core.wire cimport Account, Link, OutBuf, account_charge, link_init, outbuf_touch
 
@@ -82,6 +82,7 @@ cdef class Subscription(Receiver):
         cdef size_t length = put_middle(middle, entry.message.id)
         cdef Content content
         cdef uint32_t slot
+        entry.deliveries += 1
         message_content(entry.message, &content)
         if self.ack_mode != ACK_AUTO:
             slot = remember(self, entry)
@@ -90,9 +91,8 @@ cdef class Subscription(Receiver):
                 length += 4 + put_ack(middle + length + 4, slot, self.ledger.slots[slot].generation)
                 middle[length] = c'\n'
                 length += 1
-        if entry.redelivered:
-            memcpy(middle + length, b"redelivered:true\n", 17)
-            length += 17
+        if entry.deliveries > 1:
+            length += put_redelivered(middle + length, entry)
         put_message(self.out, self.prefix, self.prefix_length, middle, length, self.form, &content, entry.message)
         outbuf_touch(self.out)
         if self.ack_mode == ACK_AUTO:

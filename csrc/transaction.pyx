@@ -9,6 +9,7 @@ cdef enum:
     COST = 512              # bytes of a transaction beside its id
     FEWEST = 8
     KEPT_COST = 8           # bytes of an operation's place in `kept`
+    REFUSAL_COST = 160      # of what a NACK says, beside the text
 
 
 cdef Transaction transaction_new(bytes id, Census *census, Account *account):
@@ -46,6 +47,20 @@ cdef Operation *add(Transaction transaction, object target) except NULL:
     return operations
 
 
+cdef int keep_refusal(Transaction transaction, Refusal refusal) except -1:
+    """Once for all the deliveries of one NACK."""
+    cdef int64_t cost
+    if transaction.refusals is None:
+        transaction.refusals = []
+    elif transaction.refusals[len(transaction.refusals) - 1] is refusal:
+        return 0
+    cost = REFUSAL_COST + (len(refusal.text) if refusal.text is not None else 0)
+    transaction.refusals.append(refusal)
+    transaction.refusals_cost += cost
+    account_charge(transaction.account, cost)
+    return 0
+
+
 cdef class Transaction:
 
     def __dealloc__(self):
@@ -63,11 +78,15 @@ cdef class Transaction:
             raise
         return 0
 
-    cdef int note(self, Subscription subscription, uint32_t slot, Verdict verdict) except -1:
+    cdef int note(self, Subscription subscription, uint32_t slot, Verdict verdict, Refusal refusal) except -1:
         """A delivery that COMMIT settles."""
         cdef Operation *operation = add(self, subscription)
         operation.slot = slot
         operation.verdict = verdict
+        operation.refusal = NULL
+        if refusal is not None:
+            operation.refusal = <void *>refusal
+            keep_refusal(self, refusal)
         return 0
 
     cdef void owe(self, const char *receipt, size_t length):
@@ -83,8 +102,10 @@ cdef class Transaction:
         free(self.operations)
         if self.id is not None:
             account_charge(self.account, -operations_cost(self.capacity) - COST - <int64_t>len(self.id))
+        if self.refusals is not None:
+            account_charge(self.account, -self.refusals_cost)
         if self.receipt is not None:
             account_charge(self.account, -<int64_t>len(self.receipt))
         self.operations = NULL
         self.count = self.capacity = 0
-        self.kept = self.id = self.receipt = None
+        self.kept = self.refusals = self.id = self.receipt = None

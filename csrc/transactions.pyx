@@ -43,13 +43,14 @@ cdef class Transactions:
         count_frame(self, transaction, frame.size)
         return transaction.send(route, content)
 
-    cdef int settle(self, const Frame *frame, Subscription subscription, uint32_t slot, Verdict verdict) except -1:
+    cdef int settle(self, const Frame *frame, Subscription subscription, uint32_t slot, Verdict verdict,
+                    Refusal refusal) except -1:
         cdef Transaction transaction = named(self, frame)
-        count_frame(self, transaction, 0)
+        count_frame(self, transaction, frame.size if refusal is not None else 0)
         if ceiling_reached(self.namespace.ceiling):
             raise Refused(b"server busy",
                           b"The memory ceiling is reached; a transaction cannot grow now. Try again later.")
-        return settle_in(transaction, subscription, slot, verdict)
+        return settle_in(transaction, subscription, slot, verdict, refusal)
 
     cdef Transaction commit(self, const Frame *frame):
         """It is not open any more: whatever comes, it will be carried out."""
@@ -104,7 +105,8 @@ cdef int carry_out_one(Transactions self, Operation *operation, Origin *origin) 
     cdef Content content
     self.namespace.census.work += OPERATION_WORK
     if operation.message == NULL:
-        return settle_one(<Subscription>operation.target, operation.slot, operation.verdict)
+        return settle_one(<Subscription>operation.target, operation.slot, operation.verdict,
+                          <Refusal>operation.refusal if operation.refusal != NULL else None)
     message_content(operation.message, &content)
     return self.namespace.accept(<Route>operation.target, &content, origin)
 

@@ -4,6 +4,7 @@ Those that change which messages come, and are not supported, are refused: to ig
 wrong messages.
 """
 from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcmp
 
 from fastbroker.core.destination cimport KIND_TOPIC
 from fastbroker.core.frame cimport Header, decoded, frame_text, number_of
@@ -21,6 +22,21 @@ SELECTOR = (b"selector",)
 BROWSER = (b"browser",)
 NO_LOCAL = (b"no-local", b"activemq.noLocal")   # leave out what the same connection has sent
 SUBSCRIPTION_NAME = (b"activemq.subscriptionName",)     # of a durable subscription, which only topics have
+# How what it refuses is tried again: ActiveMQ's RedeliveryPolicy.
+MAX_REDELIVERIES = (b"activemq.maximumRedeliveries",)
+FIRST_PAUSE = (b"activemq.initialRedeliveryDelay",)
+NEXT_PAUSE = (b"activemq.redeliveryDelay",)
+PAUSES_GROW = (b"activemq.useExponentialBackOff",)
+GROW_BY = (b"activemq.backOffMultiplier",)
+LONGEST_PAUSE = (b"activemq.maximumRedeliveryDelay",)
+NO_LIMIT = b"-1"
+
+cdef enum:
+    ACTIVEMQ_PAUSE = 1000       # what ActiveMQ's clients have where they say nothing
+    ACTIVEMQ_MULTIPLIER = 5
+    LONGEST = 1000000000        # milliseconds; more counts as this
+    LONGEST_TEXT = 1024         # bytes; the rest is cut off
+    LONGEST_NUMBER = 20         # digits of a multiplier that are looked at
 
 
 cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits):
@@ -32,6 +48,7 @@ cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits):
     new.headers = headers
     new.selector = text(headers, SELECTOR)
     new.no_local = is_true(headers, NO_LOCAL)
+    new.redelivery = redelivery_in(headers)
     if kind != KIND_TOPIC and (new.selector or new.no_local):
         raise for_topics(name_in(headers, SELECTOR + NO_LOCAL))
     for names in (BROWSER,):
@@ -42,10 +59,69 @@ cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits):
     return new
 
 
-cdef bint requeue(const Frame *frame) except -1:
-    """Whether a NACK gives the message back to its queue."""
-    cdef bytes value = frame_text(frame, KNOWN_REQUEUE)
-    return value is None or truth(b"requeue", value)
+cdef Refusal refusal_of(const Frame *frame):
+    """What a NACK says beside which message it is about; None: nothing."""
+    cdef Refusal new
+    cdef bytes delay = value_of(frame, b"delay"), text = value_of(frame, b"reason")
+    cdef bytes again = frame_text(frame, KNOWN_REQUEUE)
+    if delay is None and text is None and again is None:
+        return None
+    new = Refusal()
+    new.requeue = again is None or truth(b"requeue", again)
+    if delay is not None:
+        new.timed = True
+        new.delay = milliseconds(b"delay", delay)
+    if text:
+        new.text = text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT].decode(errors="ignore").encode()
+    return new
+
+
+cdef Redelivery redelivery_in(dict headers):
+    """How what a consumer refuses is tried again, by ActiveMQ's names; None: as the policy of its queue says."""
+    cdef Redelivery new = Redelivery()
+    cdef bytes times = text(headers, MAX_REDELIVERIES)
+    if times is not None and times != NO_LIMIT:
+        new.max_deliveries = <uint32_t>milliseconds(MAX_REDELIVERIES[0], times) + 1
+    if FIRST_PAUSE[0] in headers or NEXT_PAUSE[0] in headers or PAUSES_GROW[0] in headers:
+        new.paces = True
+        new.pauses.first = pause_in(headers, FIRST_PAUSE, pause_in(headers, NEXT_PAUSE, ACTIVEMQ_PAUSE))
+        new.pauses.next = pause_in(headers, NEXT_PAUSE, new.pauses.first)
+        new.pauses.most = pause_in(headers, LONGEST_PAUSE, LONGEST)
+        new.pauses.multiplier = multiplier_in(headers) if is_true(headers, PAUSES_GROW) else 1
+    return new if new.paces or new.max_deliveries else None
+
+
+cdef uint64_t pause_in(dict headers, tuple names, uint64_t usual) except? 0:
+    cdef bytes value = text(headers, names)
+    return usual if value is None or value == NO_LIMIT else milliseconds(names[0], value)
+
+
+cdef double multiplier_in(dict headers) except? 0:
+    cdef bytes value = text(headers, GROW_BY)
+    if value is None:
+        return ACTIVEMQ_MULTIPLIER
+    if not value.replace(b".", b"", 1).isdigit():
+        raise Refused(b"bad header", b"%b is a number like 2 or 1.5." % GROW_BY[0])
+    return float(value[:LONGEST_NUMBER])
+
+
+cdef uint64_t milliseconds(bytes name, bytes value) except? 0:
+    cdef uint64_t number = 0
+    if not number_of(value, &number):
+        raise Refused(b"bad header", b"%b is a number of at most ten digits." % name)
+    return min(number, <uint64_t>LONGEST)
+
+
+cdef bytes value_of(const Frame *frame, bytes name):
+    """The decoded value of the first header of that name, or None."""
+    cdef const Header *header
+    cdef uint32_t i
+    for i in range(frame.header_count):
+        header = &frame.headers[i]
+        if (header.name_length == <size_t>len(name)
+                and memcmp(frame.base + header.name, <const char *>name, len(name)) == 0):
+            return decoded(frame.base + header.value, header.value_length, frame.version)
+    return None
 
 
 cdef str ack_mode_name(int mode):

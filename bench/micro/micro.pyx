@@ -16,10 +16,10 @@ from fastbroker.core.message cimport (
     MIDDLE_SPACE, Entry, Message, message_drop, message_keep, message_new, put_message, put_middle,
 )
 from fastbroker.core.parser cimport PARSE_FRAME, Parser, ParserLimits
-from fastbroker.core.queue cimport ACKED, Queue, QueueRoute, put_back, queue_new, queue_route
+from fastbroker.core.queue cimport Queue, QueueRoute, put_back, queue_new, queue_route
 from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.selector cimport Selector, selector_of
-from fastbroker.core.settling cimport settle
+from fastbroker.core.settling cimport acknowledge
 from fastbroker.core.subscription cimport ACK_AUTO, ACK_CLIENT_INDIVIDUAL, Subscription, subscription_new
 from fastbroker.core.topic cimport TopicRoute
 from fastbroker.core.trie cimport Matches, Trie, matches_free
@@ -362,7 +362,7 @@ cdef class Queueing:
         cdef size_t length = put_ack(ack, slot, consumer.ledger.slots[slot].generation)
         if consumer.ledger.find(ack, length) != slot:
             raise LookupError("the ledger does not know its own ack id")
-        return settle(consumer, slot, ACKED)
+        return acknowledge(consumer, slot)
 
     def deliver_and_settle(self, long rounds):
         """Messages that come one by one to a consumer with credit, and are acknowledged."""

@@ -2,9 +2,10 @@
 
     MESSAGE LF
     subscription:<id> LF                     the subscription's prefix, ready-made, up to "message-id:<epoch>-"
-    message-id:<epoch>-<number> LF            the rest of this line and the next two are the `middle`
+    message-id:<epoch>-<number> LF            the rest of this line and the next ones are the `middle`
     [ack:<slot>-<generation> LF]
-    [redelivered:true LF]
+    [redelivered:true LF
+     delivery-count:<n> LF]                  this delivery counted; not of a dead letter, which has one of its own
     the sender's header lines                destination among them
     LF
     body NUL LF
@@ -14,13 +15,13 @@ from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content
 from fastbroker.core.wire cimport (
-    FRAMING_NONE, SEEN_PROPERTIES, Census, OutBuf, Properties, Shared, Wrapped, outbuf_commit, outbuf_reserve,
+    FRAMING_NONE, IS_DEAD, SEEN_PROPERTIES, Census, OutBuf, Properties, Shared, Wrapped, outbuf_commit, outbuf_reserve,
     put_number, shared_drop,
 )
 
 cdef enum:
     SHARED_BODY = 8192      # bodies from this size on are written by reference
-    MIDDLE_SPACE = 96
+    MIDDLE_SPACE = 128
 
 
 cdef struct Message:
@@ -40,8 +41,8 @@ cdef struct Entry:
     # a message's place in one queue
     Message *message
     uint64_t number         # its original position
-    uint32_t failures       # how often it was given back by NACK
-    bint redelivered
+    uint32_t deliveries     # how often it was given to somebody
+    uint32_t refusals       # and came back by NACK
 
 
 cdef enum:
@@ -69,6 +70,10 @@ cdef inline const Properties *message_properties(const Message *message) noexcep
         return NULL
     return <const Properties *>(<const char *>message + properties_at(message.head_length, message.body_length))
 
+cdef inline bint message_is_dead(const Message *message) noexcept:
+    """Whether it is a dead letter, which does not die again."""
+    return message.seen & SEEN_PROPERTIES and message_properties(message).flags & IS_DEAD != 0
+
 cdef inline void message_content(const Message *message, Content *content) noexcept:
     content.head = <const char *>(message + 1)
     content.head_length = message.head_length
@@ -86,6 +91,8 @@ cdef inline size_t put_middle(char *middle, uint64_t id) noexcept:
     cdef size_t length = put_number(middle, id)
     middle[length] = c'\n'
     return length + 1
+
+cdef size_t put_redelivered(char *middle, const Entry *entry) noexcept
 
 cdef inline void count_written(OutBuf *out, size_t messages, size_t size) noexcept:
     """The one place where MESSAGE frames are counted; the fairness of a read's budget rests on it. The census gets

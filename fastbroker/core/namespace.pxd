@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport uint64_t
 
+from fastbroker.core.deadletters cimport DeadLetters
 from fastbroker.core.durables cimport Durables, Title
 from fastbroker.core.fanout cimport Fanout
 from fastbroker.core.frame cimport Content
@@ -31,6 +32,7 @@ cdef class Namespace(QueueOwner):
     cdef Table queues
     cdef dict replies               # /reply-queue/<token> -> Queue
     cdef Durables durables          # subscriptions to topics that have names
+    cdef DeadLetters dead_letters
     cdef set emptying               # queues that were removed and still have messages
     cdef object log
     cdef Schedule schedule
@@ -48,6 +50,10 @@ cdef class Namespace(QueueOwner):
     cdef Queue new_reply_queue(self)
     cdef int dispatch_due(self) except -1
     cdef void sweep(self) noexcept
+
+    cdef inline bint has_given(self, uint64_t number) noexcept:
+        """Whether a message has that number."""
+        return 0 < number <= self.number.value or self.dead_letters.has_given(number)
 
 
 cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limits *limits, Wheel *wheel,

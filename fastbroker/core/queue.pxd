@@ -4,15 +4,23 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.message cimport Entry, Message
 from fastbroker.core.policy cimport Policies, QueuePolicy, TopicPolicy
+from fastbroker.core.redelivery cimport Refusal
+from fastbroker.core.resting cimport Resting
 from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.subscription cimport Receiver, Subscription
 from fastbroker.core.wire cimport Census, Ceiling, Counter, Keeper, Link, OutBuf, Timer, Wheel
 
 cdef enum Verdict:
     ACKED                   # done with
-    NACKED                  # could not be handled: it comes again, or dies if that was often enough
+    NACKED                  # could not be handled: it comes again after a while, or dies if that was often enough
     REJECTED                # NACK with requeue:false: it dies at once
-    RETURNED                # the consumer has gone: it comes again
+    RETURNED                # the consumer has gone: it comes again, or dies if that was often enough
+
+cdef enum DeadReason:
+    DEAD_REJECTED           # by NACK with requeue:false
+    DEAD_DELIVERIES         # it was given out as often as the policy permits
+    DEAD_EXPIRED
+    DEAD_OVERFLOW           # it was too much for its queue
 
 
 cdef class QueueOwner:
@@ -28,7 +36,7 @@ cdef class QueueOwner:
     cdef Policies policies
     cdef int64_t route_memory       # bytes of all routes
 
-    cdef int dead_letter(self, Queue queue, Entry *entry, bint rejected) except -1
+    cdef int dead_letter(self, Queue queue, Entry *entry, DeadReason reason, bytes text=*) except -1
     cdef Queue renewed(self, bytes name)
     cdef void remove_queue(self, Queue queue) noexcept
     cdef int has_lost(self, Queue queue, uint64_t messages) except -1
@@ -59,27 +67,35 @@ cdef class Queue(Receiver):
     cdef Entry *returned            # delivered and given back: a heap by number
     cdef size_t returned_count
     cdef size_t returned_capacity
+    cdef Resting resting            # refused, and not to be given out yet; None: there are none
     cdef uint64_t next_number
     cdef readonly int64_t unsettled # deliveries that consumers have
     cdef readonly size_t bytes      # of the messages that wait
     cdef uint64_t dead              # messages that nobody shall get again
-    cdef uint64_t told              # when the log was last told of those; 0: never
+    cdef uint64_t told              # when the log was last told of those that went to another queue; 0: never ...
+    cdef uint64_t told_of_lost      # ... and of those that went nowhere
 
     cdef int push(self, Message *message) except -1
     cdef bint take_first(self, Entry *entry) noexcept
     cdef int dispatch(self) except -1
-    cdef int settled(self, Entry *entry, Verdict verdict) except -1
+    cdef void acknowledged(self, Entry *entry) noexcept
     cdef void add_consumer(self, Subscription consumer) noexcept
     cdef void remove_consumer(self, Subscription consumer) noexcept
     cdef void regained(self, Subscription consumer) noexcept
     cdef void call(self) noexcept
+    cdef void look(self) noexcept
     cdef void has_returned(self) noexcept
     cdef void left(self) noexcept
     cdef bint unused(self) noexcept
     cdef void purge(self, int64_t until) noexcept
 
     cdef inline size_t waiting(self) noexcept:
+        """Messages that a consumer could be given now."""
         return self.count + self.returned_count
+
+    cdef inline size_t held(self) noexcept:
+        """And those that rest."""
+        return self.waiting() + (self.resting.count if self.resting is not None else 0)
 
 
 @cython.final
@@ -91,3 +107,5 @@ cdef class QueueRoute(Route):
 cdef Queue queue_new(bytes name, QueueOwner owner, QueuePolicy policy)
 cdef QueueRoute queue_route(bytes destination, Queue queue)
 cdef int put_back(Queue queue, Entry *entry) except -1
+cdef int put_to_rest(Queue queue, Entry *entry, uint64_t due) except -1
+cdef int came_back(Queue queue, Entry *entry, Verdict verdict, Subscription consumer, Refusal refusal) except -1

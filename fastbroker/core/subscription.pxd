@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from fastbroker.core.frame cimport Content
 from fastbroker.core.ledger cimport Ledger
 from fastbroker.core.message cimport Entry
+from fastbroker.core.redelivery cimport Redelivery
 from fastbroker.core.selector cimport Selector
 from fastbroker.core.trie cimport TrieEntry
 from fastbroker.core.wire cimport Account, Census, Link, OutBuf, Timer, outbuf_pending
@@ -69,6 +70,7 @@ cdef class Subscription(Receiver):
     cdef size_t outstanding_bytes
     cdef uint32_t first         # unsettled deliveries, slots of the ledger in the order of delivery
     cdef uint32_t last
+    cdef Redelivery redelivery  # what it wants instead of the policy of its queue; or None
     cdef Ledger ledger
     cdef object source          # the Queue it consumes; None: topic messages come directly
 

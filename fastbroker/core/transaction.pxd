@@ -1,10 +1,11 @@
 """What a client has put into an open transaction."""
 cimport cython
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
 from fastbroker.core.frame cimport Content
 from fastbroker.core.message cimport Message
 from fastbroker.core.queue cimport Verdict
+from fastbroker.core.redelivery cimport Refusal
 from fastbroker.core.route cimport Route
 from fastbroker.core.subscription cimport Subscription
 from fastbroker.core.wire cimport Account, Census
@@ -15,6 +16,7 @@ cdef struct Operation:
     void *target            # the Route to send to, or the Subscription whose delivery is settled
     uint32_t slot           # of the ledger
     Verdict verdict
+    void *refusal           # the Refusal, if there is more to say of a NACK; or NULL
 
 
 @cython.final
@@ -31,9 +33,11 @@ cdef class Transaction:
     cdef readonly uint32_t frames
     cdef readonly size_t bytes
     cdef list kept                  # keeps the targets alive
+    cdef list refusals              # and what NACKs say; None: nothing
+    cdef int64_t refusals_cost
 
     cdef int send(self, Route route, const Content *content) except -1
-    cdef int note(self, Subscription subscription, uint32_t slot, Verdict verdict) except -1
+    cdef int note(self, Subscription subscription, uint32_t slot, Verdict verdict, Refusal refusal) except -1
     cdef void owe(self, const char *receipt, size_t length)
     cdef void end(self) noexcept
 

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint32_t
 from fastbroker.core.frame cimport Content, Frame
 from fastbroker.core.namespace cimport Namespace
 from fastbroker.core.queue cimport Verdict
+from fastbroker.core.redelivery cimport Refusal
 from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.subscription cimport Subscription
 from fastbroker.core.transaction cimport Transaction
@@ -19,7 +20,8 @@ cdef class Transactions:
 
     cdef int begin(self, const Frame *frame) except -1
     cdef int send(self, const Frame *frame, Route route, const Content *content) except -1
-    cdef int settle(self, const Frame *frame, Subscription subscription, uint32_t slot, Verdict verdict) except -1
+    cdef int settle(self, const Frame *frame, Subscription subscription, uint32_t slot, Verdict verdict,
+                    Refusal refusal) except -1
     cdef Transaction commit(self, const Frame *frame)
     cdef bint carry_out(self, Transaction transaction, Origin *origin, int64_t until) except -1
     cdef int abort(self, const Frame *frame) except -1

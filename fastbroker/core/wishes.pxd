@@ -5,6 +5,7 @@ from libc.stdint cimport uint32_t
 from fastbroker.core.destination cimport Kind
 from fastbroker.core.frame cimport Frame
 from fastbroker.core.limits cimport Limits
+from fastbroker.core.redelivery cimport Redelivery, Refusal
 
 
 @cython.final
@@ -16,10 +17,11 @@ cdef class Wishes:
     cdef dict headers           # decoded: what it asks for of topics alone is read from them later
     cdef bytes selector         # of a topic: which messages, None: all ...
     cdef bint no_local          # ... but those of its own connection
+    cdef Redelivery redelivery  # or None
 
 
 cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits)
-cdef bint requeue(const Frame *frame) except -1
+cdef Refusal refusal_of(const Frame *frame)
 cdef str ack_mode_name(int mode)
 cdef dict headers_of(const Frame *frame)
 cdef bytes text(dict headers, tuple names)

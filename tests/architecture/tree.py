@@ -18,8 +18,8 @@ FLOORS = (
         "selector"
     ),
     (
-        "message properties subscription ledger settling queue durables topic fanout route transaction access receipts "
-        "schedule"
+        "message properties redelivery resting subscription ledger settling queue deadletters durables topic fanout "
+        "route transaction access receipts schedule"
     ),
     "destination scheduling namespace broker login wishes titles parking temporaries subscriptions transactions session",
     "turntaker hub framing input deadlines connection upgrade websocket sockjs tls",

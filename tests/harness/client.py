@@ -199,7 +199,7 @@ class Client:
         with_ack = self.version == "1.2" and self.ack_modes[id] != "auto"
         lines = [f"subscription:{id}"] if id else []
         lines += ["message-id:<message-id>", *(["ack:<ack>"] if with_ack else [])]
-        lines += ["redelivered:true"] if redelivered else []
+        lines += ["redelivered:true", "delivery-count:<count>"] if redelivered else []
         got = self.expect(frame("MESSAGE", *lines, f"destination:{destination}", *headers, body=body) + b"\n")
         return Delivery(id, got["message_id"], got.get("ack", ""))
 

@@ -26,6 +26,7 @@ FIELDS = {
     "ack": rb"[A-Za-z0-9._/-]{1,64}",
     "token": rb"[A-Za-z0-9._-]{8,64}",
     "length": rb"[0-9]+",
+    "count": rb"[2-9]|[1-9][0-9]+",
     "text": rb"[^\0]+\n",
 }
 FIELD = re.compile(rb"<(" + b"|".join(name.encode() for name in FIELDS) + rb")>")

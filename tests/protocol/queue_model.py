@@ -1,7 +1,7 @@
 """What a queue is, without sockets and without speed: the model that the broker must agree with.
 
 The model does not say which consumer gets a message. It is told, and says whether that may be: the oldest goes first,
-only to somebody with credit, with the right flag. `is_settled` says when nothing more may come.
+only to somebody with credit, with the right count. `is_settled` says when nothing more may come.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ class Message:
 
     place: int
     body: str
-    redelivered: bool = False
-    failures: int = 0
+    deliveries: int = 0
 
 
 @dataclass(eq=False)
@@ -133,8 +132,7 @@ class QueueModel:
             self.unsubscribe(owner, id)
 
     def _settle(self, held: Held, how: Settling) -> None:
-        held.message.failures += how != "ACK"
-        if how == "REJECT" or held.message.failures >= self.max_deliveries:
+        if how == "REJECT":
             held.consumer.held.remove(held)
             self.dead.append(held.message.body)
         elif how == "NACK":
@@ -143,9 +141,11 @@ class QueueModel:
             held.consumer.held.remove(held)
 
     def _give_back(self, held: Held) -> None:
-        """To where it stood."""
+        """To where it stood, unless it has been given out too often."""
         held.consumer.held.remove(held)
-        held.message.redelivered = True
+        if held.message.deliveries >= self.max_deliveries:
+            self.dead.append(held.message.body)
+            return
         self.returned.add(held.message.place)
         self.waiting = sorted([*self.waiting, held.message], key=lambda message: message.place)
 
@@ -156,14 +156,15 @@ class QueueModel:
         self.delivered: dict[int, list[int]] = {}
         self.returned: set[int] = set()
 
-    def deliver(self, connection: int, id: str, body: str, redelivered: bool) -> Held | None:
+    def deliver(self, connection: int, id: str, body: str, count: int) -> Held | None:
         """A consumer got a message; it is returned unless it counts as settled by that."""
         consumer = self.consumers.get((connection, id))
         assert consumer, f"a MESSAGE for a subscription {id} that is not there"
         assert consumer.has_credit(), f"more than the credit of {consumer}"
         message = next((message for message in self.waiting if message.body == body), None)
         assert message, f"{body} was delivered, and there are only {self.waiting}"
-        assert message.redelivered == redelivered, f"redelivered is wrong: {message}"
+        message.deliveries += 1
+        assert message.deliveries == count, f"delivery-count is wrong: {message}"
         self.waiting.remove(message)
         self.delivered.setdefault(connection, []).append(message.place)
         if consumer.mode == "auto":

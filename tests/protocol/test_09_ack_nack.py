@@ -250,7 +250,7 @@ def test_nack_covers_all_earlier_unsettled_ones_in_client_mode(deliver, queue, v
 def test_nack_gives_the_message_back_to_its_place(talk, deliver, publish, queue, version, mode):
     client, (a,) = deliver(version, mode, "a", "prefetch-count:1")
     publish(queue, "b")
-    client.nack(a)
+    client.nack(a, "delay:0")
     again = client.expect_message(queue, "a", redelivered=True)
     assert again.message_id == a.message_id
     client.ack(again)
@@ -263,7 +263,7 @@ def test_another_consumer_may_take_a_nacked_message_at_once(talk, deliver, queue
     client, (a,) = deliver(version, "client-individual", "a", "prefetch-count:1")
     other = talk(version)
     other.subscribe(queue, ack="client-individual")
-    client.nack(a)
+    client.nack(a, "delay:0")
     other.expect_message(queue, "a", redelivered=True)
     client.expect_nothing()
 
@@ -488,6 +488,6 @@ def test_topic_messages_are_acknowledged_as_well(talk, publish, topic, version, 
         publish(topic, body)
     a = client.expect_message(topic, "a")
     client.expect_nothing()
-    client.nack(a)
+    client.nack(a, "delay:0")
     client.ack(client.expect_message(topic, "a", redelivered=True))
     client.expect_message(topic, "b")

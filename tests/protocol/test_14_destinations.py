@@ -355,5 +355,5 @@ def test_what_waited_for_a_client_of_activemq_is_told_in_its_words(talk, queue):
     line = f"destination:{queue}\nreply-to:/remote-temp-queue/<token>"
     ack = worker.expect(f"MESSAGE\nsubscription:1\nmessage-id:<message-id>\nack:<ack>\n{line}\n\n\0\n")["ack"]
     worker.send(frame("NACK", f"id:{ack}"))
-    head = "MESSAGE\nsubscription:1\nmessage-id:<message-id>\nack:<ack>\nredelivered:true"
+    head = "MESSAGE\nsubscription:1\nmessage-id:<message-id>\nack:<ack>\nredelivered:true\ndelivery-count:2"
     worker.expect(f"{head}\n{line}\n\n\0\n")

@@ -89,7 +89,7 @@ def test_the_first_dead_letter_of_a_queue(talk, broker_with):
     client.roundtrip()
     line = told(broker, "dead letter")
     assert (line["destination"], line["to"], line["messages"]) == ("/queue/letters", "/queue/DLQ.letters", 1)
-    assert line["reason"] == "NACK with requeue:false"
+    assert line["reason"] == "rejected"
     assert broker.census()["dead_lettered"] == 3
     assert len(lines(broker, "dead letter")) == 1
 

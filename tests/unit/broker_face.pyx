@@ -23,6 +23,10 @@ from fastbroker.core.wire cimport (
 from fastbroker.config import Config, hub_settings
 from fastbroker.core.policy import Policies
 
+QUEUE_SETTINGS = (
+    "max_deliveries", "dead_letter", "redelivery_delay", "redelivery_multiplier", "redelivery_max_delay",
+    "redelivery_jitter",
+)
 FRAMINGS = {"": FRAMING_NONE, "websocket": FRAMING_WEBSOCKET, "sockjs": FRAMING_SOCKJS}
 
 
@@ -47,7 +51,7 @@ cdef class House:
     def __init__(self, policies=(), authorize=None, queues=(), cron=None, **settings):
         settings = {**hub_settings(Config()), "max_connections": 0, **settings}
         self.log = []
-        usual = {name: settings.pop(name) for name in ("max_deliveries", "dead_letter") if name in settings}
+        usual = {name: settings.pop(name) for name in QUEUE_SETTINGS if name in settings}
         queues = [*queues, ("#", usual)] if usual else queues
         topics = settings.pop("topics", []) + [(pattern, {"slow_consumer": slow}) for pattern, slow in policies]
         policies = Policies(queues, topics)
@@ -101,10 +105,10 @@ cdef class House:
         self.broker.report(number)
 
     def queue(self, bytes name not None):
-        """(messages that wait, that consumers have, consumers), or None if there is no such queue."""
+        """(messages that wait or rest, that consumers have, consumers), or None if there is no such queue."""
         cdef void *found = table_get(&self.broker.namespace.queues, name, len(name))
         cdef Queue queue = None if found == NULL else <Queue>found
-        return None if queue is None else (queue.waiting(), queue.unsettled, queue.consumer_count)
+        return None if queue is None else (queue.held(), queue.unsettled, queue.consumer_count)
 
     def durable(self, bytes name not None):
         """The same of a durable or shared subscription."""

@@ -11,6 +11,7 @@ class Message(NamedTuple):
     ack: bytes
     number: int
     redelivered: bool
+    headers: dict[bytes, bytes]
 
 
 def send(destination: bytes, body: bytes, headers: bytes = b"") -> bytes:
@@ -45,4 +46,5 @@ def _message(frame: bytes) -> Message:
         headers.get(b"ack", b""),
         int(headers[b"message-id"].rpartition(b"-")[2]),
         headers.get(b"redelivered") == b"true",
+        headers,
     )

@@ -21,7 +21,8 @@ from fastbroker.core.frame import Refused
 
 Face = Any  # of a module that the type checker knows nothing of
 REST, IDLE, TICK = 1000, 100_000, 10  # no test rests so often that it is idle
-MOST_DELIVERIES = 3
+MOST_DELIVERIES = 4
+PAUSE, LONGEST_PAUSE = 300, 500
 MODES = ["auto", "client", "client-individual"]
 UNLIMITED = 65_535
 
@@ -37,6 +38,9 @@ def new_house(face: Face, **more: Any) -> Face:
             "nack_delay": REST,
             "queue_idle_timeout": IDLE,
             "max_deliveries": MOST_DELIVERIES,
+            "redelivery_delay": PAUSE,
+            "redelivery_max_delay": LONGEST_PAUSE,
+            "redelivery_jitter": 0.0,
             "dead_letter": "dead",
             **more,
         }
@@ -55,8 +59,10 @@ def house(face: Face) -> Face:
 class Entry:
     body: bytes
     place: int
-    failures: int = 0
-    redelivered: bool = False
+    message: int = 0  # the number in its message-id
+    deliveries: int = 0
+    refusals: int = 0
+    due: int = 0
 
 
 @dataclass
@@ -64,6 +70,7 @@ class Consumer:
     mode: str
     credit: int
     has: dict[bytes, Entry] = field(default_factory=dict)
+    rests_until: int = 0
     rests: bool = False
 
     @property
@@ -83,9 +90,11 @@ class QueueMachine(RuleBasedStateMachine):
         self.house = new_house(face)
         self.memory = self.house.stats["memory"]
         self.client = face.Client(self.house)
+        self.now = 0
         self.waiting: list[Entry] = []
+        self.resting: list[Entry] = []
         self.consumers: dict[bytes, Consumer] = {}
-        self.dead: list[bytes] = []
+        self.dead: list[tuple[Entry, bytes, bytes]] = []
         self.settled: list[bytes] = []
         self.is_there = False
         self.number = 0
@@ -122,19 +131,28 @@ class QueueMachine(RuleBasedStateMachine):
             self.takes_back(self.consumers.pop(id))
             self.look()
 
-    @rule(pick=picks, which=picks, verdict=st.sampled_from(["ack", "ack", "nack", "reject"]))
-    def settle(self, pick: int, which: int, verdict: str) -> None:
+    @rule(
+        pick=picks,
+        which=picks,
+        verdict=st.sampled_from(["ack", "ack", "nack", "nack", "reject"]),
+        delay=st.sampled_from([None, None, 0, 50, 700]),
+        text=st.sampled_from([b"", b"no: it is\\nbroken"]),
+    )
+    def settle(self, pick: int, which: int, verdict: str, delay: int | None, text: bytes) -> None:
         consumer = self.consumers.get(self.any_consumer(pick) or b"")
         if consumer is None or not consumer.has:
             return
         named = [*consumer.has][which % len(consumer.has)]
         headers = b"requeue:false\n" if verdict == "reject" else b""
+        headers += b"" if delay is None else b"delay:%d\n" % delay
+        headers += b"reason:%b\n" % text.replace(b":", b"\\c") if text else b""
         self.client.say(ack(named, b"ACK" if verdict == "ack" else b"NACK", headers))
         last = [*consumer.has].index(named)
         for id in [*consumer.has][0 if consumer.mode == "client" else last : last + 1]:
-            self.judge(consumer.has.pop(id), verdict)
+            self.judge(consumer.has.pop(id), verdict, delay, text)
             self.settled.append(id)
-        consumer.rests |= verdict != "ack"
+        if verdict != "ack":
+            consumer.rests, consumer.rests_until = True, self.now + REST
         self.look()
 
     @rule(pick=picks)
@@ -143,19 +161,27 @@ class QueueMachine(RuleBasedStateMachine):
             with pytest.raises(Refused):
                 self.client.say(ack(self.settled[pick % len(self.settled)]))
 
-    @rule()
-    def rest(self) -> None:
-        self.house.advance(REST + TICK)
-        for consumer in self.consumers.values():
-            consumer.rests = False
+    @rule(ticks=st.sampled_from([1, 5, 20, 31, 101]))
+    def wait(self, ticks: int) -> None:
+        self.advance(ticks * TICK)
         self.look()
+
+    def advance(self, milliseconds: int) -> None:
+        """Timers fire in the tick behind the moment, as the clock began in the middle of one."""
+        self.house.advance(milliseconds)
+        self.now += milliseconds
+        for consumer in self.consumers.values():
+            consumer.rests &= consumer.rests_until + TICK > self.now
+        if any(entry.due + TICK <= self.now for entry in self.resting):
+            for entry in [entry for entry in self.resting if entry.due <= self.now]:
+                self.resting.remove(entry)
+                self.put_back(entry)
 
     @rule()
     def be_idle(self) -> None:
-        self.house.advance(IDLE + TICK)
-        for consumer in self.consumers.values():
-            consumer.rests = False
-        self.is_there &= bool(self.waiting or self.consumers)
+        is_used = bool(self.waiting or self.resting or self.consumers)
+        self.advance(IDLE + TICK)
+        self.is_there &= is_used
         self.look()
 
     @rule()
@@ -170,22 +196,28 @@ class QueueMachine(RuleBasedStateMachine):
 
     # ---- what should come of it ----
 
-    def judge(self, entry: Entry, verdict: str) -> None:
-        entry.failures += verdict == "nack"
-        if verdict == "reject" or entry.failures == MOST_DELIVERIES:
-            self.dead.append(entry.body)
-        elif verdict == "nack":
+    def judge(self, entry: Entry, verdict: str, delay: int | None = None, text: bytes = b"") -> None:
+        if verdict == "reject" or (verdict != "ack" and entry.deliveries == MOST_DELIVERIES):
+            self.dead.append((entry, b"rejected" if verdict == "reject" else b"max-deliveries", text))
+        elif verdict == "return":
             self.put_back(entry)
+        elif verdict == "nack":
+            entry.refusals += 1
+            pause = min(PAUSE * 2 ** (entry.refusals - 1), LONGEST_PAUSE) if delay is None else delay
+            entry.due = self.now + pause
+            if pause:
+                self.resting.append(entry)
+            else:
+                self.put_back(entry)
 
     def put_back(self, entry: Entry) -> None:
-        entry.redelivered = True
         self.waiting.append(entry)
         self.waiting.sort(key=lambda other: other.place)
 
     def takes_back(self, consumer: Consumer) -> None:
         for id, entry in consumer.has.items():
             self.settled.append(id)
-            self.put_back(entry)
+            self.judge(entry, "return")
 
     def look(self) -> None:
         """The turn: what comes now is what stands in front, and goes to consumers with room."""
@@ -196,7 +228,11 @@ class QueueMachine(RuleBasedStateMachine):
 
     def takes(self, message: Message) -> None:
         entry, consumer = self.waiting.pop(0), self.consumers[message.subscription]
-        assert (message.body, message.redelivered) == (entry.body, entry.redelivered)
+        entry.deliveries += 1
+        assert (message.body, message.redelivered) == (entry.body, entry.deliveries > 1)
+        assert message.headers.get(b"delivery-count") == (b"%d" % entry.deliveries if entry.deliveries > 1 else None)
+        assert entry.message in (0, message.number)
+        entry.message = message.number
         assert consumer.has_room
         if consumer.mode != "auto":
             assert message.ack not in self.settled
@@ -205,12 +241,13 @@ class QueueMachine(RuleBasedStateMachine):
     @invariant()
     def counts(self) -> None:
         unsettled = sum(len(consumer.has) for consumer in self.consumers.values())
-        expected = (len(self.waiting), unsettled, len(self.consumers)) if self.is_there else None
+        held = len(self.waiting) + len(self.resting)
+        expected = (held, unsettled, len(self.consumers)) if self.is_there else None
         assert self.house.queue(b"a") == expected
         stats = self.house.stats
         assert stats["deliveries"] == unsettled
         assert stats["dead_lettered"] == len(self.dead)
-        assert stats["messages"] == len(self.waiting) + unsettled + len(self.dead)
+        assert stats["messages"] == held + unsettled + len(self.dead)
 
     @invariant()
     def ack_ids_are_known_while_they_mean_something(self) -> None:
@@ -220,16 +257,36 @@ class QueueMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """All that is left is read; then nothing is left."""
         self.lose_the_client()
+        self.advance(REST)
         self.client.say(subscribe(b"rest", b"/queue/a") + subscribe(b"dead", b"/queue/dead"))
         self.house.turn()
         heard = messages(self.client.hear())
         assert [each.body for each in heard if each.subscription == b"rest"] == [entry.body for entry in self.waiting]
-        assert [each.body for each in heard if each.subscription == b"dead"] == self.dead
+        dead = [each for each in heard if each.subscription == b"dead"]
+        assert [(each.body, each.headers) for each in dead] == [
+            (entry.body, dead_headers(each, entry, *what)) for each, (entry, *what) in zip(dead, self.dead, strict=True)
+        ]
         self.client.leave()
         self.house.advance(IDLE + TICK)
         self.client = None
         stats = self.house.stats
         assert (stats["memory"], stats["messages"], stats["queues"], stats["subscriptions"]) == (self.memory, 0, 0, 0)
+
+
+def dead_headers(message: Message, entry: Entry, reason: bytes, text: bytes) -> dict[bytes, bytes]:
+    """What a dead letter of that entry, as which the message came, says."""
+    headers = {
+        b"subscription": b"dead",
+        b"message-id": message.headers[b"message-id"],
+        b"destination": b"/queue/dead",
+        b"original-destination": b"/queue/a",
+        b"original-message-id": b"epoch-%d" % entry.message,
+        b"dead-letter-reason": reason,
+        b"delivery-count": b"%d" % entry.deliveries,
+    }
+    if text:
+        headers[b"dead-letter-text"] = text.replace(b":", b"\\c")
+    return headers
 
 
 @pytest.mark.hypothesis

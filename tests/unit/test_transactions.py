@@ -39,7 +39,7 @@ def house(face: Face) -> Face:
 
 
 def new_house(face: Face) -> Face:
-    return face.House(nack_delay=REST, dead_letter="dead", queue_idle_timeout=5000)
+    return face.House(nack_delay=REST, redelivery_delay=0, dead_letter="dead", queue_idle_timeout=5000)
 
 
 def end(client: Face, how: str) -> None:
