@@ -381,6 +381,7 @@ def nack_brings_the_message_again(lab: Lab) -> None:
     same(again.body, first.body, "body")
     same(again.headers["message-id"], first.headers["message-id"], "message-id")
     true(again.redelivered, "redelivered:true is missing")
+    same(again.headers["delivery-count"], "2", "delivery-count")
     client.ack(again)
     client.sync()
     client.drop()
