@@ -255,12 +255,15 @@ WAIT = [(size, one_in, "queue") for size in BLOCKS for one_in in (100, SLAB // B
 UNACKNOWLEDGED = [(100, 100, "1.0"), (100, 100, "1.2"), (4000, 60, "1.0"), (4000, 60, "1.2")]
 
 
-@pytest.mark.parametrize(("size", "one_in", "holder"), WAIT + UNACKNOWLEDGED)
+REST = [(100, 100, "rest"), (4000, 60, "rest")]
+
+
+@pytest.mark.parametrize(("size", "one_in", "holder"), WAIT + UNACKNOWLEDGED + REST)
 def test_a_few_messages_do_not_hold_the_memory_of_many(dial, roomy, queue, size, one_in, holder):
-    """Whether they wait in a queue, or a client has not acknowledged them; and they are the same afterwards."""
+    """Whether they wait in a queue, rest there, or a client has not settled them; and they are the same afterwards."""
     broker = roomy
     consumer, publisher = dial(to=broker), dial(to=broker)
-    consumer.login("1.2" if holder == "queue" else holder)
+    consumer.login("1.2" if holder in ("queue", "rest") else holder)
     publisher.login("1.2")
     publisher.roundtrip()
     before = broker.resident()
@@ -268,6 +271,8 @@ def test_a_few_messages_do_not_hold_the_memory_of_many(dial, roomy, queue, size,
         consumer.subscribe(queue, ack="client")
     stay = send_of_which_few_stay(publisher, size, one_in, queue)
     received = [consumer.expect_message(queue, "x" * size) for _ in range(stay if holder != "queue" else 0)]
+    if holder == "rest":
+        consumer.nack(received[-1], "delay:5000")
     eventually(
         lambda: broker.resident() - before < 1.25 * stay * BLOCKS[size] + 16 * MiB,
         "memory is given back",
@@ -277,6 +282,8 @@ def test_a_few_messages_do_not_hold_the_memory_of_many(dial, roomy, queue, size,
     if holder == "queue":
         consumer.subscribe(queue, ack="client")
         received = [consumer.expect_message(queue, "x" * size) for _ in range(stay)]
+    elif holder == "rest":
+        received = [consumer.expect_message(queue, "x" * size, redelivered=True) for _ in range(stay)]
     for message in received:
         consumer.settle(message)
     eventually(lambda: broker.census()["messages"] == 0, "all are acknowledged")
