@@ -165,6 +165,7 @@ def test_connections_leave_nothing_behind(dial, broker_with, connections):
     broker = broker_with(
         limits={**HASTY, "slow_consumer_grace": 0.1, "outbound_soft": 65536, "outbound_timeout": 0.5},
         subscriptions={"nack_delay": 0.01},
+        queues=[{"pattern": "#", "dead_letter": ""}],  # some come back so often that they die
     )
     come_and_go(dial, broker, len(DEEDS) * len(ENDS))  # destinations that were used once are remembered
     before, resident = alive(broker), broker.resident()
