@@ -274,7 +274,7 @@ class Queue(Table, frozen=True):
     ] = 20
     redelivery_delay: Annotated[
         float, seconds("Time before a message that came back is given out a second time; 0 is at once.", 0, DAY)
-    ] = 0.0
+    ] = 0.05
     redelivery_multiplier: Annotated[
         float,
         Meta(description="Each delay is so many times the one before it: 1 is always the same.", ge=1.0, le=100.0),

@@ -11,7 +11,7 @@ MOST = 4
 
 @pytest.fixture
 def broker(broker_with):
-    return broker_with(queues={"nack_delay": 0.01, "max_deliveries": MOST, "dead_letter": "DLQ.{name}"})
+    return broker_with(subscriptions={"nack_delay": 0.01}, queues=[{"pattern": "#", "max_deliveries": MOST}])
 
 
 def headers_of(got):
