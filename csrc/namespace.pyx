@@ -21,7 +21,7 @@ from fastbroker.core.durables cimport durables_of
 from fastbroker.core.frame cimport Content, shown
 from fastbroker.core.message cimport Entry, Message, message_content, message_drop, message_new
 from fastbroker.core.queue cimport (
-    DEAD_DELIVERIES, DEAD_REJECTED, DeadReason, put_to_rest, queue_new, queue_route,
+    DEAD_DELIVERIES, DEAD_REJECTED, DeadReason, claim_place, put_to_rest, queue_new, queue_route,
 )
 from fastbroker.core.route cimport nowhere
 from fastbroker.core.schedule cimport Job, schedule_new
@@ -137,6 +137,8 @@ cdef class Namespace(QueueOwner):
         return self.subscribe_queue(subscription, self.durables.queue_for(title))
 
     cdef int subscribe_queue(self, Subscription subscription, Queue queue) except -1:
+        if queue.name is not None:
+            claim_place(queue, subscription)
         subscription.source = queue
         queue.add_consumer(subscription)
         return 0

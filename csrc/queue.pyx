@@ -6,7 +6,8 @@
 
 Every number in `returned` is lower than every number in `ring`, so the next message is the top of the heap, else the
 head of the ring, and one that came back stands exactly where it stood. Consumers with room stand in a ring and take
-turns; one found without room leaves it and joins again when it gets credit or its output has drained.
+turns; one found without room leaves it and joins again when it gets credit or its output has drained. Where some come
+before others, `ranks` has rings of its own for them, and `consumers` is empty.
 
 A delivery to a consumer that acknowledges is counted (`unsettled`) when it goes out and when it is settled, both here.
 """
@@ -14,6 +15,7 @@ from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
+from fastbroker.core.consumers cimport next_in_line, next_ranked
 from fastbroker.core.frame cimport Content
 from fastbroker.core.message cimport (
     MIDDLE_SPACE, VISIT_COST, Entry, Message, message_drop, message_is_dead, message_left, message_moved, message_new,
@@ -24,8 +26,9 @@ from fastbroker.core.resting cimport resting_new
 from fastbroker.core.route cimport route_init
 from fastbroker.core.subscription cimport ACK_AUTO, Receiver, Subscription
 from fastbroker.core.wire cimport (
-    block_is_left, blocks_of, ceiling_reached, keeper_join, keeper_leave, link_init, link_join, link_joined, link_leave,
-    outbuf_touch, ring_empty, ring_init, timer_arm, timer_cancel, timer_init,
+    block_is_left, blocks_of, ceiling_reached, claim_end, claim_new, keeper_join, keeper_leave, link_init, link_join,
+    link_joined, link_leave, outbuf_touch, ranks_free, ranks_new, ranks_ready, ring_init, ring_splice, timer_arm,
+    timer_cancel, timer_init,
 )
 
 cdef enum:
@@ -99,6 +102,8 @@ cdef class Queue(Receiver):
             self.purge(INT64_MAX)
             self.census.queues -= 1
             self.census.memory -= self.cost + array_cost(self.capacity) + array_cost(self.returned_capacity)
+            if self.ranks != NULL:
+                ranks_free(self.ranks)
         free(self.ring)
         free(self.returned)
 
@@ -168,11 +173,13 @@ cdef class Queue(Receiver):
         link_leave(&consumer.ready)
         timer_cancel(&consumer.rest)
         self.consumer_count -= 1
+        if consumer.claim != NULL:
+            give_claim_up(self, consumer)
 
     cdef void regained(self, Subscription consumer) noexcept:
         """The consumer may have room again: it stands in line, and the queue is dispatched in this turn."""
         if not link_joined(&consumer.ready) and not consumer.resting and consumer.has_credit():
-            link_join(&self.consumers, &consumer.ready)
+            link_join(line_of(self, consumer), &consumer.ready)
         self.call()
 
     cdef void call(self) noexcept:
@@ -188,12 +195,12 @@ cdef class Queue(Receiver):
     cdef void has_returned(self) noexcept:
         """All that a consumer had, who has gone, has come back."""
         self.returning -= 1
-        self.call()
         self.left()
 
     cdef void left(self) noexcept:
-        """Somebody is done with it: if nobody uses it, its days are counted."""
+        """Somebody is done with it: an exclusive one may wait for that; if nobody uses it, its days are counted."""
         cdef QueueOwner owner = <QueueOwner>self.owner
+        self.call()
         if self.name is not None and self.unused() and not self.removed:
             timer_arm(owner.wheel, &self.idle, owner.now[0] + owner.queue_idle_timeout)
 
@@ -216,20 +223,45 @@ cdef void rested(void *owner) noexcept:
     (<Queue>consumer.source).regained(consumer)
 
 
-cdef Subscription next_consumer(Queue queue, bint tight):
-    """The first consumer with room, who then stands last in line; None if there is none."""
-    cdef Subscription consumer
-    while not ring_empty(&queue.consumers):
-        consumer = <Subscription>queue.consumers.next.owner
-        if not consumer.has_credit() or consumer.resting:
-            link_leave(&consumer.ready)
-        elif not consumer.has_outlet(tight):
-            link_join(consumer.starved, &consumer.ready)
-        else:
-            if consumer.ready.next != &queue.consumers:     # it is not last already, being the only one
-                link_join(&queue.consumers, &consumer.ready)
-            return consumer
-    return None
+cdef inline Subscription next_consumer(Queue queue, bint tight):
+    cdef Subscription consumer = next_in_line(&queue.consumers, tight)
+    if consumer is None and queue.ranks != NULL:
+        return next_ranked(queue.ranks, tight, queue.unsettled == 0)
+    return consumer
+
+
+cdef inline Link *line_of(Queue queue, Subscription consumer) noexcept:
+    """Where it stands while it has room."""
+    return &queue.consumers if queue.ranks == NULL else ranks_ready(queue.ranks, consumer.claim)
+
+
+cdef int claim_place(Queue queue, Subscription consumer) except -1:
+    """It is about to be a consumer of the queue, perhaps before others or alone."""
+    cdef bint exclusive = consumer.exclusive or queue.policy.exclusive
+    if not exclusive and consumer.priority == 0:
+        return 0
+    if queue.ranks == NULL:
+        queue.ranks = ranks_new(queue.census)
+        if queue.ranks == NULL:
+            raise MemoryError()
+        ring_splice(&queue.ranks.usual.ready, &queue.consumers)
+    consumer.claim = claim_new(queue.ranks, consumer.priority, exclusive, <void *>consumer)
+    if consumer.claim == NULL:
+        raise MemoryError()
+    if exclusive and queue.ranks.exclusive == 1 and queue.unsettled == 0:
+        queue.ranks.holder = <void *>consumer
+    return 0
+
+
+cdef void give_claim_up(Queue queue, Subscription consumer) noexcept:
+    """With the last claim, consumers take turns again."""
+    claim_end(queue.ranks, consumer.claim)
+    consumer.claim = NULL
+    if queue.ranks.claims == 0:
+        ring_splice(&queue.consumers, &queue.ranks.usual.ready)
+        ranks_free(queue.ranks)
+        queue.ranks = NULL
+    queue.call()
 
 
 cdef inline int pass_on(Subscription consumer, const Content *content, uint64_t id) except -1:
@@ -468,6 +500,8 @@ cdef inline int offer(Queue queue, const Content *content, uint64_t id) except -
 cdef class QueueRoute(Route):
 
     cdef int take(self, const Content *content, Origin *origin) except -1:
-        if self.queue.removed and not self.queue.owned:
+        if self.queue.removed:
+            if self.queue.owned:
+                return 0
             self.queue = (<QueueOwner>self.queue.owner).renewed(self.queue.name)
-        return 0 if self.queue.removed else offer(self.queue, content, (<QueueOwner>self.queue.owner).number.value)
+        return offer(self.queue, content, (<QueueOwner>self.queue.owner).number.value)

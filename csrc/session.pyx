@@ -511,6 +511,8 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
     try:
         subscription.prefetch = wishes.prefetch
         subscription.redelivery = wishes.redelivery
+        subscription.priority = wishes.priority
+        subscription.exclusive = wishes.exclusive
         attach(self, subscription, wishes)
     except:
         self.namespace.unsubscribe(subscription)

@@ -91,7 +91,10 @@ cdef int take_back(Subscription subscription, uint32_t slot) except -1:
     """ABORT: the delivery is not acknowledged any more; if its subscription has gone meanwhile, it goes back to the
     queue."""
     subscription.ledger.slots[slot].state = DELIVERY_OUT
-    return settle_slot(subscription, slot, RETURNED, None) if subscription.closed else 0
+    if subscription.closed:
+        settle_slot(subscription, slot, RETURNED, None)
+        (<Queue>subscription.source).left()
+    return 0
 
 
 cdef int give_back(Subscription subscription) except -1:

@@ -3,13 +3,13 @@
 Those that change which messages come, and are not supported, are refused: to ignore them would deliver, or consume, the
 wrong messages.
 """
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from fastbroker.core.destination cimport KIND_TOPIC
 from fastbroker.core.frame cimport Header, decoded, frame_text, number_of
 from fastbroker.core.subscription cimport ACK_AUTO, ACK_CLIENT, ACK_CLIENT_INDIVIDUAL
-from fastbroker.core.wire cimport KNOWN_REQUEUE
+from fastbroker.core.wire cimport KNOWN_REQUEUE, RANK_MOST
 
 from fastbroker.core.frame import Refused
 
@@ -20,6 +20,8 @@ NAMES_OF_MODES = {mode: name.decode() for name, mode in ACK_MODES.items()}
 PREFETCH = (b"prefetch-count", b"activemq.prefetchSize", b"credit")     # RabbitMQ's, ActiveMQ's, Apollo's
 SELECTOR = (b"selector",)
 BROWSER = (b"browser",)
+PRIORITY = (b"x-priority", b"activemq.priority")    # among the consumers of a queue: RabbitMQ's, ActiveMQ's
+EXCLUSIVE = (b"activemq.exclusive", b"exclusive")   # one consumer has all: ActiveMQ's, Apollo's
 NO_LOCAL = (b"no-local", b"activemq.noLocal")   # leave out what the same connection has sent
 SUBSCRIPTION_NAME = (b"activemq.subscriptionName",)     # of a durable subscription, which only topics have
 # How what it refuses is tried again: ActiveMQ's RedeliveryPolicy.
@@ -49,6 +51,8 @@ cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits):
     new.selector = text(headers, SELECTOR)
     new.no_local = is_true(headers, NO_LOCAL)
     new.redelivery = redelivery_in(headers)
+    new.priority = priority_in(headers)
+    new.exclusive = is_true(headers, EXCLUSIVE)
     if kind != KIND_TOPIC and (new.selector or new.no_local):
         raise for_topics(name_in(headers, SELECTOR + NO_LOCAL))
     for names in (BROWSER,):
@@ -142,6 +146,18 @@ cdef uint32_t prefetch_in(dict headers, const Limits *limits) except? 0:
     if value is not None and not number_of(value.partition(b",")[0].strip(), &number):
         raise Refused(b"bad header", b"prefetch-count, activemq.prefetchSize and credit are numbers of messages.")
     return <uint32_t>min(number, limits.max_prefetch) if number else limits.prefetch
+
+
+cdef int8_t priority_in(dict headers) except? 0:
+    """A whole number, which RabbitMQ's may be below 0; what is further from 0 than RANK_MOST counts as that."""
+    cdef bytes value = text(headers, PRIORITY)
+    cdef uint64_t number = 0
+    if value is None:
+        return 0
+    if not number_of(value.removeprefix(b"-"), &number):
+        raise Refused(b"bad header", b"%b is a whole number." % name_in(headers, PRIORITY))
+    number = min(number, <uint64_t>RANK_MOST)
+    return <int8_t>(-<int>number if value.startswith(b"-") else <int>number)
 
 
 cdef object for_topics(bytes name):

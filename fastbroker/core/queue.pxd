@@ -8,7 +8,7 @@ from fastbroker.core.redelivery cimport Refusal
 from fastbroker.core.resting cimport Resting
 from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.subscription cimport Receiver, Subscription
-from fastbroker.core.wire cimport Census, Ceiling, Counter, Keeper, Link, OutBuf, Timer, Wheel
+from fastbroker.core.wire cimport Census, Ceiling, Counter, Keeper, Link, OutBuf, Ranks, Timer, Wheel
 
 cdef enum Verdict:
     ACKED                   # done with
@@ -53,6 +53,7 @@ cdef class Queue(Receiver):
     cdef Keeper keeper              # for the round that moves messages
     cdef Link due_link              # in the owner's ring
     cdef Link consumers             # those believed to have room, in turn
+    cdef Ranks *ranks               # where some come before others; NULL: all take turns
     cdef Timer idle                 # armed while nobody uses it
     cdef readonly uint32_t consumer_count
     cdef bint removed               # it is given nothing any more
@@ -105,6 +106,7 @@ cdef class QueueRoute(Route):
 
 
 cdef Queue queue_new(bytes name, QueueOwner owner, QueuePolicy policy)
+cdef int claim_place(Queue queue, Subscription consumer) except -1
 cdef QueueRoute queue_route(bytes destination, Queue queue)
 cdef int put_back(Queue queue, Entry *entry) except -1
 cdef int put_to_rest(Queue queue, Entry *entry, uint64_t due) except -1

@@ -1,6 +1,6 @@
 """One SUBSCRIBE of one session: where its messages go and what it has not settled yet."""
 cimport cython
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int64_t, uint32_t, uint64_t
 
 from fastbroker.core.frame cimport Content
 from fastbroker.core.ledger cimport Ledger
@@ -8,7 +8,7 @@ from fastbroker.core.message cimport Entry
 from fastbroker.core.redelivery cimport Redelivery
 from fastbroker.core.selector cimport Selector
 from fastbroker.core.trie cimport TrieEntry
-from fastbroker.core.wire cimport Account, Census, Link, OutBuf, Timer, outbuf_pending
+from fastbroker.core.wire cimport Account, Census, Claim, Link, OutBuf, Timer, outbuf_pending
 
 cdef enum:
     ACK_AUTO
@@ -52,6 +52,7 @@ cdef class Subscription(Receiver):
     cdef int64_t cost           # bytes of itself in that account
     cdef Link *starved          # ring of its session: waits for the output to drain
     cdef Link ready             # in its queue's ring of consumers, in `starved`, or nowhere
+    cdef Claim *claim           # to come before others; NULL: it takes turns
     cdef Timer rest             # after a NACK it is given nothing for a while
     cdef readonly bytes id      # decoded; None if the client gave none
     cdef readonly bytes destination     # decoded
@@ -61,6 +62,8 @@ cdef class Subscription(Receiver):
     cdef int version
     cdef unsigned form          # FORM_*: how it reads header lines
     cdef int ack_mode
+    cdef int8_t priority        # among the consumers of a queue
+    cdef bint exclusive         # it has all of a queue, or waits for its turn to have it
     cdef bint resting
     cdef bint closed            # unsubscribed; an open transaction may still hold deliveries of it
     cdef bint implicit          # made by a reply-to:/temp-queue/..., not by a SUBSCRIBE

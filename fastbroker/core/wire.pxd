@@ -297,6 +297,28 @@ cdef extern from "csrc/wheel.h":
     void timer_arm(Wheel *wheel, Timer *timer, uint64_t due)
     void timer_cancel(Timer *timer)
 
+cdef extern from "csrc/ranks.h" nogil:
+    enum:
+        RANK_MOST
+    struct Rank:
+        Link link
+        Link ready
+    struct Claim:
+        Rank *rank
+    struct Ranks:
+        Link ring
+        Rank usual
+        uint32_t claims
+        uint32_t exclusive
+        void *holder
+    Ranks *ranks_new(Census *census)
+    void ranks_free(Ranks *ranks)
+    Rank *rank_behind(const Ranks *ranks, const Link *link)
+    Claim *claim_new(Ranks *ranks, int priority, int exclusive, void *consumer)
+    void claim_end(Ranks *ranks, Claim *claim)
+    Link *ranks_ready(Ranks *ranks, const Claim *claim)
+    void *ranks_heir(const Ranks *ranks)
+
 cdef extern from "csrc/property.h" nogil:
     enum:
         PRIORITIES

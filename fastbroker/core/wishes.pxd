@@ -1,6 +1,6 @@
 """Reading what a SUBSCRIBE or a NACK asks for."""
 cimport cython
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int8_t, uint32_t
 
 from fastbroker.core.destination cimport Kind
 from fastbroker.core.frame cimport Frame
@@ -18,6 +18,8 @@ cdef class Wishes:
     cdef bytes selector         # of a topic: which messages, None: all ...
     cdef bint no_local          # ... but those of its own connection
     cdef Redelivery redelivery  # or None
+    cdef int8_t priority        # among the consumers of a queue
+    cdef bint exclusive         # it wants all of a queue
 
 
 cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits)

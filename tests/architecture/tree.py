@@ -12,14 +12,14 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 
 FLOORS = (
-    "wire ring census text blocks moving outbuf flow wrapping wheel table places peer wsframe property",
+    "wire ring census text blocks moving outbuf flow wrapping wheel table places peer wsframe property ranks",
     (
         "frame parser pattern entries nodes tails paths walk trie request reasons logline log backlog limits policy "
         "selector"
     ),
     (
-        "message properties redelivery resting subscription ledger settling queue deadletters durables topic fanout "
-        "route transaction access receipts schedule"
+        "message properties redelivery resting subscription ledger settling consumers queue deadletters durables topic "
+        "fanout route transaction access receipts schedule"
     ),
     "destination scheduling namespace broker login wishes titles parking temporaries subscriptions transactions session",
     "turntaker hub framing input deadlines connection upgrade websocket sockjs tls",
