@@ -4,7 +4,8 @@
                                             a queue                (queues: by name)
 
 Routes are looked up once and kept, up to a share of the memory. A queue is there from its first SEND or SUBSCRIBE until
-nobody has used it for `limits.queue_idle_timeout`; a route whose queue has gone finds it again, or makes it anew.
+nobody has used it for `limits.queue_idle_timeout`, or as its policy says, which clients may refine (declaring.pyx); a
+route whose queue has gone finds it again, or makes it anew.
 """
 import secrets
 
@@ -14,6 +15,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.string cimport memset
 
 from fastbroker.core.deadletters cimport dead_letters_of, dead_reason_name
+from fastbroker.core.declaring cimport declare
 from fastbroker.core.destination cimport (
     KIND_EXISTING_QUEUE, KIND_REPLY, KIND_TOPIC, Kind, canonical, check_pattern, check_topic, kind_of, name_in,
 )
@@ -161,6 +163,8 @@ cdef class Namespace(QueueOwner):
             queue.purge(INT64_MAX)  # no more than an output may have to wait for
         elif queue.kept is not None:
             self.durables.has_left(queue)
+        elif queue.policy.dies_with_consumer and queue.consumer_count == 0 and not queue.owned:
+            self.remove_queue(queue)
         else:
             queue.left()
         return 0
@@ -184,11 +188,15 @@ cdef class Namespace(QueueOwner):
                           b"Use /queue/ to create it." % shown(name))
         return <Queue>found
 
-    cdef Queue renewed(self, bytes name):
+    cdef Queue renewed(self, bytes name, dict declared):
         cdef void *found = table_get(&self.queues, name, len(name))
+        cdef Queue queue
         if found != NULL:
             return <Queue>found
-        return create_queue(self, name)
+        queue = create_queue(self, name)
+        if declared is not None:
+            declare(queue, declared, False)
+        return queue
 
     cdef Queue new_reply_queue(self):
         """A queue with a name that nobody can guess."""
@@ -326,7 +334,7 @@ cdef int publish_job(Namespace self, const Job *job) except -1:
 
 cdef int bury(Namespace self, bytes name, const Entry *entry, DeadReason reason, bytes text) except -1:
     """Its oldest go when it is full."""
-    cdef Queue queue = self.renewed(name)
+    cdef Queue queue = self.renewed(name, None)
     cdef Entry oldest
     cdef Content content
     cdef Properties properties

@@ -21,6 +21,7 @@ cdef class QueuePolicy:
 
     def __init__(self, **settings):
         """Times are milliseconds, sizes bytes; 0 is no limit."""
+        self.settings = settings
         self.max_deliveries = settings.get("max_deliveries", 20)
         self.redelivery_delay = settings.get("redelivery_delay", 50)
         self.redelivery_multiplier = settings.get("redelivery_multiplier", 2.0)
@@ -36,9 +37,14 @@ cdef class QueuePolicy:
         self.idle_timeout = settings.get("idle_timeout", 0)
         self.auto_delete = settings.get("auto_delete", False)
         self.dies_with_consumer = settings.get("dies_with_consumer", False)
+        self.idle_drops = self.dies_with_consumer or settings.get("idle_drops", False)
         self.exclusive = settings.get("exclusive", False)
         self.duplicate_window = settings.get("duplicate_window", 10_000)
         self.mirror = [name.encode() for name in settings.get("mirror", ())]
+
+    cdef QueuePolicy refined(self, dict more):
+        """A copy, in which those settings count instead."""
+        return QueuePolicy(**{**self.settings, **more})
 
 
 cdef class TopicPolicy:

@@ -23,7 +23,7 @@ from fastbroker.core.message cimport (
 )
 from fastbroker.core.redelivery cimport most_deliveries, pause_after
 from fastbroker.core.resting cimport resting_new
-from fastbroker.core.route cimport route_init
+from fastbroker.core.route cimport route_charge, route_init
 from fastbroker.core.subscription cimport ACK_AUTO, Receiver, Subscription
 from fastbroker.core.wire cimport (
     block_is_left, blocks_of, ceiling_reached, claim_end, claim_new, keeper_join, keeper_leave, link_init, link_join,
@@ -36,6 +36,7 @@ cdef enum:
     COST = 512              # bytes of a queue beside its name
     MAKE_WORK = 1024        # what it takes to make one, in bytes of output
     SLICE = 1048576         # bytes of output that one queue may cause before others are served
+    DECLARED_COST = 1536    # bytes of what clients declared, and of a policy that is refined by it
     FREE_WORK = 64          # what it takes to free a message, in bytes of output
     WAKE_WORK = 64          # and to put one that has rested where it stood
     WAKE_MOST = 8192        # so many at once
@@ -48,8 +49,8 @@ cdef class QueueOwner:
         reference."""
         raise NotImplementedError
 
-    cdef Queue renewed(self, bytes name):
-        """The queue of a route whose queue has gone meanwhile."""
+    cdef Queue renewed(self, bytes name, dict declared):
+        """The queue of a route whose queue has gone meanwhile; a new one is as it was declared."""
         raise NotImplementedError
 
     cdef void remove_queue(self, Queue queue) noexcept:
@@ -80,10 +81,13 @@ cdef void idle_too_long(void *owner) noexcept:
     (<Queue>owner).look()
 
 
-cdef QueueRoute queue_route(bytes destination, Queue queue):
+cdef QueueRoute queue_route(bytes destination, Queue queue, dict declared=None):
     cdef QueueRoute new = QueueRoute()
     route_init(new, destination, queue.census, &(<QueueOwner>queue.owner).route_memory)
     new.queue = queue
+    new.declared = declared
+    if declared is not None:
+        route_charge(new, DECLARED_COST)
     return new
 
 
@@ -202,10 +206,21 @@ cdef class Queue(Receiver):
         cdef QueueOwner owner = <QueueOwner>self.owner
         self.call()
         if self.name is not None and self.unused() and not self.removed:
-            timer_arm(owner.wheel, &self.idle, owner.now[0] + owner.queue_idle_timeout)
+            timer_arm(owner.wheel, &self.idle, owner.now[0] + idle_time(self))
 
     cdef bint unused(self) noexcept:
-        return self.held() == 0 and self.consumer_count == 0 and self.unsettled == 0 and not self.owned
+        """Nobody consumes it, and it is empty, or what it holds does not count."""
+        return (self.consumer_count == 0 and self.unsettled == 0 and not self.owned
+                and (self.held() == 0 or self.policy.idle_drops))
+
+    cdef void declare(self, dict declared, QueuePolicy policy) noexcept:
+        """A client has refined its policy; its days may be fewer now."""
+        cdef int64_t cost = DECLARED_COST if self.declared is None else 0
+        self.declared = declared
+        self.policy = policy
+        self.cost += cost
+        self.census.memory += cost
+        self.left()
 
     cdef void purge(self, int64_t until) noexcept:
         """Frees what it holds, until there was so much output and work."""
@@ -214,6 +229,13 @@ cdef class Queue(Receiver):
                 self.take_first(&entry) or take_rested(self, UINT64_MAX, &entry)):
             message_drop(entry.message)
             self.census.work += FREE_WORK
+
+
+cdef uint64_t idle_time(Queue queue) noexcept:
+    """How long it may be unused."""
+    if queue.policy.auto_delete and queue.waiting() == 0:
+        return 0
+    return queue.policy.idle_timeout or (<QueueOwner>queue.owner).queue_idle_timeout
 
 
 cdef void rested(void *owner) noexcept:
@@ -503,5 +525,5 @@ cdef class QueueRoute(Route):
         if self.queue.removed:
             if self.queue.owned:
                 return 0
-            self.queue = (<QueueOwner>self.queue.owner).renewed(self.queue.name)
+            self.queue = (<QueueOwner>self.queue.owner).renewed(self.queue.name, self.declared)
         return offer(self.queue, content, (<QueueOwner>self.queue.owner).number.value)

@@ -15,8 +15,9 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp
 
 from fastbroker.core.access cimport access_of
+from fastbroker.core.declaring cimport dead_letters_of, declaration_hash, declare, declared_in
 from fastbroker.core.destination cimport (
-    KIND_EXISTING_QUEUE, KIND_REPLY, KIND_TEMPORARY, KIND_TOPIC, Kind, canonical, kind_of, name_in,
+    KIND_EXISTING_QUEUE, KIND_QUEUE, KIND_REPLY, KIND_TEMPORARY, KIND_TOPIC, Kind, canonical, kind_of, name_in,
 )
 from fastbroker.core.durables cimport Title, in_use
 from fastbroker.core.frame cimport (
@@ -31,7 +32,7 @@ from fastbroker.core.login cimport (
 from fastbroker.core.parking cimport PARKED_END, PARKED_FRAME, PARKED_RECEIPT, Parked, parking_new
 from fastbroker.core.parser cimport PARSE_FRAME, parse_error
 from fastbroker.core.properties cimport read_properties
-from fastbroker.core.queue cimport ACKED, NACKED, REJECTED, Queue, Verdict, queue_route
+from fastbroker.core.queue cimport ACKED, NACKED, REJECTED, Queue, QueueRoute, Verdict, queue_route
 from fastbroker.core.receipts cimport receipts_new
 from fastbroker.core.redelivery cimport Refusal
 from fastbroker.core.selector cimport Selector, selector_of
@@ -44,9 +45,9 @@ from fastbroker.core.transactions cimport transactions_of
 from fastbroker.core.wire cimport (
     COMMAND_ABORT, COMMAND_ACK, COMMAND_BEGIN, COMMAND_COMMIT, COMMAND_CONNECT, COMMAND_DISCONNECT, COMMAND_NACK,
     COMMAND_SEND, COMMAND_STOMP, COMMAND_SUBSCRIBE, COMMAND_UNSUBSCRIBE, KNOWN_ACCEPT_VERSION, KNOWN_DESTINATION,
-    KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID, KNOWN_PROPERTY, KNOWN_RECEIPT, KNOWN_REPLY_TO,
-    KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, account_charge, ceiling_closed_again, ceiling_parked_full, ceiling_reached,
-    link_init, link_join, link_joined, link_leave, parse_number, ring_init, ring_take,
+    KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID, KNOWN_PROPERTY, KNOWN_QUEUE, KNOWN_RECEIPT,
+    KNOWN_REPLY_TO, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, account_charge, ceiling_closed_again, ceiling_parked_full,
+    ceiling_reached, link_init, link_join, link_joined, link_leave, parse_number, ring_init, ring_take,
 )
 from fastbroker.core.wishes cimport Wishes, ack_mode_name, headers_of, refusal_of, wishes_of
 
@@ -418,20 +419,53 @@ cdef int find_route(Session self, const Frame *frame) except -1:
         raise Refused(b"missing header", b"SEND needs a destination header.")
     if frame.version >= 11 and memchr(destination.bytes, c'\\', destination.length) != NULL:
         text = decoded(destination.bytes, destination.length, frame.version)
-        return new_route(self, text, len(text))
+        return new_route(self, frame, text, len(text))
     if (self.route is None or self.route.destination_length != destination.length
             or memcmp(self.route.destination_bytes, destination.bytes, destination.length) != 0):
-        new_route(self, destination.bytes, destination.length)
+        new_route(self, frame, destination.bytes, destination.length)
+    elif frame.known[KNOWN_QUEUE] and not is_declared(self, frame):
+        find_declared(self, frame, destination.bytes, destination.length)
     return 0
 
 
-cdef int new_route(Session self, const char *destination, size_t length) except -1:
+cdef int new_route(Session self, const Frame *frame, const char *destination, size_t length) except -1:
     if self.access is not None:
         ask(self, "send", destination[:length])
     if is_temporary(destination, length):
         self.route = queue_route(destination[:length], temporary(self, destination[:length]))
+    elif frame.known[KNOWN_QUEUE]:
+        find_declared(self, frame, destination, length)
     else:
         self.route = self.namespace.route_of(destination, length)
+    return 0
+
+
+cdef int find_declared(Session self, const Frame *frame, const char *destination, size_t length) except -1:
+    """A route of its own, which declares the queue anew should that have gone."""
+    cdef dict declared = declared_in(frame)
+    cdef Route route
+    self.route = None   # or frames that are alike would go on with what was before, if this one is refused
+    may_declare(self, declared)
+    route = self.namespace.route_of(destination, length)
+    if type(route) is QueueRoute and not (<QueueRoute>route).queue.owned:
+        declare((<QueueRoute>route).queue, declared, False)
+        route = queue_route(route.destination, (<QueueRoute>route).queue, declared)
+        (<QueueRoute>route).declared_as = declaration_hash(frame, self.broker.property_seed)
+    self.route = route
+    return 0
+
+
+cdef bint is_declared(Session self, const Frame *frame) noexcept:
+    """Whether its last SEND has declared the same of the same queue."""
+    return (type(self.route) is QueueRoute
+            and (<QueueRoute>self.route).declared_as == declaration_hash(frame, self.broker.property_seed))
+
+
+cdef int may_declare(Session self, dict declared) except -1:
+    """Dead letters go only to where it may send."""
+    cdef bytes dead_letters = dead_letters_of(declared) if self.access is not None else None
+    if dead_letters is not None:
+        self.access.ask("send", canonical(KIND_QUEUE, dead_letters))
     return 0
 
 
@@ -503,6 +537,8 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
     wishes = wishes_of(frame, kind_of(destination), &self.broker.limits)
     if self.access is not None:
         ask(self, "subscribe", destination)
+        if wishes.declared is not None:
+            may_declare(self, wishes.declared)
     selector = selector_in(self, wishes)
     subscription = new_subscription(self, id, destination, wishes.ack_mode)
     subscription.choose(selector, &self.origin if wishes.no_local else NULL)
@@ -564,8 +600,14 @@ cdef int attach(Session self, Subscription subscription, Wishes wishes) except -
         replace_implicit(self, destination)
         return self.namespace.subscribe_queue(subscription, temporary(self, destination))
     if kind == KIND_EXISTING_QUEUE:
-        return self.namespace.subscribe_queue(subscription, self.namespace.existing_queue(name))
-    return self.namespace.subscribe_queue(subscription, self.namespace.queue_of(name))
+        return consume(self, subscription, self.namespace.existing_queue(name), wishes)
+    return consume(self, subscription, self.namespace.queue_of(name), wishes)
+
+
+cdef int consume(Session self, Subscription subscription, Queue queue, Wishes wishes) except -1:
+    if wishes.declared is not None:
+        declare(queue, wishes.declared, True)
+    return self.namespace.subscribe_queue(subscription, queue)
 
 
 cdef int attach_to_topic(Session self, Subscription subscription, Wishes wishes, bytes pattern) except -1:

@@ -57,6 +57,7 @@ enum {
     KNOWN_REQUEST_ID, KNOWN_REQUEUE, KNOWN_SELECTOR, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION,
     KNOWN_OURS,     /* what only the broker says of a message */
     KNOWN_PROPERTY, /* what the sender of a message asks for (property.h) */
+    KNOWN_QUEUE,    /* what a client declares of a queue (declaring.pyx) */
     KNOWN_COUNT
 };
 
@@ -193,28 +194,35 @@ static inline int known_of(const char *text, size_t length) {
                : IS("priority") ? KNOWN_PROPERTY
                                 : KNOWN_NONE;
     case 9:
-        return IS("mandatory") ? KNOWN_PROPERTY : KNOWN_NONE;
+        return IS("mandatory") ? KNOWN_PROPERTY : IS("x-expires") ? KNOWN_QUEUE : KNOWN_NONE;
     case 10:
         return IS("message-id") ? KNOWN_MESSAGE_ID : IS("heart-beat") ? KNOWN_HEART_BEAT
-             : IS("request-id") ? KNOWN_REQUEST_ID : IS("expiration") ? KNOWN_PROPERTY : KNOWN_NONE;
+             : IS("request-id") ? KNOWN_REQUEST_ID : IS("expiration") ? KNOWN_PROPERTY
+             : IS("x-overflow") ? KNOWN_QUEUE : KNOWN_NONE;
     case 11:
         return IS("destination") ? KNOWN_DESTINATION : IS("transaction") ? KNOWN_TRANSACTION
-             : IS("redelivered") ? KNOWN_REDELIVERED : IS("JMSXGroupID") ? KNOWN_PROPERTY : KNOWN_NONE;
+             : IS("redelivered") ? KNOWN_REDELIVERED : IS("JMSXGroupID") ? KNOWN_PROPERTY
+             : IS("auto-delete") ? KNOWN_QUEUE : KNOWN_NONE;
     case 12:
         return IS("subscription") ? KNOWN_SUBSCRIPTION
                : IS("JMSXGroupSeq") || IS("_AMQ_DUPL_ID") || IS("receipt-info") ? KNOWN_PROPERTY
+               : IS("x-max-length")                                             ? KNOWN_QUEUE
                                                                                 : KNOWN_NONE;
     case 13:
-        return IS("message_group") || IS("_AMQ_LVQ_NAME") ? KNOWN_PROPERTY : KNOWN_NONE;
+        return IS("message_group") || IS("_AMQ_LVQ_NAME") ? KNOWN_PROPERTY
+               : IS("x-message-ttl")                      ? KNOWN_QUEUE
+                                                          : KNOWN_NONE;
     case 14:
         return IS("content-length") ? KNOWN_CONTENT_LENGTH : IS("accept-version") ? KNOWN_ACCEPT_VERSION
-             : IS("prefetch-count") ? KNOWN_PREFETCH_COUNT : IS("delivery-count") ? KNOWN_OURS : KNOWN_NONE;
+             : IS("prefetch-count") ? KNOWN_PREFETCH_COUNT : IS("delivery-count") ? KNOWN_OURS
+             : IS("x-max-priority") ? KNOWN_QUEUE : KNOWN_NONE;
     case 15:
         return IS("ActiveMQ.Retain") ? KNOWN_PROPERTY : KNOWN_NONE;
     case 16:
         return IS("message-dedup-id") ? KNOWN_PROPERTY : IS("dead-letter-text") ? KNOWN_OURS : KNOWN_NONE;
     case 18:
         return IS("dead-letter-reason")                               ? KNOWN_OURS
+               : IS("x-max-length-bytes")                             ? KNOWN_QUEUE
                : IS("AMQ_SCHEDULED_TIME") || IS("AMQ_SCHEDULED_CRON") ? KNOWN_PROPERTY
                                                                       : KNOWN_NONE;
     case 19:
@@ -225,6 +233,10 @@ static inline int known_of(const char *text, size_t length) {
                                                                             : KNOWN_NONE;
     case 21:
         return IS("activemq.prefetchSize") ? KNOWN_PREFETCH_SIZE : KNOWN_NONE;
+    case 22:
+        return IS("x-dead-letter-exchange") ? KNOWN_QUEUE : KNOWN_NONE;
+    case 25:
+        return IS("x-dead-letter-routing-key") ? KNOWN_QUEUE : KNOWN_NONE;
     default:
         return KNOWN_NONE;
     }

@@ -6,10 +6,11 @@ wrong messages.
 from libc.stdint cimport int8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
+from fastbroker.core.declaring cimport declared_in
 from fastbroker.core.destination cimport KIND_TOPIC
 from fastbroker.core.frame cimport Header, decoded, frame_text, number_of
 from fastbroker.core.subscription cimport ACK_AUTO, ACK_CLIENT, ACK_CLIENT_INDIVIDUAL
-from fastbroker.core.wire cimport KNOWN_REQUEUE, RANK_MOST
+from fastbroker.core.wire cimport KNOWN_QUEUE, KNOWN_REQUEUE, RANK_MOST
 
 from fastbroker.core.frame import Refused
 
@@ -53,6 +54,7 @@ cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits):
     new.redelivery = redelivery_in(headers)
     new.priority = priority_in(headers)
     new.exclusive = is_true(headers, EXCLUSIVE)
+    new.declared = declared_in(frame) if frame.known[KNOWN_QUEUE] else None
     if kind != KIND_TOPIC and (new.selector or new.no_local):
         raise for_topics(name_in(headers, SELECTOR + NO_LOCAL))
     for names in (BROWSER,):

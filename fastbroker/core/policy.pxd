@@ -22,6 +22,7 @@ cdef enum:
 @cython.no_gc
 cdef class QueuePolicy:
     """For one queue, or for all whose names match a pattern. It is never changed: who refines it makes a copy."""
+    cdef dict settings          # all that was said of it
     cdef uint32_t max_deliveries        # hand-overs of one message; 0: no limit
     cdef uint64_t redelivery_delay      # before the second hand-over, milliseconds; 0: at once ...
     cdef double redelivery_multiplier   # ... and before each next one so many times that
@@ -37,9 +38,12 @@ cdef class QueuePolicy:
     cdef uint64_t idle_timeout  # it goes when nobody has used it for so long; 0: limits.queue_idle_timeout
     cdef bint auto_delete       # it goes with its last consumer, when it is empty
     cdef bint dies_with_consumer    # it goes with its last consumer, and so does what it holds
+    cdef bint idle_drops        # what it holds goes, too, when it goes by idle_timeout, which only consumers put off
     cdef bint exclusive         # one consumer has all, the next one takes over when that has gone
     cdef uint32_t duplicate_window      # ids of messages that are remembered
     cdef list mirror            # canonical destinations that get a copy of each message
+
+    cdef QueuePolicy refined(self, dict more)
 
 
 @cython.final

@@ -37,7 +37,7 @@ cdef class QueueOwner:
     cdef int64_t route_memory       # bytes of all routes
 
     cdef int dead_letter(self, Queue queue, Entry *entry, DeadReason reason, bytes text=*) except -1
-    cdef Queue renewed(self, bytes name)
+    cdef Queue renewed(self, bytes name, dict declared)
     cdef void remove_queue(self, Queue queue) noexcept
     cdef int has_lost(self, Queue queue, uint64_t messages) except -1
 
@@ -48,6 +48,7 @@ cdef class Queue(Receiver):
     cdef readonly bytes name        # None: private to one topic subscription
     cdef void *owner                # QueueOwner, which outlives it
     cdef QueuePolicy policy
+    cdef dict declared              # what clients have said of it (declaring.pyx), which is in its policy; or None
     cdef Census *census
     cdef int64_t cost               # of itself, in the memory ceiling
     cdef Keeper keeper              # for the round that moves messages
@@ -88,6 +89,7 @@ cdef class Queue(Receiver):
     cdef void has_returned(self) noexcept
     cdef void left(self) noexcept
     cdef bint unused(self) noexcept
+    cdef void declare(self, dict declared, QueuePolicy policy) noexcept
     cdef void purge(self, int64_t until) noexcept
 
     cdef inline size_t waiting(self) noexcept:
@@ -103,11 +105,13 @@ cdef class Queue(Receiver):
 @cython.no_gc
 cdef class QueueRoute(Route):
     cdef Queue queue
+    cdef dict declared              # by the session whose route it is, should the queue be made anew; or None
+    cdef uint64_t declared_as       # hash of the headers that did it; 0: none
 
 
 cdef Queue queue_new(bytes name, QueueOwner owner, QueuePolicy policy)
 cdef int claim_place(Queue queue, Subscription consumer) except -1
-cdef QueueRoute queue_route(bytes destination, Queue queue)
+cdef QueueRoute queue_route(bytes destination, Queue queue, dict declared=*)
 cdef int put_back(Queue queue, Entry *entry) except -1
 cdef int put_to_rest(Queue queue, Entry *entry, uint64_t due) except -1
 cdef int came_back(Queue queue, Entry *entry, Verdict verdict, Subscription consumer, Refusal refusal) except -1

@@ -54,6 +54,7 @@ cdef extern from "csrc/wire.h" nogil:
         KNOWN_TRANSACTION
         KNOWN_OURS
         KNOWN_PROPERTY
+        KNOWN_QUEUE
         KNOWN_COUNT
     struct Line:
         const char *end

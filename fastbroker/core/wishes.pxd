@@ -20,6 +20,7 @@ cdef class Wishes:
     cdef Redelivery redelivery  # or None
     cdef int8_t priority        # among the consumers of a queue
     cdef bint exclusive         # it wants all of a queue
+    cdef dict declared          # what it says of the queue; or None
 
 
 cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits)

@@ -21,7 +21,10 @@ FLOORS = (
         "message properties redelivery resting subscription ledger settling consumers queue deadletters durables topic "
         "fanout route transaction access receipts schedule"
     ),
-    "destination scheduling namespace broker login wishes titles parking temporaries subscriptions transactions session",
+    (
+        "destination declaring scheduling namespace broker login wishes titles parking temporaries subscriptions "
+        "transactions session"
+    ),
     "turntaker hub framing input deadlines connection upgrade websocket sockjs tls",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}

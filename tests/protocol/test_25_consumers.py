@@ -1,7 +1,8 @@
-"""Consumers of which some come before others, and queues that have one at a time."""
+"""Consumers of which some come before others, queues that go, what clients declare of them."""
 
 import pytest
 from harness.frames import frame
+from harness.waiting import eventually
 
 both_priorities = pytest.mark.parametrize("header", ["x-priority", "activemq.priority"])
 both_exclusives = pytest.mark.parametrize("header", ["activemq.exclusive", "exclusive"])
@@ -73,3 +74,58 @@ def test_without_an_exclusive_consumer_they_take_turns_again(talk, publish, queu
     only.unsubscribe()
     publish(queue, "b")
     usual.expect_message(queue, "b")
+
+
+@pytest.mark.parametrize("end", ["unsubscribe", "reset", "close"])
+def test_auto_delete_takes_what_it_holds_along(talk, publish, queue, end):
+    """An answer that comes too late makes it anew."""
+    client = talk()
+    client.subscribe(queue, "auto-delete:true", "prefetch-count:1", ack="client")
+    for body in "abc":
+        publish(queue, body)
+    client.expect_message(queue, "a")
+    getattr(client, end)()
+    eventually(lambda: is_gone(talk(), queue), "there is no such queue any more")
+    publish(queue, "d")
+    heir = talk()
+    heir.subscribe(queue)
+    heir.expect_message(queue, "d")
+    heir.expect_nothing()
+
+
+def test_x_expires_without_a_consumer(talk, publish, queue):
+    client = talk()
+    client.subscribe(queue, "x-expires:200", "prefetch-count:1", ack="client")
+    publish(queue, "a")
+    publish(queue, "b")
+    client.expect_message(queue, "a")
+    client.unsubscribe()
+    eventually(lambda: is_gone(talk(), queue), "there is no such queue any more")
+
+
+def is_gone(client, queue):
+    """Asked by a SEND, which does not put its end off."""
+    client.send(frame("SEND", f"destination:/amq{queue}", "receipt:1", body="too late"))
+    return client.read_frame().startswith(b"ERROR")
+
+
+@pytest.mark.parametrize("command", ["SEND", "SUBSCRIBE"])
+def test_a_contradiction_names_header_and_both_values(talk, queue, command):
+    first, second = talk(), talk()
+    first.subscribe(queue, "x-max-length:10", "x-message-ttl:60000", "x-overflow:reject-publish")
+    second.publish(queue, "a", "x-max-length:10")
+    second.publish(queue, "b")
+    second.send(frame(command, f"destination:{queue}", "id:1", "x-max-length:20", "receipt:1"))
+    text = second.expect_error("bad header", receipt="1")
+    assert "x-max-length:10" in text
+    assert "x-max-length:20" in text
+
+
+@pytest.mark.parametrize("command", ["SEND", "SUBSCRIBE"])
+@pytest.mark.parametrize(
+    "header", ["x-expires:soon", "x-dead-letter-exchange:other", "x-overflow:drop-tail", "auto-delete:maybe"]
+)
+def test_what_cannot_be_declared(talk, queue, command, header):
+    client = talk()
+    client.send(frame(command, f"destination:{queue}", "id:1", header, "receipt:1"))
+    assert header.partition(":")[0] in client.expect_error("bad header", receipt="1")

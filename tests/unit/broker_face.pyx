@@ -9,6 +9,7 @@ from fastbroker.core.broker cimport Broker
 from fastbroker.core.frame cimport Content
 from fastbroker.core.ledger cimport DELIVERY_FREE, NO_SLOT, Ledger
 from fastbroker.core.parser cimport PARSE_FRAME, Parser
+from fastbroker.core.policy cimport QueuePolicy
 from fastbroker.core.queue cimport Queue
 from fastbroker.core.route cimport Origin, Route, route_init
 from fastbroker.core.session cimport Session, session_new
@@ -114,6 +115,16 @@ cdef class House:
         """The same of a durable or shared subscription."""
         cdef Queue queue = self.broker.namespace.durables.get(name)
         return None if queue is None else (queue.waiting(), queue.unsettled, queue.consumer_count)
+
+    def policy(self, bytes name not None):
+        """What counts for that queue."""
+        cdef QueuePolicy policy = (<Queue>table_get(&self.broker.namespace.queues, name, len(name))).policy
+        return {
+            "ttl": policy.ttl, "max_ttl": policy.max_ttl, "max_messages": policy.max_messages,
+            "max_bytes": policy.max_bytes, "overflow": policy.overflow, "idle_timeout": policy.idle_timeout,
+            "idle_drops": bool(policy.idle_drops), "dies_with_consumer": bool(policy.dies_with_consumer),
+            "dead_letter": policy.dead_letter, "dead_letter_expired": bool(policy.dead_letter_expired),
+        }
 
     @property
     def durables(self):
