@@ -23,7 +23,7 @@ from fastbroker.core.durables cimport durables_of
 from fastbroker.core.frame cimport Content, shown
 from fastbroker.core.message cimport Entry, Message, message_content, message_drop, message_new
 from fastbroker.core.queue cimport (
-    DEAD_DELIVERIES, DEAD_REJECTED, DeadReason, claim_place, put_to_rest, queue_new, queue_route,
+    DEAD_DELIVERIES, DEAD_REJECTED, DeadReason, claim_place, forget_duplicates, put_to_rest, queue_new, queue_route,
 )
 from fastbroker.core.route cimport nowhere
 from fastbroker.core.schedule cimport Job, schedule_new
@@ -34,8 +34,8 @@ from fastbroker.core.table cimport (
 )
 from fastbroker.core.topic cimport forget_outdated, topic_route
 from fastbroker.core.wire cimport (
-    ASKS_SCHEDULE, Properties, Text, account_charge, ceiling_closed, ceiling_reached, counter_increment, link_join,
-    link_leave, ring_empty, ring_init, ring_take, text_free,
+    ASKS_SCHEDULE, DuplicatesShare, Properties, Text, account_charge, ceiling_closed, ceiling_reached,
+    counter_increment, link_join, link_leave, ring_empty, ring_init, ring_take, text_free,
 )
 
 from fastbroker.core.frame import Refused
@@ -45,6 +45,7 @@ cdef bytes MANAGEMENT = b"ActiveMQ.Scheduler.Management"
 cdef enum:
     JOB_WORK = 256          # what publishing a message that was scheduled takes beside its output, in bytes of that
     AUDIENCES_SHARE = 16    # what the trie said of destinations may take this part of the memory
+    DUPLICATES_SHARE = 8    # and so may the names of messages that have come
     ROUTES_SHARE = 16       # looked-up destinations may take this part of the memory; then the oldest are forgotten ...
     FORGOTTEN = 2           # ... so many for each new one
     TELL_EVERY = 60000      # milliseconds between lines of the log on what one queue loses
@@ -75,6 +76,7 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
     new.topics.count_in(census)
     new.durables = durables_of(new, new.topics, limits.max_durable)
     new.audiences.most = limits.memory // AUDIENCES_SHARE
+    new.duplicates = DuplicatesShare(ceiling, census, 0, limits.memory // DUPLICATES_SHARE)
     return new
 
 
@@ -210,6 +212,7 @@ cdef class Namespace(QueueOwner):
         """Nothing comes to it any more; the messages that wait there are freed in the next turns."""
         cdef bytes name = queue.name
         queue.removed = True
+        forget_duplicates(queue)
         if queue.held():
             self.emptying.add(queue)
             queue.look()

@@ -26,9 +26,9 @@ from fastbroker.core.resting cimport resting_new
 from fastbroker.core.route cimport route_charge, route_init
 from fastbroker.core.subscription cimport ACK_AUTO, Receiver, Subscription
 from fastbroker.core.wire cimport (
-    block_is_left, blocks_of, ceiling_reached, claim_end, claim_new, keeper_join, keeper_leave, link_init, link_join,
-    link_joined, link_leave, outbuf_touch, ranks_free, ranks_new, ranks_ready, ring_init, ring_splice, timer_arm,
-    timer_cancel, timer_init,
+    block_is_left, blocks_of, ceiling_reached, claim_end, claim_new, duplicates_add, duplicates_free, duplicates_has,
+    duplicates_new, keeper_join, keeper_leave, link_init, link_join, link_joined, link_leave, outbuf_touch, ranks_free,
+    ranks_new, ranks_ready, ring_init, ring_splice, timer_arm, timer_cancel, timer_init,
 )
 
 cdef enum:
@@ -106,6 +106,7 @@ cdef class Queue(Receiver):
             self.purge(INT64_MAX)
             self.census.queues -= 1
             self.census.memory -= self.cost + array_cost(self.capacity) + array_cost(self.returned_capacity)
+            forget_duplicates(self)
             if self.ranks != NULL:
                 ranks_free(self.ranks)
         free(self.ring)
@@ -519,6 +520,25 @@ cdef inline int offer(Queue queue, const Content *content, uint64_t id) except -
     return consumer.hand_over(&entry)
 
 
+cdef bint has_come(Queue queue, const Content *content) noexcept:
+    """Whether a message of that name was there before."""
+    return queue.duplicates != NULL and duplicates_has(queue.duplicates, content.properties.duplicate)
+
+
+cdef void has_come_now(Queue queue, const Content *content) noexcept:
+    """It was taken: one that was refused may come again."""
+    if queue.duplicates == NULL and queue.policy.duplicate_window:
+        queue.duplicates = duplicates_new(&(<QueueOwner>queue.owner).duplicates, queue.policy.duplicate_window)
+    if queue.duplicates != NULL:
+        duplicates_add(queue.duplicates, content.properties.duplicate)
+
+
+cdef void forget_duplicates(Queue queue) noexcept:
+    if queue.duplicates != NULL:
+        duplicates_free(queue.duplicates)
+        queue.duplicates = NULL
+
+
 cdef class QueueRoute(Route):
 
     cdef int take(self, const Content *content, Origin *origin) except -1:
@@ -526,4 +546,9 @@ cdef class QueueRoute(Route):
             if self.queue.owned:
                 return 0
             self.queue = (<QueueOwner>self.queue.owner).renewed(self.queue.name, self.declared)
-        return offer(self.queue, content, (<QueueOwner>self.queue.owner).number.value)
+        if content.properties != NULL and content.properties.duplicate and has_come(self.queue, content):
+            return 0
+        offer(self.queue, content, (<QueueOwner>self.queue.owner).number.value)
+        if content.properties != NULL and content.properties.duplicate:
+            has_come_now(self.queue, content)
+        return 0

@@ -8,7 +8,9 @@ from fastbroker.core.redelivery cimport Refusal
 from fastbroker.core.resting cimport Resting
 from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.subscription cimport Receiver, Subscription
-from fastbroker.core.wire cimport Census, Ceiling, Counter, Keeper, Link, OutBuf, Ranks, Timer, Wheel
+from fastbroker.core.wire cimport (
+    Census, Ceiling, Counter, Duplicates, DuplicatesShare, Keeper, Link, OutBuf, Ranks, Timer, Wheel,
+)
 
 cdef enum Verdict:
     ACKED                   # done with
@@ -34,6 +36,7 @@ cdef class QueueOwner:
     cdef uint64_t nack_delay
     cdef uint64_t queue_idle_timeout
     cdef Policies policies
+    cdef DuplicatesShare duplicates     # what the names of messages that have come take in all queues
     cdef int64_t route_memory       # bytes of all routes
 
     cdef int dead_letter(self, Queue queue, Entry *entry, DeadReason reason, bytes text=*) except -1
@@ -74,6 +77,7 @@ cdef class Queue(Receiver):
     cdef readonly int64_t unsettled # deliveries that consumers have
     cdef readonly size_t bytes      # of the messages that wait
     cdef uint64_t dead              # messages that nobody shall get again
+    cdef Duplicates *duplicates     # the names of messages that have come; NULL: none had one
     cdef uint64_t told              # when the log was last told of those that went to another queue; 0: never ...
     cdef uint64_t told_of_lost      # ... and of those that went nowhere
 
@@ -112,6 +116,7 @@ cdef class QueueRoute(Route):
 cdef Queue queue_new(bytes name, QueueOwner owner, QueuePolicy policy)
 cdef int claim_place(Queue queue, Subscription consumer) except -1
 cdef QueueRoute queue_route(bytes destination, Queue queue, dict declared=*)
+cdef void forget_duplicates(Queue queue) noexcept
 cdef int put_back(Queue queue, Entry *entry) except -1
 cdef int put_to_rest(Queue queue, Entry *entry, uint64_t due) except -1
 cdef int came_back(Queue queue, Entry *entry, Verdict verdict, Subscription consumer, Refusal refusal) except -1

@@ -298,6 +298,19 @@ cdef extern from "csrc/wheel.h":
     void timer_arm(Wheel *wheel, Timer *timer, uint64_t due)
     void timer_cancel(Timer *timer)
 
+cdef extern from "csrc/duplicates.h" nogil:
+    struct DuplicatesShare:
+        const Ceiling *ceiling
+        Census *census
+        int64_t bytes
+        int64_t most
+    struct Duplicates:
+        pass
+    Duplicates *duplicates_new(DuplicatesShare *share, size_t window)
+    void duplicates_free(Duplicates *names)
+    int duplicates_has(const Duplicates *names, uint64_t name)
+    void duplicates_add(Duplicates *names, uint64_t name)
+
 cdef extern from "csrc/ranks.h" nogil:
     enum:
         RANK_MOST

@@ -12,7 +12,10 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 
 FLOORS = (
-    "wire ring census text blocks moving outbuf flow wrapping wheel table places peer wsframe property ranks",
+    (
+        "wire ring census text blocks moving outbuf flow wrapping wheel table places peer wsframe property "
+        "ranks duplicates"
+    ),
     (
         "frame parser pattern entries nodes tails paths walk trie request reasons logline log backlog limits policy "
         "selector"

@@ -1,11 +1,12 @@
-"""Consumers of which some come before others, queues that go, what clients declare of them."""
+"""Consumers of which some come before others, queues that go, what clients declare of them, and duplicates."""
 
 import pytest
-from harness.frames import frame
+from harness.frames import frame, receipt
 from harness.waiting import eventually
 
 both_priorities = pytest.mark.parametrize("header", ["x-priority", "activemq.priority"])
 both_exclusives = pytest.mark.parametrize("header", ["activemq.exclusive", "exclusive"])
+both_names = pytest.mark.parametrize("header", ["_AMQ_DUPL_ID", "message-dedup-id"])
 
 
 @both_priorities
@@ -129,3 +130,29 @@ def test_what_cannot_be_declared(talk, queue, command, header):
     client = talk()
     client.send(frame(command, f"destination:{queue}", "id:1", header, "receipt:1"))
     assert header.partition(":")[0] in client.expect_error("bad header", receipt="1")
+
+
+@both_names
+def test_a_duplicate_has_a_receipt_and_does_not_come(talk, queue, header):
+    client = talk()
+    client.subscribe(queue)
+    client.send(frame("SEND", f"destination:{queue}", f"{header}:1", body="a"))
+    client.expect_message(queue, "a", f"{header}:1")
+    client.publish(queue, "b", f"{header}:1")
+    client.send(frame("SEND", f"destination:{queue}", f"{header}:2", body="c"))
+    client.expect_message(queue, "c", f"{header}:2")
+
+
+@both_names
+def test_duplicates_of_another_client_and_in_transactions(talk, queue, header):
+    consumer, sender = talk(), talk()
+    consumer.subscribe(queue)
+    sender.send(frame("BEGIN", "transaction:t"))
+    sender.publish(queue, "a", f"{header}:1", "transaction:t")
+    talk().publish(queue, "b", f"{header}:1")
+    consumer.expect_message(queue, "b", f"{header}:1")
+    sender.publish(queue, "c", f"{header}:2", "transaction:t")
+    sender.send(frame("COMMIT", "transaction:t", "receipt:1"))
+    sender.expect(receipt("1"))
+    consumer.expect_message(queue, "c", f"{header}:2")
+    consumer.expect_nothing()
