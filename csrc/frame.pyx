@@ -199,6 +199,7 @@ cdef bytes head_in_form(const char *head, size_t length, unsigned form):
         name, _, value = line.partition(b":")
         if form & FORM_ACTIVEMQ and name == b"reply-to":
             value = value.replace(b"/reply-queue/", b"/remote-temp-queue/", 1)
+            value = value.replace(b"/reply-topic/", b"/remote-temp-topic/", 1)
         name = decoded(name, len(name), 12)
         if version >= 11 or (value and b":" not in name):
             told.append(header_line(name, decoded(value, len(value), 12), version))

@@ -2,6 +2,7 @@
 
     destination --routes--> Route --take--> subscribers of a topic (topics: patterns in a trie)
                                             a queue                (queues: by name)
+                                            several of these       (composite, or copied by a policy)
 
 Routes are looked up once and kept, up to a share of the memory. A queue is there from its first SEND or SUBSCRIBE until
 nobody has used it for `limits.queue_idle_timeout`, or as its policy says, which clients may refine (declaring.pyx); a
@@ -14,17 +15,23 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.string cimport memset
 
+from fastbroker.core.bindings cimport bindings_new
+from fastbroker.core.composite cimport composite_route
 from fastbroker.core.deadletters cimport dead_letters_of, dead_reason_name
 from fastbroker.core.declaring cimport declare
 from fastbroker.core.destination cimport (
-    KIND_EXISTING_QUEUE, KIND_REPLY, KIND_TOPIC, Kind, canonical, check_pattern, check_topic, kind_of, name_in,
+    KIND_DIRECT, KIND_EXISTING_QUEUE, KIND_QUEUE, KIND_REPLY, KIND_REPLY_TOPIC, KIND_TEMPORARY, KIND_TEMPORARY_TOPIC,
+    KIND_TOPIC, Kind, canonical, canonical_of, check_key, check_pattern, check_queue, check_topic, is_apart, kind_of,
+    name_in, parts_of,
 )
 from fastbroker.core.durables cimport durables_of
 from fastbroker.core.frame cimport Content, shown
 from fastbroker.core.message cimport Entry, Message, message_content, message_drop, message_new
+from fastbroker.core.policy cimport TopicPolicy
 from fastbroker.core.queue cimport (
     DEAD_DELIVERIES, DEAD_REJECTED, DeadReason, claim_place, forget_duplicates, put_to_rest, queue_new, queue_route,
 )
+from fastbroker.core.replies cimport reply_topic, reply_topic_route
 from fastbroker.core.route cimport nowhere
 from fastbroker.core.schedule cimport Job, schedule_new
 from fastbroker.core.scheduling cimport scheduling_route
@@ -32,7 +39,7 @@ from fastbroker.core.subscription cimport ACK_AUTO
 from fastbroker.core.table cimport (
     TableSlot, table_free, table_get, table_init, table_next, table_put, table_remove,
 )
-from fastbroker.core.topic cimport forget_outdated, topic_route
+from fastbroker.core.topic cimport TopicRoute, forget_outdated, topic_route
 from fastbroker.core.wire cimport (
     ASKS_SCHEDULE, DuplicatesShare, Properties, Text, account_charge, ceiling_closed, ceiling_reached,
     counter_increment, link_join, link_leave, ring_empty, ring_init, ring_take, text_free,
@@ -48,6 +55,8 @@ cdef enum:
     DUPLICATES_SHARE = 8    # and so may the names of messages that have come
     ROUTES_SHARE = 16       # looked-up destinations may take this part of the memory; then the oldest are forgotten ...
     FORGOTTEN = 2           # ... so many for each new one
+    MOST_STATIONS = 64      # where one message may pass, by what the sender wrote and what the configuration copies
+    APART_LEVELS = 3        # words that the broker puts in front of a name that stands apart
     TELL_EVERY = 60000      # milliseconds between lines of the log on what one queue loses
     BURY_WORK = 1024        # what a dead letter takes, in bytes of output beside its header lines
     DISPATCH_SLICE = 4194304    # bytes of output and work that queues may cause in one turn ...
@@ -75,6 +84,7 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
     new.dead_letters = dead_letters_of(epoch)
     new.topics.count_in(census)
     new.durables = durables_of(new, new.topics, limits.max_durable)
+    new.bindings = bindings_new(census, new.topics)
     new.audiences.most = limits.memory // AUDIENCES_SHARE
     new.duplicates = DuplicatesShare(ceiling, census, 0, limits.memory // DUPLICATES_SHARE)
     return new
@@ -85,6 +95,7 @@ cdef class Namespace(QueueOwner):
     def __cinit__(self):
         self.topics = Trie()
         self.replies = {}
+        self.reply_topics = {}
         self.emptying = set()
         ring_init(&self.audiences.routes)
         ring_init(&self.known)
@@ -116,22 +127,53 @@ cdef class Namespace(QueueOwner):
 
     cdef Route route_of(self, const char *destination, size_t length):
         """Where a decoded destination leads; raises Refused when it leads nowhere or is a pattern."""
+        cdef Route found = self.known_route(destination, length)
+        return found if found is not None else self.new_route(destination[:length], parts_of(destination[:length]))
+
+    cdef Route known_route(self, const char *destination, size_t length):
+        """The same, if somebody has looked there before; else None."""
         cdef void *found = table_get(&self.routes, destination, length)
-        return <Route>found if found != NULL else new_route(self, destination[:length])
+        return <Route>found if found != NULL else None
+
+    cdef Route new_route(self, bytes destination, list parts):
+        """Where its parts lead, kept for those who come there again."""
+        cdef Route route = self.route_to(destination, parts)
+        return kept(self, route) if all([lasts(kind_of(part)) for part in parts]) else route
+
+    cdef Route route_to(self, bytes destination, list parts):
+        """Where all of them lead, which is not kept; raises Refused, and has made nothing, if one leads nowhere."""
+        cdef list stations = stations_of(self, parts)
+        if len(stations) == 1:
+            return single_route(self, destination, stations[0])
+        return composite_route(destination, [single_route(self, each, each) for each in stations], self.fanout, self)
 
     # ---- subscribing ----
 
-    cdef int subscribe_topic(self, Subscription subscription, bytes pattern) except -1:
+    cdef int subscribe_topic(self, Subscription subscription, bytes pattern, bint apart=False) except -1:
+        """`apart`: to a topic that no pattern reaches, by its canonical name."""
+        cdef Trie topics = self.bindings.topics_of(apart)
         cdef Queue queue
-        check_pattern(pattern, self.limits.max_levels)
+        check_listener(self, pattern, apart)
         self.fanout.settle()
+        subscription.apart = apart
         if subscription.ack_mode == ACK_AUTO:
-            self.topics.insert(pattern, len(pattern), &subscription.entry)
+            topics.insert(pattern, len(pattern), &subscription.entry)
             return 0
         queue = queue_new(None, self, self.policies.of_queue(pattern))
         queue.outlet = subscription.out
         queue.choose_as(subscription)
-        self.topics.insert(pattern, len(pattern), &queue.entry)
+        queue.apart = apart
+        topics.insert(pattern, len(pattern), &queue.entry)
+        return self.subscribe_queue(subscription, queue)
+
+    cdef int subscribe_bound(self, Subscription subscription, bytes name, bytes pattern, bint apart) except -1:
+        """To the queue of that name, which gets the messages of a topic, or of what a pattern matches."""
+        cdef bint made = table_get(&self.queues, name, len(name)) == NULL
+        cdef Queue queue
+        check_listener(self, pattern, apart)
+        queue = self.queue_of(name)
+        self.fanout.settle()
+        self.bindings.bind(queue, pattern, apart, made)
         return self.subscribe_queue(subscription, queue)
 
     cdef int subscribe_title(self, Subscription subscription, Title title) except -1:
@@ -155,17 +197,18 @@ cdef class Namespace(QueueOwner):
         subscription.closed = True
         account_charge(subscription.account, -subscription.cost)
         self.fanout.settle()
-        self.topics.remove(&subscription.entry)
+        self.bindings.leave(subscription)
         if queue is None:
             return 0
         queue.remove_consumer(subscription)
         if queue.name is None:
-            self.topics.remove(&queue.entry)
+            self.bindings.leave(queue)
             queue.removed = True
             queue.purge(INT64_MAX)  # no more than an output may have to wait for
         elif queue.kept is not None:
             self.durables.has_left(queue)
-        elif queue.policy.dies_with_consumer and queue.consumer_count == 0 and not queue.owned:
+        elif self.bindings.is_over(queue) or (
+                queue.policy.dies_with_consumer and queue.consumer_count == 0 and not queue.owned):
             self.remove_queue(queue)
         else:
             queue.left()
@@ -181,6 +224,8 @@ cdef class Namespace(QueueOwner):
         if ceiling_reached(self.ceiling):
             raise Refused(b"server busy",
                           b"The memory ceiling is reached; no queue can be created now. Try again later.")
+        check_queue(name)
+        self.fanout.settle()
         return create_queue(self, name)
 
     cdef Queue existing_queue(self, bytes name):
@@ -208,11 +253,23 @@ cdef class Namespace(QueueOwner):
         self.replies[queue.name] = queue
         return queue
 
+    cdef ReplyTopic new_reply_topic(self):
+        """A topic with a name that nobody can guess."""
+        cdef ReplyTopic topic = reply_topic(b"/reply-topic/%b" % secrets.token_hex(12).encode())
+        self.reply_topics[topic.name] = topic
+        return topic
+
+    cdef int remove_reply_topic(self, ReplyTopic topic) except -1:
+        topic.gone = True
+        del self.reply_topics[topic.name]
+        return 0
+
     cdef void remove_queue(self, Queue queue) noexcept:
         """Nothing comes to it any more; the messages that wait there are freed in the next turns."""
         cdef bytes name = queue.name
         queue.removed = True
         forget_duplicates(queue)
+        self.bindings.release(queue)
         if queue.held():
             self.emptying.add(queue)
             queue.look()
@@ -274,8 +331,9 @@ cdef class Namespace(QueueOwner):
 
     cdef void sweep(self) noexcept:
         """Once a second: audiences that are out of date need not keep their memory until somebody publishes."""
-        if self.swept != self.topics.generation and self.audiences.bytes > self.audiences.most // 4:
-            self.swept = self.topics.generation
+        cdef uint64_t generation = self.topics.generation + self.bindings.apart.generation
+        if self.swept != generation and self.audiences.bytes > self.audiences.most // 4:
+            self.swept = generation
             forget_outdated(&self.audiences)
 
 
@@ -387,20 +445,79 @@ cdef str destination_in(bytes lines):
 
 # ---- routes ----
 
-cdef Route new_route(Namespace self, bytes destination):
+cdef bint lasts(Kind kind) noexcept:
+    """Whether what is found there will be there again."""
+    return kind != KIND_EXISTING_QUEUE and kind != KIND_REPLY and kind != KIND_REPLY_TOPIC
+
+
+cdef list stations_of(Namespace self, list parts):
+    """Where a message passes, each once: the destinations, and those that the configuration has copies sent to."""
+    cdef set known = set()
+    cdef list stations = []
+    cdef list waiting = list(parts)
+    for destination in waiting:     # which grows
+        name = canonical_of(destination)
+        if name not in known:
+            known.add(name)
+            stations.append(destination)
+            waiting += checked_copies(self, destination)
+        if len(stations) > MOST_STATIONS:
+            raise Refused(b"bad destination", b"A message to '%b' would be copied to more than 64 destinations."
+                          % shown(parts[0]))
+    return stations
+
+
+cdef list checked_copies(Namespace self, bytes destination):
+    """Where else the messages of a destination go. Raises Refused if nothing can be sent to it."""
     cdef Kind kind = kind_of(destination)
     cdef bytes name = name_in(destination, kind)
+    if kind == KIND_TOPIC:
+        check_topic(name, self.limits.max_levels)
+        return self.policies.of_topic(name).forward
+    if kind == KIND_QUEUE:
+        check_queue(name)
+        return self.policies.of_queue(name).mirror
+    if kind == KIND_EXISTING_QUEUE:
+        return self.existing_queue(name).policy.mirror
+    if kind == KIND_DIRECT:
+        check_key(name, self.limits.max_levels)
+    if kind == KIND_TEMPORARY or kind == KIND_TEMPORARY_TOPIC:
+        raise Refused(b"bad destination", b"'%b' means something to its own connection only." % shown(destination))
+    return []
+
+
+cdef Route single_route(Namespace self, bytes destination, bytes station):
+    """To one that can be sent to. `destination` is what the sender wrote."""
+    cdef Kind kind = kind_of(station)
+    cdef bytes name = name_in(station, kind)
     if name == MANAGEMENT:
         return scheduling_route(destination, self.schedule, self.counter, self.replies, &self.route_memory)
     if kind == KIND_REPLY:
         return reply_route(self, destination, canonical(kind, name))
+    if kind == KIND_REPLY_TOPIC:
+        return reply_topic_route_to(self, destination, canonical(kind, name))
     if kind == KIND_TOPIC:
-        check_topic(name, self.limits.max_levels)
-        return kept(self, topic_route(destination, name, self.policies.of_topic(name), self.topics, self.fanout, self,
-                                      &self.audiences))
+        return topic_route(destination, name, self.policies.of_topic(name), self.topics, self.fanout, self,
+                           &self.audiences)
+    if is_apart(kind):
+        return apart_route(self, destination, canonical(kind, name))
     if kind == KIND_EXISTING_QUEUE:
         return queue_route(destination, self.existing_queue(name))
-    return kept(self, queue_route(destination, self.queue_of(name)))
+    return queue_route(destination, self.queue_of(name))
+
+
+cdef TopicRoute apart_route(Namespace self, bytes destination, bytes name):
+    """To a topic that no pattern reaches. It keeps nothing for those who come later."""
+    cdef TopicPolicy policy = TopicPolicy(retain=False)
+    policy.slow = self.policies.of_topic(name[1:]).slow
+    return topic_route(destination, name[1:], policy, self.bindings.apart, self.fanout, self, &self.audiences)
+
+
+cdef Route reply_topic_route_to(Namespace self, bytes destination, bytes name):
+    cdef ReplyTopic topic = self.reply_topics.get(name)
+    if topic is None:
+        return nowhere(destination, self.census, &self.route_memory)
+    return reply_topic_route(destination, topic, apart_route(self, destination, name), self)
 
 
 cdef Route reply_route(Namespace self, bytes destination, bytes name):
@@ -408,6 +525,12 @@ cdef Route reply_route(Namespace self, bytes destination, bytes name):
     if queue is None:
         return nowhere(destination, self.census, &self.route_memory)
     return queue_route(destination, queue)
+
+
+cdef int check_listener(Namespace self, bytes pattern, bint apart) except -1:
+    if apart:
+        return check_key(pattern, self.limits.max_levels + APART_LEVELS)
+    return check_pattern(pattern, self.limits.max_levels)
 
 
 cdef Route kept(Namespace self, Route route):
@@ -452,6 +575,8 @@ cdef Queue create_queue(Namespace self, bytes name):
         raise MemoryError()
     Py_INCREF(queue)
     queue.left()
+    if self.fanout.count == 0:  # its audience is what the trie has said
+        self.bindings.follow(queue)
     return queue
 
 

@@ -211,7 +211,7 @@ cdef class Queue(Receiver):
 
     cdef bint unused(self) noexcept:
         """Nobody consumes it, and it is empty, or what it holds does not count."""
-        return (self.consumer_count == 0 and self.unsettled == 0 and not self.owned
+        return (self.consumer_count == 0 and self.unsettled == 0 and not self.stays()
                 and (self.held() == 0 or self.policy.idle_drops))
 
     cdef void declare(self, dict declared, QueuePolicy policy) noexcept:
@@ -222,6 +222,10 @@ cdef class Queue(Receiver):
         self.cost += cost
         self.census.memory += cost
         self.left()
+
+    cdef bint stays(self) noexcept:
+        """Whether it is there without being used: its client is, or it gets the messages of a topic."""
+        return self.owned or (self.entry.node != 0 and self.policy.idle_timeout == 0)
 
     cdef void purge(self, int64_t until) noexcept:
         """Frees what it holds, until there was so much output and work."""
@@ -542,13 +546,20 @@ cdef void forget_duplicates(Queue queue) noexcept:
 cdef class QueueRoute(Route):
 
     cdef int take(self, const Content *content, Origin *origin) except -1:
-        if self.queue.removed:
-            if self.queue.owned:
-                return 0
-            self.queue = (<QueueOwner>self.queue.owner).renewed(self.queue.name, self.declared)
+        if self.queue.removed and not found_again(self):
+            return 0
         if content.properties != NULL and content.properties.duplicate and has_come(self.queue, content):
             return 0
         offer(self.queue, content, (<QueueOwner>self.queue.owner).number.value)
         if content.properties != NULL and content.properties.duplicate:
             has_come_now(self.queue, content)
         return 0
+
+
+cdef bint found_again(QueueRoute self) except -1:
+    """The queue has gone. What is for one that went with its client is dropped."""
+    if self.queue.owned:
+        self.census.replies_dropped += 1
+        return False
+    self.queue = (<QueueOwner>self.queue.owner).renewed(self.queue.name, self.declared)
+    return True

@@ -2,6 +2,8 @@
 
     Route       TopicRoute (topic.pyx)  its subscribers
                 QueueRoute (queue.pyx)  a queue
+                CompositeRoute (composite.pyx)      several of these
+                ReplyTopicRoute (replies.pyx)       subscribers of one client's temporary topic
                 Nowhere                 nobody
 
 A message is published by `take`, whatever the kind. Later kinds lead to applications, users, other brokers.
@@ -56,4 +58,5 @@ cdef class Route:
 cdef class Nowhere(Route):
 
     cdef int take(self, const Content *content, Origin *origin) except -1:
+        self.census.replies_dropped += 1
         return 0

@@ -72,13 +72,13 @@ typedef struct Op {
     };
 } Op;
 
-typedef struct Name {
+typedef struct HeaderName {
     uint32_t start, length; /* in `texts` */
-} Name;
+} HeaderName;
 
 typedef struct Program {
     const Op *ops;
-    const Name *names;
+    const HeaderName *names;
     const char *texts;
     const char *id_prefix; /* what a message-id has in front of its number */
     uint32_t id_prefix_length;
@@ -384,7 +384,7 @@ static inline uint32_t note_header(Run *run, const char *line, const char *colon
     size_t length = (size_t)(colon - line);
     uint32_t i;
     for (i = 0; i < program->name_count; i++) {
-        const Name *name = &program->names[i];
+        const HeaderName *name = &program->names[i];
         if (name->length == length && memcmp(program->texts + name->start, line, length) == 0) {
             if (run->headers[i].text != NULL)
                 return 0;

@@ -138,16 +138,16 @@ cdef Selector made(Compiler compiler, bytes epoch):
     cdef bytes names = compiler.names.bytes[:compiler.names.end] if compiler.names.end else b""
     cdef bytes texts = compiler.texts.bytes[:compiler.texts.end] if compiler.texts.end else b""
     cdef const char *start
-    cdef Name *name
+    cdef HeaderName *name
     new.kept = ops + names + texts
     start = new.kept
     new.program.ops = <const Op *>start
     new.program.op_count = op_count(compiler)
-    new.program.names = <const Name *>(start + compiler.ops.end)
+    new.program.names = <const HeaderName *>(start + compiler.ops.end)
     new.program.name_count = <uint32_t>len(compiler.slots)
     new.program.texts = start + compiler.ops.end + compiler.names.end
     for slot in range(new.program.name_count):
-        name = <Name *>&new.program.names[slot]
+        name = <HeaderName *>&new.program.names[slot]
         new.program.lengths |= <uint64_t>1 << min(name.length, <uint32_t>63)
     new.id_prefix = epoch[:ID_PREFIX_MOST - 1] + b"-"
     new.program.id_prefix = new.id_prefix
@@ -371,14 +371,14 @@ cdef int emit_text(Compiler self, bytes text, int values) except -1:
 cdef uint32_t slot_of(Compiler self, bytes name) except? 0xffffffff:
     """The place of a header; its name is kept in the encoding of header lines."""
     cdef bytes form = encoded(name, 12)
-    cdef Name place
+    cdef HeaderName place
     if form in self.slots:
         return self.slots[form]
     if len(self.slots) == SELECTOR_NAMES:
         raise wrong(self, self.start, b"a selector may name %d headers" % SELECTOR_NAMES)
     place.start = put_text(self, form)
     place.length = <uint32_t>len(form)
-    if text_put(&self.names, <const char *>&place, sizeof(Name)) < 0:
+    if text_put(&self.names, <const char *>&place, sizeof(HeaderName)) < 0:
         raise MemoryError()
     self.slots[form] = len(self.slots)
     return self.slots[form]

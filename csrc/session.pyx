@@ -17,7 +17,8 @@ from libc.string cimport memchr, memcmp
 from fastbroker.core.access cimport access_of
 from fastbroker.core.declaring cimport dead_letters_of, declaration_hash, declare, declared_in
 from fastbroker.core.destination cimport (
-    KIND_EXISTING_QUEUE, KIND_QUEUE, KIND_REPLY, KIND_TEMPORARY, KIND_TOPIC, Kind, canonical, kind_of, name_in,
+    KIND_EXISTING_QUEUE, KIND_QUEUE, KIND_REPLY, KIND_REPLY_TOPIC, KIND_TEMPORARY, KIND_TEMPORARY_TOPIC, KIND_TOPIC,
+    Kind, canonical, canonical_of, followed_topic, is_topic, kind_of, name_in, parts_of, typed, without_options,
 )
 from fastbroker.core.durables cimport Title, in_use
 from fastbroker.core.frame cimport (
@@ -45,9 +46,10 @@ from fastbroker.core.transactions cimport transactions_of
 from fastbroker.core.wire cimport (
     COMMAND_ABORT, COMMAND_ACK, COMMAND_BEGIN, COMMAND_COMMIT, COMMAND_CONNECT, COMMAND_DISCONNECT, COMMAND_NACK,
     COMMAND_SEND, COMMAND_STOMP, COMMAND_SUBSCRIBE, COMMAND_UNSUBSCRIBE, KNOWN_ACCEPT_VERSION, KNOWN_DESTINATION,
-    KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID, KNOWN_PROPERTY, KNOWN_QUEUE, KNOWN_RECEIPT,
-    KNOWN_REPLY_TO, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, account_charge, ceiling_closed_again, ceiling_parked_full,
-    ceiling_reached, link_init, link_join, link_joined, link_leave, parse_number, ring_init, ring_take,
+    KNOWN_DESTINATION_TYPE, KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID, KNOWN_PROPERTY, KNOWN_QUEUE,
+    KNOWN_RECEIPT, KNOWN_REPLY_TO, KNOWN_SUBSCRIPTION, KNOWN_SUBSCRIPTION_TYPE, KNOWN_TRANSACTION, account_charge,
+    ceiling_closed_again, ceiling_parked_full, ceiling_reached, link_init, link_join, link_joined, link_leave,
+    parse_number, ring_init, ring_take,
 )
 from fastbroker.core.wishes cimport Wishes, ack_mode_name, headers_of, refusal_of, wishes_of
 
@@ -61,7 +63,8 @@ cdef enum:
     END_WORK = 512          # ... and the end of a subscription
     UNPARK_SLICE = 4194304  # bytes of output that one session's parked frames may cause before others are served
 
-cdef uint32_t UNUSUAL = 1 << KNOWN_REPLY_TO | 1 << KNOWN_PROPERTY | 1 << KNOWN_TRANSACTION     # of a SEND
+cdef uint32_t UNUSUAL = (1 << KNOWN_REPLY_TO | 1 << KNOWN_PROPERTY | 1 << KNOWN_TRANSACTION
+                         | 1 << KNOWN_DESTINATION_TYPE)     # of a SEND
 
 ACK_NAMES = {
     10: b"message-id", 11: b"message-id and subscription", 12: b"id, which is the value of the MESSAGE's ack header",
@@ -381,10 +384,10 @@ cdef int on_connect(Session self, const Frame *frame) except -1:
 
 cdef int on_send(Session self, const Frame *frame) except -1:
     cdef Content content
-    if not frame.repeated or self.route is None:
-        find_route(self, frame)
     if frame.names & UNUSUAL:
         return send_unusually(self, frame)
+    if not frame.repeated or self.route is None:
+        find_route(self, frame)
     content_of(frame, &self.broker.scratch, NULL, 0, &content)
     self.namespace.publish(self.route, &content, &self.origin)
     if self.origin.full != NULL:
@@ -395,7 +398,10 @@ cdef int on_send(Session self, const Frame *frame) except -1:
 cdef int send_unusually(Session self, const Frame *frame) except -1:
     """With a reply-to, in a transaction, or with other wishes."""
     cdef Content content
-    cdef bytes reply_to = replies_to(self, frame) if frame.known[KNOWN_REPLY_TO] else None
+    cdef bytes reply_to
+    if not frame.repeated or self.route is None:
+        find_route(self, frame)
+    reply_to = replies_to(self, frame) if frame.known[KNOWN_REPLY_TO] else None
     if reply_to is None:
         content_of(frame, &self.broker.scratch, NULL, 0, &content)
     else:
@@ -417,6 +423,9 @@ cdef int find_route(Session self, const Frame *frame) except -1:
     cdef bytes text
     if destination.bytes == NULL or destination.length == 0:
         raise Refused(b"missing header", b"SEND needs a destination header.")
+    if frame.known[KNOWN_DESTINATION_TYPE]:
+        text = typed(frame_text(frame, KNOWN_DESTINATION), frame_text(frame, KNOWN_DESTINATION_TYPE))
+        return new_route(self, frame, text, len(text))
     if frame.version >= 11 and memchr(destination.bytes, c'\\', destination.length) != NULL:
         text = decoded(destination.bytes, destination.length, frame.version)
         return new_route(self, frame, text, len(text))
@@ -431,12 +440,11 @@ cdef int find_route(Session self, const Frame *frame) except -1:
 cdef int new_route(Session self, const Frame *frame, const char *destination, size_t length) except -1:
     if self.access is not None:
         ask(self, "send", destination[:length])
-    if is_temporary(destination, length):
-        self.route = queue_route(destination[:length], temporary(self, destination[:length]))
-    elif frame.known[KNOWN_QUEUE]:
-        find_declared(self, frame, destination, length)
-    else:
-        self.route = self.namespace.route_of(destination, length)
+    if frame.known[KNOWN_QUEUE] and not is_temporary(destination[:length]):
+        return find_declared(self, frame, destination, length)
+    self.route = self.namespace.known_route(destination, length)
+    if self.route is None:
+        self.route = made_route(self, destination[:length])
     return 0
 
 
@@ -469,9 +477,18 @@ cdef int may_declare(Session self, dict declared) except -1:
     return 0
 
 
+cdef Route made_route(Session self, bytes destination):
+    """It may name what only this connection knows."""
+    cdef list parts = parts_of(destination)
+    if not any([is_temporary(part) for part in parts]):
+        return self.namespace.new_route(destination, parts)
+    return self.namespace.route_to(destination, [temporaries(self).seen_by_others(part) for part in parts])
+
+
 cdef int ask(Session self, str action, bytes destination) except -1:
-    cdef Kind kind = kind_of(destination)
-    return self.access.ask(action, canonical(kind, name_in(destination, kind)))
+    for part in parts_of(destination):
+        self.access.ask(action, canonical_of(part))
+    return 0
 
 
 cdef int settle_fanout(Session self) except -1:
@@ -489,25 +506,27 @@ cdef void wait_for_output(Session self) noexcept:
     self.origin.full = NULL
 
 
-# ---- temporary queues ----
+# ---- temporary queues and topics ----
 
-cdef Queue temporary(Session self, bytes destination):
+cdef Temporaries temporaries(Session self):
     if self.temporaries is None:
         self.temporaries = temporaries_of(self.namespace, &self.account)
-    return self.temporaries.queue(name_in(destination, KIND_TEMPORARY))
+    return self.temporaries
 
 
 cdef bytes replies_to(Session self, const Frame *frame):
-    """What receivers get to see for reply-to:/temp-queue/<id>; None leaves the header as it is.
+    """What receivers get to see for reply-to:/temp-queue/<id>, or /temp-topic/<id>; None leaves the header as it is.
 
-    Without a SUBSCRIBE of its own the sender gets replies with subscription:/temp-queue/<id>.
+    Without a SUBSCRIBE of its own the sender gets replies to a queue with subscription:/temp-queue/<id>.
     """
     cdef bytes name = frame_text(frame, KNOWN_REPLY_TO)
     cdef Queue queue
     cdef Subscription subscription
-    if not is_temporary(name, len(name)):
+    if not is_temporary(name):
         return None
-    queue = temporary(self, name)
+    if kind_of(name) != KIND_TEMPORARY:
+        return temporaries(self).seen_by_others(name)
+    queue = temporaries(self).queue(name_in(name, KIND_TEMPORARY))
     if queue.consumer_count == 0 and self.subscriptions.get(name) is None:
         subscription = new_subscription(self, name, name, ACK_AUTO)
         subscription.implicit = True
@@ -521,7 +540,7 @@ cdef bytes replies_to(Session self, const Frame *frame):
 cdef int on_subscribe(Session self, const Frame *frame) except -1:
     cdef bytes destination = frame_text(frame, KNOWN_DESTINATION)
     cdef bytes id = frame_text(frame, KNOWN_ID)
-    cdef bytes key
+    cdef bytes key, place
     cdef Wishes wishes
     cdef Selector selector
     cdef Subscription subscription
@@ -534,9 +553,11 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
     if self.subscriptions.get(key) is not None:
         raise Refused(b"duplicate subscription", b"The connection has a subscription with this id; ids must be unique.")
     check_room(self)
-    wishes = wishes_of(frame, kind_of(destination), &self.broker.limits)
+    place = typed(without_options(destination), frame_text(frame, KNOWN_SUBSCRIPTION_TYPE))
+    wishes = wishes_of(frame, kind_of(place), &self.broker.limits)
+    wishes.destination = place
     if self.access is not None:
-        ask(self, "subscribe", destination)
+        ask_to_hear(self, wishes)
         if wishes.declared is not None:
             may_declare(self, wishes.declared)
     selector = selector_in(self, wishes)
@@ -589,16 +610,19 @@ cdef Subscription new_subscription(Session self, bytes id, bytes destination, in
 
 
 cdef int attach(Session self, Subscription subscription, Wishes wishes) except -1:
-    cdef bytes destination = subscription.destination
+    cdef bytes destination = wishes.destination
     cdef Kind kind = kind_of(destination)
     cdef bytes name = name_in(destination, kind)
-    if kind == KIND_TOPIC:
-        return attach_to_topic(self, subscription, wishes, name)
-    if kind == KIND_REPLY:
-        raise Refused(b"bad destination", b"A reply queue can be sent to; its owner subscribes to /temp-queue/<id>.")
+    if len(parts_of(destination)) > 1:
+        raise Refused(b"bad destination", b"A SUBSCRIBE names one destination; send one for each.")
+    if kind == KIND_REPLY or kind == KIND_REPLY_TOPIC:
+        raise Refused(b"bad destination", b"A reply queue or topic can be sent to; its owner subscribes to "
+                      b"/temp-queue/<id> or /temp-topic/<id>.")
+    if is_topic(kind):
+        return attach_to_topic(self, subscription, wishes)
     if kind == KIND_TEMPORARY:
         replace_implicit(self, destination)
-        return self.namespace.subscribe_queue(subscription, temporary(self, destination))
+        return self.namespace.subscribe_queue(subscription, temporaries(self).queue(name))
     if kind == KIND_EXISTING_QUEUE:
         return consume(self, subscription, self.namespace.existing_queue(name), wishes)
     return consume(self, subscription, self.namespace.queue_of(name), wishes)
@@ -610,15 +634,53 @@ cdef int consume(Session self, Subscription subscription, Queue queue, Wishes wi
     return self.namespace.subscribe_queue(subscription, queue)
 
 
-cdef int attach_to_topic(Session self, Subscription subscription, Wishes wishes, bytes pattern) except -1:
-    cdef Title title = title_of(wishes.headers, self.client_id, pattern)
-    if title is None:
-        return self.namespace.subscribe_topic(subscription, pattern)
+cdef int attach_to_topic(Session self, Subscription subscription, Wishes wishes) except -1:
+    """Topics that no pattern reaches are called by their canonical names, without the slash in front."""
+    cdef Kind kind = kind_of(wishes.destination)
+    cdef bytes name = name_in(wishes.destination, kind)
+    cdef bint apart = kind != KIND_TOPIC
+    cdef Title title = title_of(wishes.headers, self.client_id, name)
+    if title is not None:
+        check_title(subscription, wishes, apart)
+        return attach_to_title(self, subscription, title)
+    if kind == KIND_TEMPORARY_TOPIC:
+        return self.namespace.subscribe_topic(subscription, temporaries(self).topic(name).name[1:], True)
+    if apart:
+        name = canonical(kind, name)[1:]
+    if wishes.queue_name is None:
+        return self.namespace.subscribe_topic(subscription, name, apart)
     if subscription.chooses:
-        raise Refused(b"bad header", b"A durable or shared subscription takes no selector and no no-local.")
+        raise Refused(b"bad header", b"A queue that x-queue-name names takes no selector and no no-local.")
+    return self.namespace.subscribe_bound(subscription, wishes.queue_name, name, apart)
+
+
+cdef int attach_to_title(Session self, Subscription subscription, Title title) except -1:
     if self.access is not None:
         self.access.ask("subscribe", b"/" + title.name)
     return self.namespace.subscribe_title(subscription, title)
+
+
+cdef int check_title(Subscription subscription, Wishes wishes, bint apart) except -1:
+    """What a durable or shared subscription cannot be."""
+    if apart:
+        raise Refused(b"bad header", b"Only /topic/ has durable and shared subscriptions; this keeps nothing.")
+    if wishes.queue_name is not None:
+        raise Refused(b"bad header", b"A durable or shared subscription has a queue of its own: leave out x-queue-name.")
+    if subscription.chooses:
+        raise Refused(b"bad header", b"A durable or shared subscription takes no selector and no no-local.")
+    return 0
+
+
+cdef int ask_to_hear(Session self, Wishes wishes) except -1:
+    """Also for the topic that a queue follows, and for the queue that a topic's messages shall go to."""
+    cdef Kind kind = kind_of(wishes.destination)
+    cdef bytes topic = None if is_topic(kind) else followed_topic(name_in(wishes.destination, kind))
+    ask(self, "subscribe", wishes.destination)
+    if topic is not None:
+        self.access.ask("subscribe", canonical(KIND_TOPIC, topic))
+    if wishes.queue_name is not None:
+        self.access.ask("subscribe", canonical(KIND_QUEUE, wishes.queue_name))
+    return 0
 
 
 cdef int replace_implicit(Session self, bytes name) except -1:

@@ -1,17 +1,17 @@
-"""Temporary queues: what a client calls /temp-queue/<id>, and others by an unguessable /reply-queue/<token>.
+"""Temporary queues and topics: what a client calls /temp-queue/<id>, and others by an unguessable
+/reply-queue/<token>; and the same with /temp-topic/<id> and /reply-topic/<token>.
 
 One is made when its client first names it, in a SEND, a SUBSCRIBE or a reply-to, and goes with the connection.
 """
 from libc.stdint cimport int64_t
-from libc.string cimport memcmp
 
+from fastbroker.core.destination cimport KIND_TEMPORARY, KIND_TEMPORARY_TOPIC, Kind, kind_of, name_in
 from fastbroker.core.wire cimport account_charge
 
 from fastbroker.core.frame import Refused
 
 cdef enum:
     COST = 512          # bytes of one beside its id and the queue
-    PREFIX = 12         # bytes of /temp-queue/
 
 
 cdef Temporaries temporaries_of(Namespace namespace, Account *account):
@@ -19,11 +19,12 @@ cdef Temporaries temporaries_of(Namespace namespace, Account *account):
     new.namespace = namespace
     new.account = account
     new.queues = {}
+    new.topics = {}
     return new
 
 
-cdef bint is_temporary(const char *destination, size_t length) noexcept:
-    return length > PREFIX and memcmp(destination, b"/temp-queue/", PREFIX) == 0
+cdef bint is_temporary(bytes destination):
+    return destination.startswith((b"/temp-queue/", b"/temp-topic/"))
 
 
 cdef class Temporaries:
@@ -33,15 +34,43 @@ cdef class Temporaries:
         cdef Queue queue = self.queues.get(id)
         if queue is not None:
             return queue
-        if len(self.queues) >= <Py_ssize_t>self.namespace.limits.max_subscriptions:
-            raise Refused(b"too many subscriptions", b"The connection has limits.max_subscriptions temporary queues.")
+        make_room(self, id)
         queue = self.namespace.new_reply_queue()
         self.queues[id] = queue
-        account_charge(self.account, COST + <int64_t>len(id))
         return queue
+
+    cdef ReplyTopic topic(self, bytes id):
+        """The topic that this client knows by that id."""
+        cdef ReplyTopic topic = self.topics.get(id)
+        if topic is not None:
+            return topic
+        make_room(self, id)
+        topic = self.namespace.new_reply_topic()
+        self.topics[id] = topic
+        return topic
+
+    cdef bytes seen_by_others(self, bytes destination):
+        """A temporary one by the name that leads there from anywhere; any other as it is."""
+        cdef Kind kind = kind_of(destination)
+        if kind == KIND_TEMPORARY:
+            return self.queue(name_in(destination, kind)).name
+        if kind == KIND_TEMPORARY_TOPIC:
+            return self.topic(name_in(destination, kind)).name
+        return destination
 
     cdef int end(self) except -1:
         """The connection ends."""
         while self.queues:
             self.namespace.remove_queue(self.queues.popitem()[1])
+        while self.topics:
+            self.namespace.remove_reply_topic(self.topics.popitem()[1])
         return 0
+
+
+cdef int make_room(Temporaries self, bytes id) except -1:
+    if len(self.queues) + len(self.topics) >= <Py_ssize_t>self.namespace.limits.max_subscriptions:
+        raise Refused(b"too many subscriptions",
+                      b"The connection has limits.max_subscriptions temporary queues and topics.")
+    account_charge(self.account, COST + <int64_t>len(id))
+    return 0
+

@@ -58,6 +58,7 @@ enum {
     KNOWN_OURS,     /* what only the broker says of a message */
     KNOWN_PROPERTY, /* what the sender of a message asks for (property.h) */
     KNOWN_QUEUE,    /* what a client declares of a queue (declaring.pyx) */
+    KNOWN_DESTINATION_TYPE, KNOWN_SUBSCRIPTION_TYPE, /* what a bare name is, as Artemis has it */
     KNOWN_COUNT
 };
 
@@ -219,7 +220,12 @@ static inline int known_of(const char *text, size_t length) {
     case 15:
         return IS("ActiveMQ.Retain") ? KNOWN_PROPERTY : KNOWN_NONE;
     case 16:
-        return IS("message-dedup-id") ? KNOWN_PROPERTY : IS("dead-letter-text") ? KNOWN_OURS : KNOWN_NONE;
+        return IS("message-dedup-id")   ? KNOWN_PROPERTY
+               : IS("dead-letter-text") ? KNOWN_OURS
+               : IS("destination-type") ? KNOWN_DESTINATION_TYPE
+                                        : KNOWN_NONE;
+    case 17:
+        return IS("subscription-type") ? KNOWN_SUBSCRIPTION_TYPE : KNOWN_NONE;
     case 18:
         return IS("dead-letter-reason")                               ? KNOWN_OURS
                : IS("x-max-length-bytes")                             ? KNOWN_QUEUE

@@ -7,7 +7,7 @@ from libc.stdint cimport int8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from fastbroker.core.declaring cimport declared_in
-from fastbroker.core.destination cimport KIND_TOPIC
+from fastbroker.core.destination cimport is_topic, options_of
 from fastbroker.core.frame cimport Header, decoded, frame_text, number_of
 from fastbroker.core.subscription cimport ACK_AUTO, ACK_CLIENT, ACK_CLIENT_INDIVIDUAL
 from fastbroker.core.wire cimport KNOWN_QUEUE, KNOWN_REQUEUE, RANK_MOST
@@ -25,6 +25,7 @@ PRIORITY = (b"x-priority", b"activemq.priority")    # among the consumers of a q
 EXCLUSIVE = (b"activemq.exclusive", b"exclusive")   # one consumer has all: ActiveMQ's, Apollo's
 NO_LOCAL = (b"no-local", b"activemq.noLocal")   # leave out what the same connection has sent
 SUBSCRIPTION_NAME = (b"activemq.subscriptionName",)     # of a durable subscription, which only topics have
+QUEUE_NAME = (b"x-queue-name",)                 # a topic's messages go to that queue, and its consumers share them
 # How what it refuses is tried again: ActiveMQ's RedeliveryPolicy.
 MAX_REDELIVERIES = (b"activemq.maximumRedeliveries",)
 FIRST_PAUSE = (b"activemq.initialRedeliveryDelay",)
@@ -46,6 +47,7 @@ cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits):
     """What a SUBSCRIBE to a destination of that kind asks for. Raises Refused for what cannot be."""
     cdef Wishes new = Wishes()
     cdef dict headers = headers_of(frame)
+    headers.update(options_of(headers[b"destination"]))
     new.ack_mode = ack_mode_in(headers)
     new.prefetch = prefetch_in(headers, limits)
     new.headers = headers
@@ -55,13 +57,14 @@ cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits):
     new.priority = priority_in(headers)
     new.exclusive = is_true(headers, EXCLUSIVE)
     new.declared = declared_in(frame) if frame.known[KNOWN_QUEUE] else None
-    if kind != KIND_TOPIC and (new.selector or new.no_local):
+    if not is_topic(kind) and (new.selector or new.no_local):
         raise for_topics(name_in(headers, SELECTOR + NO_LOCAL))
     for names in (BROWSER,):
         if is_true(headers, names):
             raise unsupported(name_in(headers, names))
-    if kind != KIND_TOPIC and text(headers, SUBSCRIPTION_NAME):
+    if not is_topic(kind) and text(headers, SUBSCRIPTION_NAME):
         raise Refused(b"bad header", b"activemq.subscriptionName is for topics; a queue keeps everything anyway.")
+    new.queue_name = (text(headers, QUEUE_NAME) or None) if is_topic(kind) else None
     return new
 
 

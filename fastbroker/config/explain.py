@@ -6,7 +6,7 @@ from fastbroker.config.keys import keys_of
 from fastbroker.config.policies import deciding, own_queues
 from fastbroker.config.schema import Config, Queue, Topic
 from fastbroker.config.toml import with_origin
-from fastbroker.core.destination import parts_of
+from fastbroker.core.destination import policy_asked
 
 _NO_TABLE = "No table [[{array}]] matches it: these are the defaults."
 _FIRST = "The first table that matches it: [[{array}]], {origin}."
@@ -16,7 +16,7 @@ _NOBODYS = "No table is for it: these are the defaults."
 
 def explained(config: Config, origins: Mapping[str, str], destination: str) -> str:
     """Its canonical name, and its policy as a table of TOML. Raises Refused for what is no destination."""
-    array, name_bytes, canonical = parts_of(destination.encode(), config.limits.max_levels)
+    array, name_bytes, canonical = policy_asked(destination.encode(), config.limits.max_levels)
     name = name_bytes.decode()
     if array == "topics":
         lines = _decided("topics", config.topics, Topic(pattern="#"), name, origins)

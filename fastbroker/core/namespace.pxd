@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport uint64_t
 
+from fastbroker.core.bindings cimport Bindings
 from fastbroker.core.deadletters cimport DeadLetters
 from fastbroker.core.durables cimport Durables, Title
 from fastbroker.core.fanout cimport Fanout
@@ -9,6 +10,7 @@ from fastbroker.core.frame cimport Content
 from fastbroker.core.limits cimport Limits
 from fastbroker.core.policy cimport Policies
 from fastbroker.core.queue cimport Queue, QueueOwner
+from fastbroker.core.replies cimport ReplyTopic
 from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.schedule cimport Schedule
 from fastbroker.core.subscription cimport Subscription
@@ -25,6 +27,7 @@ cdef class Namespace(QueueOwner):
     cdef Fanout fanout
     cdef readonly bytes epoch       # part of every message-id, in front of the number
     cdef Trie topics
+    cdef Bindings bindings
     cdef Audiences audiences
     cdef uint64_t swept             # generation of `topics` whose outdated audiences are forgotten
     cdef Table routes
@@ -33,6 +36,7 @@ cdef class Namespace(QueueOwner):
     cdef dict replies               # /reply-queue/<token> -> Queue
     cdef Durables durables          # subscriptions to topics that have names
     cdef DeadLetters dead_letters
+    cdef dict reply_topics          # /reply-topic/<token> -> ReplyTopic
     cdef set emptying               # queues that were removed and still have messages
     cdef object log
     cdef Schedule schedule
@@ -41,13 +45,19 @@ cdef class Namespace(QueueOwner):
     cdef int publish(self, Route route, const Content *content, Origin *origin) except -1
     cdef int accept(self, Route route, const Content *content, Origin *origin) except -1
     cdef Route route_of(self, const char *destination, size_t length)
-    cdef int subscribe_topic(self, Subscription subscription, bytes pattern) except -1
+    cdef Route known_route(self, const char *destination, size_t length)
+    cdef Route new_route(self, bytes destination, list parts)
+    cdef Route route_to(self, bytes destination, list parts)
+    cdef int subscribe_topic(self, Subscription subscription, bytes pattern, bint apart=*) except -1
+    cdef int subscribe_bound(self, Subscription subscription, bytes name, bytes pattern, bint apart) except -1
     cdef int subscribe_title(self, Subscription subscription, Title title) except -1
     cdef int subscribe_queue(self, Subscription subscription, Queue queue) except -1
     cdef int unsubscribe(self, Subscription subscription) except -1
     cdef Queue queue_of(self, bytes name)
     cdef Queue existing_queue(self, bytes name)
     cdef Queue new_reply_queue(self)
+    cdef ReplyTopic new_reply_topic(self)
+    cdef int remove_reply_topic(self, ReplyTopic topic) except -1
     cdef int dispatch_due(self) except -1
     cdef void sweep(self) noexcept
 

@@ -94,6 +94,7 @@ cdef class Queue(Receiver):
     cdef void left(self) noexcept
     cdef bint unused(self) noexcept
     cdef void declare(self, dict declared, QueuePolicy policy) noexcept
+    cdef bint stays(self) noexcept
     cdef void purge(self, int64_t until) noexcept
 
     cdef inline size_t waiting(self) noexcept:

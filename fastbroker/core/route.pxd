@@ -29,7 +29,7 @@ cdef class Route:
 @cython.final
 @cython.no_gc
 cdef class Nowhere(Route):
-    pass                    # a reply queue whose owner is gone: messages to it are dropped
+    pass                    # a reply queue or topic whose owner is gone: messages to it are dropped, and counted
 
 
 cdef int route_init(Route new, bytes destination, Census *census, int64_t *held) except -1

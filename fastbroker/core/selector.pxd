@@ -70,12 +70,12 @@ cdef extern from "csrc/selector.h" nogil:
         double real
         uint32_t start
         uint32_t length
-    struct Name:
+    struct HeaderName:
         uint32_t start
         uint32_t length
     struct Program:
         const Op *ops
-        const Name *names
+        const HeaderName *names
         const char *texts
         const char *id_prefix
         uint32_t id_prefix_length

@@ -23,7 +23,8 @@ cdef class Receiver:
     A plain one is a Subscription, which is written to directly; any other is a Queue, which decides itself. Either may
     choose: then it is asked for each message, and is not plain.
     """
-    cdef TrieEntry entry        # its place in the trie of topics
+    cdef TrieEntry entry        # its place in the trie of topics ...
+    cdef bint apart             # ... or in that of those which no pattern reaches
     cdef bint plain
     cdef bint chooses
     cdef Selector selector      # None: any will do ...

@@ -1,8 +1,9 @@
-"""The temporary queues of one client."""
+"""The temporary queues and topics of one client."""
 cimport cython
 
 from fastbroker.core.namespace cimport Namespace
 from fastbroker.core.queue cimport Queue
+from fastbroker.core.replies cimport ReplyTopic
 from fastbroker.core.wire cimport Account
 
 
@@ -11,10 +12,13 @@ cdef class Temporaries:
     cdef Namespace namespace
     cdef Account *account       # of the session; outlives it
     cdef dict queues            # id -> Queue
+    cdef dict topics            # id -> ReplyTopic
 
     cdef Queue queue(self, bytes id)
+    cdef ReplyTopic topic(self, bytes id)
+    cdef bytes seen_by_others(self, bytes destination)
     cdef int end(self) except -1
 
 
 cdef Temporaries temporaries_of(Namespace namespace, Account *account)
-cdef bint is_temporary(const char *destination, size_t length) noexcept
+cdef bint is_temporary(bytes destination)

@@ -55,6 +55,8 @@ cdef extern from "csrc/wire.h" nogil:
         KNOWN_OURS
         KNOWN_PROPERTY
         KNOWN_QUEUE
+        KNOWN_DESTINATION_TYPE
+        KNOWN_SUBSCRIPTION_TYPE
         KNOWN_COUNT
     struct Line:
         const char *end
@@ -125,6 +127,7 @@ cdef extern from "csrc/census.h" nogil:
         int64_t dead_lettered
         int64_t scheduled
         int64_t dead_dropped
+        int64_t replies_dropped
         int64_t wall_ahead
     struct Ceiling:
         const Census *census

@@ -21,6 +21,8 @@ cdef class Wishes:
     cdef int8_t priority        # among the consumers of a queue
     cdef bint exclusive         # it wants all of a queue
     cdef dict declared          # what it says of the queue; or None
+    cdef bytes destination      # as the kind of thing that the client means, without options
+    cdef bytes queue_name       # None: it has none of its own
 
 
 cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits)

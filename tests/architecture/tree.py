@@ -22,10 +22,10 @@ FLOORS = (
     ),
     (
         "message properties redelivery resting subscription ledger settling consumers queue deadletters durables topic "
-        "fanout route transaction access receipts schedule"
+        "fanout route transaction access receipts schedule composite replies"
     ),
     (
-        "destination declaring scheduling namespace broker login wishes titles parking temporaries subscriptions "
+        "destination bindings declaring scheduling namespace broker login wishes titles parking temporaries subscriptions "
         "transactions session"
     ),
     "turntaker hub framing input deadlines connection upgrade websocket sockjs tls",

@@ -111,8 +111,8 @@ def test_queue_is_first_in_first_out_and_each_message_goes_to_one(talk, publish,
     other.expect_nothing()
 
 
-@pytest.mark.parametrize("name", ["a.*", "a.#", "*", "#", ">", "a/b.c", "a//b", "."])
-def test_queue_names_are_never_patterns(talk, publish, queue, name):
+@pytest.mark.parametrize("name", ["a*", "a.b#", "a**.c", "c#", "a/b.c", "a//b", "."])
+def test_queue_names_are_plain(talk, publish, queue, name):
     client = talk()
     client.subscribe(f"{queue}/{name}")
     publish(f"{queue}/a.b", "never")
@@ -156,13 +156,13 @@ def test_bare_name_is_a_queue(talk, publish, version):
 @every_version
 @pytest.mark.parametrize("command", ["SEND", "SUBSCRIBE"])
 @pytest.mark.parametrize(
-    "destination", ["/nowhere/x", "/", "//", "/Topic/a", "/topics/a", "/temp-topic/a", "/dsub/a", "/exchange/a/b", "/x"]
+    "destination", ["/nowhere/x", "/", "//", "/Topic/a", "/topics/a", "/temp-topics/a", "/dsub/a", "/exchange/a/b", "/x"]
 )
 def test_unknown_destinations_are_told_what_exists(talk, version, command, destination):
     client = talk(version)
     client.send(frame(command, "id:1", f"destination:{destination}", "receipt:1"))
     text = client.expect_error("unknown destination", receipt="1")
-    for kind in ("/topic/", "/queue/", "/temp-queue/", "/exchange/amq.topic/", "/amq/queue/"):
+    for kind in ("/topic/", "/queue/", "/temp-queue/", "/temp-topic/", "/exchange/amq.topic/", "/amq/queue/"):
         assert kind in text
 
 

@@ -26,6 +26,12 @@ PREFIXES = {
     b"/remote-temp-queue/": ("reply", b"/reply-queue/"),
     b"/queue//reply-queue/": ("reply", b"/reply-queue/"),
     b"/queue//remote-temp-queue/": ("reply", b"/reply-queue/"),
+    b"queue://": ("queue", b"/queue/"),
+    b"topic://": ("topic", b"/topic/"),
+    b"/exchange/amq.direct/": ("direct", b"/exchange/amq.direct/"),
+    b"/temp-topic/": ("temporary topic", b"/temp-topic/"),
+    b"/reply-topic/": ("reply topic", b"/reply-topic/"),
+    b"/remote-temp-topic/": ("reply topic", b"/reply-topic/"),
 }
 NAMES = st.text(min_size=1, max_size=20).map(str.encode) | st.sampled_from(
     [b"a", b"a.b", b"a/b", b"/", b"//", b"/queue/a", b"/topic/", *PREFIXES]
@@ -87,3 +93,61 @@ def test_levels_have_a_bound(face: Face) -> None:
         check(b"a.b/c", 3)
         with pytest.raises(Refused, match="bad destination"):
             check(b"a.b/c.d", 3)
+
+
+@given(name=NAMES)
+def test_the_key_of_a_fanout_means_nothing(face: Face, name: bytes) -> None:
+    fanout = b"/exchange/amq.fanout"
+    for destination in (fanout, fanout + b"/" + name):
+        assert face.parts(destination) == ("fanout", b"", fanout)
+
+
+@pytest.mark.parametrize(
+    ("destination", "parts"),
+    [
+        (b"/queue/a", [b"/queue/a"]),
+        (b"/queue/a,b", [b"/queue/a,b"]),
+        (b"a,b", [b"a,b"]),
+        (b"/queue/a,/b", [b"/queue/a,/b"]),
+        (b"/queue/a,/topic/b", [b"/queue/a", b"/topic/b"]),
+        (b"/queue/a, b ,/topic/c,d", [b"/queue/a", b"/queue/b", b"/topic/c", b"/topic/d"]),
+        (b"a,b,queue://c", [b"a", b"b", b"queue://c"]),
+        (b"/topic/a,/exchange/amq.fanout", [b"/topic/a", b"/exchange/amq.fanout"]),
+        (b"/queue/a?consumer.priority=1,/queue/b", [b"/queue/a", b"/queue/b"]),
+        (b"/queue/a,,/queue/b", [b"/queue/a", b"/queue/", b"/queue/b"]),
+        (b"/queue/" + b"," * 33 + b"/queue/b", [b"/queue/" + b"," * 33 + b"/queue/b"]),
+    ],
+)
+def test_the_parts_of_a_destination(face: Face, destination: bytes, parts: list[bytes]) -> None:
+    assert face.divided(destination) == parts
+
+
+@given(text=st.lists(st.sampled_from([b",", b" ", b"a", b"/queue/", b"topic://", b"?consumer."]), max_size=80))
+def test_any_text_has_parts_or_is_refused(face: Face, text: list[bytes]) -> None:
+    try:
+        assert 1 <= len(face.divided(b"".join(text))) <= 32
+    except Refused:
+        assert text.count(b",") >= 32
+
+
+def test_options_are_headers(face: Face) -> None:
+    assert face.options(b"/queue/a") == {}
+    assert face.options(b"/queue/a?consumer.selector=a%3D1+AND+b%3E2&consumer.noLocal=true") == {
+        b"selector": b"a=1 AND b>2",
+        b"activemq.noLocal": b"true",
+    }
+
+
+@pytest.mark.parametrize(
+    ("queue", "topic"),
+    [
+        (b"Consumer.A.VirtualTopic.x.y", b"VirtualTopic.x.y"),
+        (b"Consumer.A.VirtualTopic.", b"VirtualTopic."),
+        (b"Consumer.A.b.VirtualTopic.x", None),
+        (b"Consumer.VirtualTopic.x", None),
+        (b"VirtualTopic.x", None),
+        (b"Consumer.A", None),
+    ],
+)
+def test_the_virtual_topic_of_a_queue(face: Face, queue: bytes, topic: bytes | None) -> None:
+    assert face.followed(queue) == topic

@@ -1,0 +1,30 @@
+"""Composite routes: one message to several destinations, in their order.
+
+    /queue/a,/topic/b           what a client wrote with commas between
+    /topic/a                    a topic or a queue whose messages the operator has copied elsewhere, too
+
+Each part is a route like any other, and none is composite: whoever makes one has followed all copies, and has left out
+what a message has passed already. All get the same message, with its one number and its header lines as they were sent.
+"""
+from fastbroker.core.route cimport route_charge, route_init
+
+cdef enum:
+    PART_COST = 16      # bytes of a part's place
+
+
+cdef CompositeRoute composite_route(bytes destination, list parts, Fanout fanout, QueueOwner owner):
+    cdef CompositeRoute new = CompositeRoute()
+    route_init(new, destination, owner.census, &owner.route_memory)
+    route_charge(new, PART_COST * len(parts))
+    new.parts = parts
+    new.fanout = fanout
+    return new
+
+
+cdef class CompositeRoute(Route):
+
+    cdef int take(self, const Content *content, Origin *origin) except -1:
+        for part in self.parts:
+            self.fanout.settle()    # the batch is for one audience
+            (<Route>part).take(content, origin)
+        return 0
