@@ -46,6 +46,7 @@ from fastbroker.core.wire cimport (
 )
 
 from fastbroker.core.frame import Refused
+from fastbroker.core.policy import SLOW_POLICIES
 
 cdef bytes MANAGEMENT = b"ActiveMQ.Scheduler.Management"
 
@@ -61,6 +62,9 @@ cdef enum:
     BURY_WORK = 1024        # what a dead letter takes, in bytes of output beside its header lines
     DISPATCH_SLICE = 4194304    # bytes of output and work that queues may cause in one turn ...
     EMPTY_SLICE = 1048576       # ... of which one that is emptied has so much
+
+# Of topics that no pattern reaches, by what is done with a slow subscriber: they keep nothing for those who come later.
+APART_POLICIES = {slow: TopicPolicy(slow_consumer=name, retain=False) for name, slow in SLOW_POLICIES.items()}
 
 
 cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limits *limits, Wheel *wheel,
@@ -508,8 +512,7 @@ cdef Route single_route(Namespace self, bytes destination, bytes station):
 
 cdef TopicRoute apart_route(Namespace self, bytes destination, bytes name):
     """To a topic that no pattern reaches. It keeps nothing for those who come later."""
-    cdef TopicPolicy policy = TopicPolicy(retain=False)
-    policy.slow = self.policies.of_topic(name[1:]).slow
+    cdef TopicPolicy policy = APART_POLICIES[self.policies.of_topic(name[1:]).slow]
     return topic_route(destination, name[1:], policy, self.bindings.apart, self.fanout, self, &self.audiences)
 
 

@@ -230,6 +230,8 @@ def test_a_part_that_comes_twice_gets_one_message(talk, publish, queue):
         ("/topic/*", "pattern not allowed"),
         ("/queue/#", "pattern not allowed"),
         ("/amq/queue/there-is-none", "no such queue"),
+        (",/queue/b", "unknown destination"),
+        ("/temp-queue/,/topic/b", "unknown destination"),
         ("/topic/" + "x" * 256, "bad destination"),
         (",".join(f"/queue/{n}" for n in range(32)), "bad destination"),
     ],

@@ -1,4 +1,4 @@
-"""Destinations that lead to several places: copies by policy, several parts, virtual topics; and what all that holds."""
+"""Destinations that lead to several places: copies by policy, several parts, virtual topics; and what that holds."""
 
 from __future__ import annotations
 
