@@ -134,11 +134,6 @@ cdef class Namespace(QueueOwner):
         cdef Route found = self.known_route(destination, length)
         return found if found is not None else self.new_route(destination[:length], parts_of(destination[:length]))
 
-    cdef Route known_route(self, const char *destination, size_t length):
-        """The same, if somebody has looked there before; else None."""
-        cdef void *found = table_get(&self.routes, destination, length)
-        return <Route>found if found != NULL else None
-
     cdef Route new_route(self, bytes destination, list parts):
         """Where its parts lead, kept for those who come there again."""
         cdef Route route = self.route_to(destination, parts)

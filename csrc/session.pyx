@@ -18,7 +18,7 @@ from fastbroker.core.access cimport access_of
 from fastbroker.core.declaring cimport dead_letters_of, declaration_hash, declare, declared_in
 from fastbroker.core.destination cimport (
     KIND_EXISTING_QUEUE, KIND_QUEUE, KIND_REPLY, KIND_REPLY_TOPIC, KIND_TEMPORARY, KIND_TEMPORARY_TOPIC, KIND_TOPIC,
-    Kind, canonical, canonical_of, followed_topic, is_topic, kind_of, name_in, parts_of, typed, without_options,
+    Kind, canonical, canonical_of, followed_topic, is_topic, kind_of, name_in, parts_of, typed,
 )
 from fastbroker.core.durables cimport Title, in_use
 from fastbroker.core.frame cimport (
@@ -46,12 +46,12 @@ from fastbroker.core.transactions cimport transactions_of
 from fastbroker.core.wire cimport (
     COMMAND_ABORT, COMMAND_ACK, COMMAND_BEGIN, COMMAND_COMMIT, COMMAND_CONNECT, COMMAND_DISCONNECT, COMMAND_NACK,
     COMMAND_SEND, COMMAND_STOMP, COMMAND_SUBSCRIBE, COMMAND_UNSUBSCRIBE, KNOWN_ACCEPT_VERSION, KNOWN_DESTINATION,
-    KNOWN_DESTINATION_TYPE, KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID, KNOWN_PROPERTY, KNOWN_QUEUE,
-    KNOWN_RECEIPT, KNOWN_REPLY_TO, KNOWN_SUBSCRIPTION, KNOWN_SUBSCRIPTION_TYPE, KNOWN_TRANSACTION, account_charge,
-    ceiling_closed_again, ceiling_parked_full, ceiling_reached, link_init, link_join, link_joined, link_leave,
-    parse_number, ring_init, ring_take,
+    KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID, KNOWN_PROPERTY, KNOWN_QUEUE, KNOWN_RECEIPT,
+    KNOWN_REPLY_TO, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, KNOWN_TYPE, account_charge, ceiling_closed_again,
+    ceiling_parked_full, ceiling_reached, link_init, link_join, link_joined, link_leave, parse_number, ring_init,
+    ring_take,
 )
-from fastbroker.core.wishes cimport Wishes, ack_mode_name, headers_of, refusal_of, wishes_of
+from fastbroker.core.wishes cimport Wishes, ack_mode_name, headers_of, place_of, refusal_of, wishes_of
 
 from fastbroker.core.frame import Refused
 from fastbroker.core.login import LoginRefused
@@ -64,7 +64,7 @@ cdef enum:
     UNPARK_SLICE = 4194304  # bytes of output that one session's parked frames may cause before others are served
 
 cdef uint32_t UNUSUAL = (1 << KNOWN_REPLY_TO | 1 << KNOWN_PROPERTY | 1 << KNOWN_TRANSACTION
-                         | 1 << KNOWN_DESTINATION_TYPE)     # of a SEND
+                         | 1 << KNOWN_TYPE)     # of a SEND
 
 ACK_NAMES = {
     10: b"message-id", 11: b"message-id and subscription", 12: b"id, which is the value of the MESSAGE's ack header",
@@ -399,7 +399,9 @@ cdef int send_unusually(Session self, const Frame *frame) except -1:
     """With a reply-to, in a transaction, or with other wishes."""
     cdef Content content
     cdef bytes reply_to
-    if not frame.repeated or self.route is None:
+    if frame.known[KNOWN_TYPE]:
+        find_typed_route(self, frame)
+    elif not frame.repeated or self.route is None:
         find_route(self, frame)
     reply_to = replies_to(self, frame) if frame.known[KNOWN_REPLY_TO] else None
     if reply_to is None:
@@ -417,15 +419,12 @@ cdef int send_unusually(Session self, const Frame *frame) except -1:
     return 0
 
 
-cdef int find_route(Session self, const Frame *frame) except -1:
+cdef inline int find_route(Session self, const Frame *frame) except -1:
     """Sets `route`; the last one is looked at first, since most clients send to one destination."""
     cdef Slice destination = frame_value(frame, KNOWN_DESTINATION)
     cdef bytes text
     if destination.bytes == NULL or destination.length == 0:
         raise Refused(b"missing header", b"SEND needs a destination header.")
-    if frame.known[KNOWN_DESTINATION_TYPE]:
-        text = typed(frame_text(frame, KNOWN_DESTINATION), frame_text(frame, KNOWN_DESTINATION_TYPE))
-        return new_route(self, frame, text, len(text))
     if frame.version >= 11 and memchr(destination.bytes, c'\\', destination.length) != NULL:
         text = decoded(destination.bytes, destination.length, frame.version)
         return new_route(self, frame, text, len(text))
@@ -437,14 +436,23 @@ cdef int find_route(Session self, const Frame *frame) except -1:
     return 0
 
 
+cdef int find_typed_route(Session self, const Frame *frame) except -1:
+    """The same, where a header says whether a bare name is a queue or a topic."""
+    cdef bytes destination = frame_text(frame, KNOWN_DESTINATION)
+    if not destination:
+        raise Refused(b"missing header", b"SEND needs a destination header.")
+    destination = typed(destination, frame_text(frame, KNOWN_TYPE))
+    return new_route(self, frame, destination, len(destination))
+
+
 cdef int new_route(Session self, const Frame *frame, const char *destination, size_t length) except -1:
+    cdef Route route
     if self.access is not None:
         ask(self, "send", destination[:length])
     if frame.known[KNOWN_QUEUE] and not is_temporary(destination[:length]):
         return find_declared(self, frame, destination, length)
-    self.route = self.namespace.known_route(destination, length)
-    if self.route is None:
-        self.route = made_route(self, destination[:length])
+    route = self.namespace.known_route(destination, length)
+    self.route = route if route is not None else made_route(self, destination[:length])
     return 0
 
 
@@ -553,7 +561,7 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
     if self.subscriptions.get(key) is not None:
         raise Refused(b"duplicate subscription", b"The connection has a subscription with this id; ids must be unique.")
     check_room(self)
-    place = typed(without_options(destination), frame_text(frame, KNOWN_SUBSCRIPTION_TYPE))
+    place = place_of(frame, destination)
     wishes = wishes_of(frame, kind_of(place), &self.broker.limits)
     wishes.destination = place
     if self.access is not None:

@@ -58,7 +58,7 @@ enum {
     KNOWN_OURS,     /* what only the broker says of a message */
     KNOWN_PROPERTY, /* what the sender of a message asks for (property.h) */
     KNOWN_QUEUE,    /* what a client declares of a queue (declaring.pyx) */
-    KNOWN_DESTINATION_TYPE, KNOWN_SUBSCRIPTION_TYPE, /* what a bare name is, as Artemis has it */
+    KNOWN_TYPE, /* whether a bare name is a queue or a topic, as Artemis has it */
     KNOWN_COUNT
 };
 
@@ -222,10 +222,8 @@ static inline int known_of(const char *text, size_t length) {
     case 16:
         return IS("message-dedup-id")   ? KNOWN_PROPERTY
                : IS("dead-letter-text") ? KNOWN_OURS
-               : IS("destination-type") ? KNOWN_DESTINATION_TYPE
+               : IS("destination-type") ? KNOWN_TYPE
                                         : KNOWN_NONE;
-    case 17:
-        return IS("subscription-type") ? KNOWN_SUBSCRIPTION_TYPE : KNOWN_NONE;
     case 18:
         return IS("dead-letter-reason")                               ? KNOWN_OURS
                : IS("x-max-length-bytes")                             ? KNOWN_QUEUE

@@ -7,8 +7,8 @@ from libc.stdint cimport int8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from fastbroker.core.declaring cimport declared_in
-from fastbroker.core.destination cimport is_topic, options_of
-from fastbroker.core.frame cimport Header, decoded, frame_text, number_of
+from fastbroker.core.destination cimport is_topic, options_of, typed, without_options
+from fastbroker.core.frame cimport Header, decoded, frame_text, has_header_of, number_of
 from fastbroker.core.subscription cimport ACK_AUTO, ACK_CLIENT, ACK_CLIENT_INDIVIDUAL
 from fastbroker.core.wire cimport KNOWN_QUEUE, KNOWN_REQUEUE, RANK_MOST
 
@@ -25,6 +25,7 @@ PRIORITY = (b"x-priority", b"activemq.priority")    # among the consumers of a q
 EXCLUSIVE = (b"activemq.exclusive", b"exclusive")   # one consumer has all: ActiveMQ's, Apollo's
 NO_LOCAL = (b"no-local", b"activemq.noLocal")   # leave out what the same connection has sent
 SUBSCRIPTION_NAME = (b"activemq.subscriptionName",)     # of a durable subscription, which only topics have
+TYPE = (b"subscription-type",)                  # Artemis': whether a bare name is a queue or a topic
 QUEUE_NAME = (b"x-queue-name",)                 # a topic's messages go to that queue, and its consumers share them
 # How what it refuses is tried again: ActiveMQ's RedeliveryPolicy.
 MAX_REDELIVERIES = (b"activemq.maximumRedeliveries",)
@@ -83,6 +84,12 @@ cdef Refusal refusal_of(const Frame *frame):
     if text:
         new.text = text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT].decode(errors="ignore").encode()
     return new
+
+
+cdef bytes place_of(const Frame *frame, bytes destination):
+    """What is subscribed to: a bare name may be a topic, and options are no part of it."""
+    cdef bytes type = text(headers_of(frame), TYPE) if has_header_of(frame, b"subscription-", 13) else None
+    return typed(without_options(destination), type)
 
 
 cdef Redelivery redelivery_in(dict headers):

@@ -14,7 +14,7 @@ from fastbroker.core.replies cimport ReplyTopic
 from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.schedule cimport Schedule
 from fastbroker.core.subscription cimport Subscription
-from fastbroker.core.table cimport Table
+from fastbroker.core.table cimport Table, table_get
 from fastbroker.core.topic cimport Audiences
 from fastbroker.core.trie cimport Trie
 from fastbroker.core.wire cimport Census, Ceiling, Counter, Link, Wheel
@@ -45,7 +45,6 @@ cdef class Namespace(QueueOwner):
     cdef int publish(self, Route route, const Content *content, Origin *origin) except -1
     cdef int accept(self, Route route, const Content *content, Origin *origin) except -1
     cdef Route route_of(self, const char *destination, size_t length)
-    cdef Route known_route(self, const char *destination, size_t length)
     cdef Route new_route(self, bytes destination, list parts)
     cdef Route route_to(self, bytes destination, list parts)
     cdef int subscribe_topic(self, Subscription subscription, bytes pattern, bint apart=*) except -1
@@ -64,6 +63,11 @@ cdef class Namespace(QueueOwner):
     cdef inline bint has_given(self, uint64_t number) noexcept:
         """Whether a message has that number."""
         return 0 < number <= self.number.value or self.dead_letters.has_given(number)
+
+    cdef inline Route known_route(self, const char *destination, size_t length):
+        """Where a decoded destination leads, if somebody has looked there before; else None."""
+        cdef void *found = table_get(&self.routes, destination, length)
+        return <Route>found if found != NULL else None
 
 
 cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limits *limits, Wheel *wheel,

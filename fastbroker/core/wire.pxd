@@ -55,8 +55,7 @@ cdef extern from "csrc/wire.h" nogil:
         KNOWN_OURS
         KNOWN_PROPERTY
         KNOWN_QUEUE
-        KNOWN_DESTINATION_TYPE
-        KNOWN_SUBSCRIPTION_TYPE
+        KNOWN_TYPE
         KNOWN_COUNT
     struct Line:
         const char *end

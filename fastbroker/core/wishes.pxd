@@ -26,6 +26,7 @@ cdef class Wishes:
 
 
 cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits)
+cdef bytes place_of(const Frame *frame, bytes destination)
 cdef Refusal refusal_of(const Frame *frame)
 cdef str ack_mode_name(int mode)
 cdef dict headers_of(const Frame *frame)
