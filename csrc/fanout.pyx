@@ -221,6 +221,8 @@ cdef int enqueue(Fanout self, Queue queue, Transit *transit) except -1:
         return 0
     message_keep(transit.message)
     queue.push(transit.message)
+    if queue.ahead:
+        queue.spring.rose(queue, transit.message.size)
     if out != NULL and out.flow.overdue and transit.policy == SLOW_DROP_OLDEST:
         drop_oldest(self, queue)
     queue.dispatch()

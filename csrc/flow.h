@@ -22,6 +22,7 @@
 
 typedef struct Flow {
     size_t backlog;      /* bytes kept for this connection in its subscriptions' own queues */
+    size_t aside;        /* and of those that wait there behind a replay, which nobody is held for */
     uint64_t slow_since; /* clock, milliseconds, from which on it is to be paid for; 0: not slow */
     uint64_t eased;      /* when it was slow for the last time; 0: it never was */
     uint64_t budget;     /* for which others may still be held from then on, in milliseconds / FLOW_PERIOD */
@@ -34,7 +35,7 @@ typedef struct Flow {
 } Flow;
 
 static inline void flow_init(Flow *flow) {
-    flow->backlog = 0;
+    flow->backlog = flow->aside = 0;
     flow->slow_since = flow->eased = flow->budget = 0;
     flow->pressed = flow->told = flow->dropped = 0;
     flow->overdue = flow->policy = 0;

@@ -185,8 +185,7 @@ cdef class Hub:
             pool_trim(&self.broker.outlets)
             self.broker.namespace.sweep()
             trim(self)
-        if self.broker.census.connections or self.full_since or (
-                (self.broker.census.queues or self.broker.census.scheduled) and not self.draining):
+        if self.broker.census.connections or self.full_since or (keeps_time(self) and not self.draining):
             self.tick_on()
         else:
             pool_free(&self.broker.outlets)
@@ -194,11 +193,18 @@ cdef class Hub:
         self.schedule()
 
 
+cdef bint keeps_time(Hub self) noexcept:
+    """Whether something ends by the clock that nobody holds."""
+    return (self.broker.census.queues > 0 or self.broker.census.scheduled > 0
+            or self.broker.namespace.histories.ageing > 0)
+
+
 cdef int watch_ceiling(Hub self) except -1:
     """The log hears when the memory ceiling is reached, again and again while it is, and when it was not for a while:
     memory that comes and goes at the ceiling is one time of it."""
     cdef uint64_t now = self.broker.now
     if self.broker.is_full() or not ring_empty(&self.broker.parking):
+        self.broker.namespace.histories.give_way()
         self.full_last = now
         if self.full_since == 0:
             self.full_since = now

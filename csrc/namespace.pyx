@@ -26,11 +26,13 @@ from fastbroker.core.destination cimport (
 )
 from fastbroker.core.durables cimport durables_of
 from fastbroker.core.frame cimport Content, shown
+from fastbroker.core.history cimport histories_new
 from fastbroker.core.message cimport Entry, Message, message_content, message_drop, message_new
 from fastbroker.core.policy cimport TopicPolicy
 from fastbroker.core.queue cimport (
     DEAD_DELIVERIES, DEAD_REJECTED, DeadReason, claim_place, forget_duplicates, put_to_rest, queue_new, queue_route,
 )
+from fastbroker.core.replay cimport replay_begin
 from fastbroker.core.replies cimport reply_topic, reply_topic_route
 from fastbroker.core.route cimport nowhere
 from fastbroker.core.schedule cimport Job, schedule_new
@@ -52,6 +54,7 @@ cdef bytes MANAGEMENT = b"ActiveMQ.Scheduler.Management"
 
 cdef enum:
     JOB_WORK = 256          # what publishing a message that was scheduled takes beside its output, in bytes of that
+    HISTORIES_SHARE = 4     # what topics keep for those who come later may take this part of the memory
     AUDIENCES_SHARE = 16    # what the trie said of destinations may take this part of the memory
     DUPLICATES_SHARE = 8    # and so may the names of messages that have come
     ROUTES_SHARE = 16       # looked-up destinations may take this part of the memory; then the oldest are forgotten ...
@@ -91,6 +94,8 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
     new.bindings = bindings_new(census, new.topics)
     new.audiences.most = limits.memory // AUDIENCES_SHARE
     new.duplicates = DuplicatesShare(ceiling, census, 0, limits.memory // DUPLICATES_SHARE)
+    new.histories = histories_new(census, ceiling, wheel, now, counter, new.policies,
+                                  limits.memory // HISTORIES_SHARE)
     return new
 
 
@@ -180,6 +185,9 @@ cdef class Namespace(QueueOwner):
         check_pattern(title.pattern, self.limits.max_levels)
         self.fanout.settle()
         return self.subscribe_queue(subscription, self.durables.queue_for(title))
+    cdef int replay(self, Subscription subscription, bytes pattern, const Asked *asked) except -1:
+        """To a new subscription to topics, in front of what comes: what was retained, and the history it asks for."""
+        return replay_begin(subscription, self, self.histories, pattern, asked)
 
     cdef int subscribe_queue(self, Subscription subscription, Queue queue) except -1:
         if queue.name is not None:
@@ -203,6 +211,7 @@ cdef class Namespace(QueueOwner):
         if queue.name is None:
             self.bindings.leave(queue)
             queue.removed = True
+            queue.spring_from(None)
             queue.purge(INT64_MAX)  # no more than an output may have to wait for
         elif queue.kept is not None:
             self.durables.has_left(queue)
@@ -497,7 +506,7 @@ cdef Route single_route(Namespace self, bytes destination, bytes station):
         return reply_topic_route_to(self, destination, canonical(kind, name))
     if kind == KIND_TOPIC:
         return topic_route(destination, name, self.policies.of_topic(name), self.topics, self.fanout, self,
-                           &self.audiences)
+                           &self.audiences, self.histories)
     if is_apart(kind):
         return apart_route(self, destination, canonical(kind, name))
     if kind == KIND_EXISTING_QUEUE:
@@ -508,7 +517,8 @@ cdef Route single_route(Namespace self, bytes destination, bytes station):
 cdef TopicRoute apart_route(Namespace self, bytes destination, bytes name):
     """To a topic that no pattern reaches. It keeps nothing for those who come later."""
     cdef TopicPolicy policy = APART_POLICIES[self.policies.of_topic(name[1:]).slow]
-    return topic_route(destination, name[1:], policy, self.bindings.apart, self.fanout, self, &self.audiences)
+    return topic_route(destination, name[1:], policy, self.bindings.apart, self.fanout, self, &self.audiences,
+                       self.histories)
 
 
 cdef Route reply_topic_route_to(Namespace self, bytes destination, bytes name):

@@ -9,6 +9,8 @@ head of the ring, and one that came back stands exactly where it stood. Consumer
 turns; one found without room leaves it and joins again when it gets credit or its output has drained. Where some come
 before others, `ranks` has rings of its own for them, and `consumers` is empty.
 
+The private queue of a topic subscription may have a spring: what goes to its consumer before all that waits there.
+
 A delivery to a consumer that acknowledges is counted (`unsettled`) when it goes out and when it is settled, both here.
 """
 from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint32_t, uint64_t
@@ -59,6 +61,17 @@ cdef class QueueOwner:
     cdef int has_lost(self, Queue queue, uint64_t messages) except -1:
         """A durable or shared subscription was full, and so many messages will not come."""
         raise NotImplementedError
+
+
+cdef class Spring:
+
+    cdef bint has_run_dry(self, Queue queue) except -1:
+        """Gives the consumer as much as it has room for. When True the queue has no spring any more."""
+        raise NotImplementedError
+
+    cdef void rose(self, Queue queue, size_t bytes) noexcept:
+        """So much more waits in the queue."""
+        pass
 
 
 cdef Queue queue_new(bytes name, QueueOwner owner, QueuePolicy policy):
@@ -150,6 +163,8 @@ cdef class Queue(Receiver):
         cdef int64_t until = self.census.bytes_out + SLICE
         if self.resting is not None and self.resting.is_due():
             wake(self)
+        if self.ahead and not has_run_dry(self):
+            return 0
         while self.waiting() and not self.returning:
             if self.census.bytes_out > until:
                 self.call()
@@ -202,6 +217,11 @@ cdef class Queue(Receiver):
         self.returning -= 1
         self.left()
 
+    cdef void spring_from(self, Spring spring) noexcept:
+        """From now on; None: no more."""
+        self.spring = spring
+        self.ahead = spring is not None
+
     cdef void left(self) noexcept:
         """Somebody is done with it: an exclusive one may wait for that; if nobody uses it, its days are counted."""
         cdef QueueOwner owner = <QueueOwner>self.owner
@@ -241,6 +261,11 @@ cdef uint64_t idle_time(Queue queue) noexcept:
     if queue.policy.auto_delete and queue.waiting() == 0:
         return 0
     return queue.policy.idle_timeout or (<QueueOwner>queue.owner).queue_idle_timeout
+
+
+cdef bint has_run_dry(Queue queue) except -1:
+    cdef Spring spring = queue.spring   # which lives to the end of the call
+    return spring.has_run_dry(queue)
 
 
 cdef void rested(void *owner) noexcept:

@@ -36,6 +36,7 @@ from fastbroker.core.properties cimport read_properties
 from fastbroker.core.queue cimport ACKED, NACKED, REJECTED, Queue, QueueRoute, Verdict, queue_route
 from fastbroker.core.receipts cimport receipts_new
 from fastbroker.core.redelivery cimport Refusal
+from fastbroker.core.replay cimport REPLAY_ALL
 from fastbroker.core.selector cimport Selector, selector_of
 from fastbroker.core.settling cimport acknowledge, find_message, give_back, settle
 from fastbroker.core.subscription cimport ACK_AUTO, Subscription, subscription_new
@@ -656,7 +657,8 @@ cdef int attach_to_topic(Session self, Subscription subscription, Wishes wishes)
     if apart:
         name = canonical(kind, name)[1:]
     if wishes.queue_name is None:
-        return self.namespace.subscribe_topic(subscription, name, apart)
+        self.namespace.subscribe_topic(subscription, name, apart)
+        return 0 if apart else replay(self, subscription, name, wishes)
     if subscription.chooses:
         raise Refused(b"bad header", b"A queue that x-queue-name names takes no selector and no no-local.")
     return self.namespace.subscribe_bound(subscription, wishes.queue_name, name, apart)
@@ -689,6 +691,14 @@ cdef int ask_to_hear(Session self, Wishes wishes) except -1:
     if wishes.queue_name is not None:
         self.access.ask("subscribe", canonical(KIND_QUEUE, wishes.queue_name))
     return 0
+
+
+cdef int replay(Session self, Subscription subscription, bytes pattern, Wishes wishes) except -1:
+    """A message-id of another run of the broker tells nothing: all is sent, and that something may be missing."""
+    if wishes.epoch is not None and wishes.epoch != self.namespace.epoch:
+        wishes.asked.what = REPLAY_ALL
+        wishes.asked.elsewhere = True
+    return self.namespace.replay(subscription, pattern, &wishes.asked)
 
 
 cdef int replace_implicit(Session self, bytes name) except -1:

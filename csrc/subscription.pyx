@@ -1,9 +1,9 @@
 """Subscriptions: writing a queued message to the client, and the list of what it has not settled."""
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, strlen
 
-from fastbroker.core.frame cimport Content, encoded, form_of
+from fastbroker.core.frame cimport FORM_ACTIVEMQ, Content, encoded, form_of
 from fastbroker.core.ledger cimport NO_SLOT, Delivery, Ledger, put_ack
 from fastbroker.core.message cimport (
     MIDDLE_SPACE, Entry, message_content, message_drop, put_message, put_middle, put_redelivered,
@@ -93,6 +93,8 @@ cdef class Subscription(Receiver):
                 length += 1
         if entry.deliveries > 1:
             length += put_redelivered(middle + length, entry)
+        if self.marks:
+            length += put_marks(self, middle + length)
         put_message(self.out, self.prefix, self.prefix_length, middle, length, self.form, &content, entry.message)
         outbuf_touch(self.out)
         if self.ack_mode == ACK_AUTO:
@@ -115,6 +117,22 @@ cdef class Subscription(Receiver):
         self.outstanding -= 1
         self.outstanding_bytes -= delivery.entry.message.size
         self.ledger.give_back(slot)
+
+
+cdef size_t put_marks(Subscription self, char *room) noexcept:
+    """What there is to say of this message only."""
+    cdef const char *retained = b"retained:true\n"
+    cdef size_t length = 0
+    if self.form & FORM_ACTIVEMQ:
+        retained = b"ActiveMQ.Retained:true\n"
+    if self.marks & MARK_GAP:
+        memcpy(room, b"gap:true\n", 9)
+        length = 9
+    if self.marks & MARK_RETAINED:
+        memcpy(room + length, retained, strlen(retained))
+        length += strlen(retained)
+    self.marks = 0
+    return length
 
 
 cdef uint32_t remember(Subscription self, const Entry *entry) except? 0xffffffff:

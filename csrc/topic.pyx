@@ -2,10 +2,13 @@
 
 What it said may take a share of the memory. When that is used up, all but the last answer is forgotten: also those that
 are right, and those of routes that only a publisher still knows, or the memory would never come back.
+
+A topic with a history has another kind of route, which keeps each message before it is sent; so others do not ask.
 """
 from libc.stdint cimport int64_t, uint64_t
 
 from fastbroker.core.frame cimport Content
+from fastbroker.core.history cimport history_keep, keeps
 from fastbroker.core.route cimport Origin, route_init
 from fastbroker.core.subscription cimport Receiver
 from fastbroker.core.trie cimport Matches, matches_free
@@ -17,13 +20,14 @@ cdef enum:
 
 
 cdef TopicRoute topic_route(bytes destination, bytes name, TopicPolicy policy, Trie topics, Fanout fanout,
-                            QueueOwner owner, Audiences *audiences):
-    cdef TopicRoute new = TopicRoute()
+                            QueueOwner owner, Audiences *audiences, Histories histories):
+    cdef TopicRoute new = KeptTopicRoute() if keeps(policy) else TopicRoute()
     route_init(new, destination, owner.census, &owner.route_memory)
     new.name = name
     new.topics = topics
     new.fanout = fanout
     new.policy = policy
+    new.histories = histories
     new.audience.slow = policy.slow
     new.audience.owner = <void *>owner
     new.generation = <uint64_t>-1
@@ -40,7 +44,18 @@ cdef class TopicRoute(Route):
     cdef int take(self, const Content *content, Origin *origin) except -1:
         if self.generation != self.topics.generation:
             rematch(self)
+        if content.properties != NULL:
+            self.histories.heed(self.name, self.policy, content)
         return self.fanout.send(self, &self.audience, content, origin) if self.audience.receivers.count else 0
+
+
+cdef class KeptTopicRoute(TopicRoute):
+
+    cdef int take(self, const Content *content, Origin *origin) except -1:
+        if self.history is None or self.history.removed:
+            self.history = self.histories.of(self.name)
+        history_keep(self.history, content)
+        return TopicRoute.take(self, content, origin)
 
 
 cdef int rematch(TopicRoute self) except -1:

@@ -177,7 +177,7 @@ static inline int known_of(const char *text, size_t length) {
     case 2:
         return IS("id") ? KNOWN_ID : KNOWN_NONE;
     case 3:
-        return IS("ack") ? KNOWN_ACK : IS("ttl") ? KNOWN_PROPERTY : KNOWN_NONE;
+        return IS("ack") ? KNOWN_ACK : IS("ttl") ? KNOWN_PROPERTY : IS("gap") ? KNOWN_OURS : KNOWN_NONE;
     case 5:
         return IS("login") ? KNOWN_LOGIN : IS("delay") ? KNOWN_PROPERTY : KNOWN_NONE;
     case 6:
@@ -193,6 +193,7 @@ static inline int known_of(const char *text, size_t length) {
                : IS("reply-to") ? KNOWN_REPLY_TO
                : IS("selector") ? KNOWN_SELECTOR
                : IS("priority") ? KNOWN_PROPERTY
+               : IS("retained") ? KNOWN_OURS
                                 : KNOWN_NONE;
     case 9:
         return IS("mandatory") ? KNOWN_PROPERTY : IS("x-expires") ? KNOWN_QUEUE : KNOWN_NONE;
@@ -224,6 +225,8 @@ static inline int known_of(const char *text, size_t length) {
                : IS("dead-letter-text") ? KNOWN_OURS
                : IS("destination-type") ? KNOWN_TYPE
                                         : KNOWN_NONE;
+    case 17:
+        return IS("ActiveMQ.Retained") ? KNOWN_OURS : KNOWN_NONE;
     case 18:
         return IS("dead-letter-reason")                               ? KNOWN_OURS
                : IS("x-max-length-bytes")                             ? KNOWN_QUEUE

@@ -7,10 +7,11 @@ from libc.stdint cimport int8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from fastbroker.core.declaring cimport declared_in
-from fastbroker.core.destination cimport is_topic, options_of, typed, without_options
+from fastbroker.core.destination cimport KIND_TOPIC, is_topic, options_of, typed, without_options
 from fastbroker.core.frame cimport Header, decoded, frame_text, has_header_of, number_of
+from fastbroker.core.replay cimport REPLAY_ALL, REPLAY_BEHIND, REPLAY_LAST
 from fastbroker.core.subscription cimport ACK_AUTO, ACK_CLIENT, ACK_CLIENT_INDIVIDUAL
-from fastbroker.core.wire cimport KNOWN_QUEUE, KNOWN_REQUEUE, RANK_MOST
+from fastbroker.core.wire cimport KNOWN_QUEUE, KNOWN_REQUEUE, RANK_MOST, parse_number
 
 from fastbroker.core.frame import Refused
 
@@ -24,6 +25,7 @@ BROWSER = (b"browser",)
 PRIORITY = (b"x-priority", b"activemq.priority")    # among the consumers of a queue: RabbitMQ's, ActiveMQ's
 EXCLUSIVE = (b"activemq.exclusive", b"exclusive")   # one consumer has all: ActiveMQ's, Apollo's
 NO_LOCAL = (b"no-local", b"activemq.noLocal")   # leave out what the same connection has sent
+SINCE, FROM_SEQ, LAST = (b"since",), (b"from-seq",), (b"last",)     # of a topic's history
 SUBSCRIPTION_NAME = (b"activemq.subscriptionName",)     # of a durable subscription, which only topics have
 TYPE = (b"subscription-type",)                  # Artemis': whether a bare name is a queue or a topic
 QUEUE_NAME = (b"x-queue-name",)                 # a topic's messages go to that queue, and its consumers share them
@@ -65,6 +67,7 @@ cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits):
             raise unsupported(name_in(headers, names))
     if not is_topic(kind) and text(headers, SUBSCRIPTION_NAME):
         raise Refused(b"bad header", b"activemq.subscriptionName is for topics; a queue keeps everything anyway.")
+    read_history(new, headers, kind)
     new.queue_name = (text(headers, QUEUE_NAME) or None) if is_topic(kind) else None
     return new
 
@@ -138,6 +141,42 @@ cdef bytes value_of(const Frame *frame, bytes name):
                 and memcmp(frame.base + header.name, <const char *>name, len(name)) == 0):
             return decoded(frame.base + header.value, header.value_length, frame.version)
     return None
+
+
+cdef int read_history(Wishes self, dict headers, Kind kind) except -1:
+    """What it wants to have of the messages that came before it."""
+    cdef bytes since = text(headers, SINCE)
+    if kind != KIND_TOPIC:
+        if since is not None or text(headers, LAST) is not None:
+            raise Refused(b"bad header", b"since and last are for topics: a queue has no history.")
+        return 0
+    if sum([text(headers, names) is not None for names in (SINCE, FROM_SEQ, LAST)]) > 1:
+        raise Refused(b"bad header", b"Of since, from-seq and last a SUBSCRIBE has one.")
+    if since is not None:
+        self.asked.what = REPLAY_BEHIND
+        self.epoch, _, since = since.rpartition(b"-")
+        if not self.epoch or not message_number(since, &self.asked.number):
+            raise Refused(b"bad header", b"since is the message-id of a MESSAGE.")
+    elif text(headers, FROM_SEQ) is not None:
+        self.asked.number = count_in(headers, FROM_SEQ, 0)
+        self.asked.what = REPLAY_BEHIND if self.asked.number else REPLAY_ALL
+        self.asked.number -= self.asked.number > 0
+    elif text(headers, LAST) is not None:
+        self.asked.what = REPLAY_LAST
+        self.asked.number = count_in(headers, LAST, 1)
+    return 0
+
+
+cdef uint64_t count_in(dict headers, tuple names, uint64_t least) except? 0:
+    cdef uint64_t number = 0
+    if not message_number(text(headers, names), &number) or number < least:
+        raise Refused(b"bad header", b"%b is a number, %d or more." % (name_in(headers, names), least))
+    return number
+
+
+cdef bint message_number(bytes value, uint64_t *number) noexcept:
+    """Which may have more digits than other numbers."""
+    return parse_number(value, len(value), 18, number) != 0
 
 
 cdef str ack_mode_name(int mode):

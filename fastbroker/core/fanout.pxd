@@ -4,8 +4,9 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastbroker.core.frame cimport FORMS, Content
 from fastbroker.core.message cimport Message
-from fastbroker.core.queue cimport QueueOwner
+from fastbroker.core.queue cimport Queue, QueueOwner
 from fastbroker.core.route cimport Origin
+from fastbroker.core.subscription cimport Subscription
 from fastbroker.core.trie cimport Matches
 from fastbroker.core.wire cimport Census, Counter, OutBuf, Outlets, Text
 
@@ -81,3 +82,4 @@ cdef class Fanout:
 
 cdef Fanout fanout_new(Census *census, Outlets *outlets, const Counter *number, const uint64_t *now,
                        uint64_t slow_consumer_grace)
+cdef Queue detour(Subscription subscription, void *owner)

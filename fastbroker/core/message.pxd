@@ -6,6 +6,8 @@
     [ack:<slot>-<generation> LF]
     [redelivered:true LF
      delivery-count:<n> LF]                  this delivery counted; not of a dead letter, which has one of its own
+    [gap:true LF]                            a replay has a hole in front of it
+    [retained:true LF]
     the sender's header lines                destination among them
     LF
     body NUL LF
@@ -21,7 +23,7 @@ from fastbroker.core.wire cimport (
 
 cdef enum:
     SHARED_BODY = 8192      # bodies from this size on are written by reference
-    MIDDLE_SPACE = 128
+    MIDDLE_SPACE = 192
 
 
 cdef struct Message:

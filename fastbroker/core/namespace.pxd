@@ -7,9 +7,11 @@ from fastbroker.core.deadletters cimport DeadLetters
 from fastbroker.core.durables cimport Durables, Title
 from fastbroker.core.fanout cimport Fanout
 from fastbroker.core.frame cimport Content
+from fastbroker.core.history cimport Histories
 from fastbroker.core.limits cimport Limits
 from fastbroker.core.policy cimport Policies
 from fastbroker.core.queue cimport Queue, QueueOwner
+from fastbroker.core.replay cimport Asked
 from fastbroker.core.replies cimport ReplyTopic
 from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.schedule cimport Schedule
@@ -30,6 +32,7 @@ cdef class Namespace(QueueOwner):
     cdef Bindings bindings
     cdef Audiences audiences
     cdef uint64_t swept             # generation of `topics` whose outdated audiences are forgotten
+    cdef Histories histories
     cdef Table routes
     cdef Link known                 # ring of those, the oldest first
     cdef Table queues
@@ -50,6 +53,7 @@ cdef class Namespace(QueueOwner):
     cdef int subscribe_topic(self, Subscription subscription, bytes pattern, bint apart=*) except -1
     cdef int subscribe_bound(self, Subscription subscription, bytes name, bytes pattern, bint apart) except -1
     cdef int subscribe_title(self, Subscription subscription, Title title) except -1
+    cdef int replay(self, Subscription subscription, bytes pattern, const Asked *asked) except -1
     cdef int subscribe_queue(self, Subscription subscription, Queue queue) except -1
     cdef int unsubscribe(self, Subscription subscription) except -1
     cdef Queue queue_of(self, bytes name)

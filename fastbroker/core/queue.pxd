@@ -45,6 +45,14 @@ cdef class QueueOwner:
     cdef int has_lost(self, Queue queue, uint64_t messages) except -1
 
 
+@cython.no_gc
+cdef class Spring:
+    """What the consumer of a private queue gets in front of all that waits there."""
+
+    cdef bint has_run_dry(self, Queue queue) except -1
+    cdef void rose(self, Queue queue, size_t bytes) noexcept
+
+
 @cython.final
 @cython.no_gc
 cdef class Queue(Receiver):
@@ -65,6 +73,8 @@ cdef class Queue(Receiver):
     cdef bint owned                 # by a connection, or it is a subscription to a topic: it goes with that
     cdef TopicPolicy kept           # how much such a subscription, with a name, may keep; None: it is none
     cdef OutBuf *outlet             # of a private one: the output of its subscription, where the bytes kept count too
+    cdef Spring spring              # of a private one; None: nothing comes before what waits ...
+    cdef size_t ahead               # ... and 0; else 1, which counts as a message that waits
     cdef Entry *ring                # never delivered, oldest first
     cdef size_t head
     cdef size_t count
@@ -91,6 +101,7 @@ cdef class Queue(Receiver):
     cdef void call(self) noexcept
     cdef void look(self) noexcept
     cdef void has_returned(self) noexcept
+    cdef void spring_from(self, Spring spring) noexcept
     cdef void left(self) noexcept
     cdef bint unused(self) noexcept
     cdef void declare(self, dict declared, QueuePolicy policy) noexcept
@@ -99,7 +110,7 @@ cdef class Queue(Receiver):
 
     cdef inline size_t waiting(self) noexcept:
         """Messages that a consumer could be given now."""
-        return self.count + self.returned_count
+        return self.count + self.returned_count + self.ahead
 
     cdef inline size_t held(self) noexcept:
         """And those that rest."""

@@ -15,6 +15,10 @@ cdef enum:
     ACK_CLIENT              # cumulative
     ACK_CLIENT_INDIVIDUAL
 
+cdef enum:
+    MARK_GAP = 1            # something in front of this message is not there any more
+    MARK_RETAINED = 2       # it was sent before the subscription, and retained
+
 
 @cython.no_gc
 cdef class Receiver:
@@ -65,6 +69,7 @@ cdef class Subscription(Receiver):
     cdef int ack_mode
     cdef int8_t priority        # among the consumers of a queue
     cdef bint exclusive         # it has all of a queue, or waits for its turn to have it
+    cdef unsigned marks         # MARK_*: what the next message is told with
     cdef bint resting
     cdef bint closed            # unsubscribed; an open transaction may still hold deliveries of it
     cdef bint implicit          # made by a reply-to:/temp-queue/..., not by a SUBSCRIBE

@@ -161,6 +161,7 @@ cdef extern from "csrc/text.h" nogil:
 cdef extern from "csrc/flow.h" nogil:
     struct Flow:
         size_t backlog
+        size_t aside
         uint64_t slow_since
         uint8_t overdue
         uint8_t policy

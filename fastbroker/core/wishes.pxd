@@ -6,6 +6,7 @@ from fastbroker.core.destination cimport Kind
 from fastbroker.core.frame cimport Frame
 from fastbroker.core.limits cimport Limits
 from fastbroker.core.redelivery cimport Redelivery, Refusal
+from fastbroker.core.replay cimport Asked
 
 
 @cython.final
@@ -23,6 +24,8 @@ cdef class Wishes:
     cdef dict declared          # what it says of the queue; or None
     cdef bytes destination      # as the kind of thing that the client means, without options
     cdef bytes queue_name       # None: it has none of its own
+    cdef Asked asked            # of what was there before
+    cdef bytes epoch            # in the message-id that says so; None: none does
 
 
 cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits)

@@ -22,7 +22,8 @@ FLOORS = (
     ),
     (
         "message properties redelivery resting subscription ledger settling consumers queue deadletters durables topic "
-        "fanout route transaction access receipts schedule composite replies"
+        "fanout route transaction access receipts schedule composite replies "
+        "history replay"
     ),
     (
         "destination bindings declaring scheduling namespace broker login wishes titles parking temporaries subscriptions "

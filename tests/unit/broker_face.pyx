@@ -3,10 +3,11 @@
 A client says frames and hears what would go to its socket; turns, and the clock, come when the test wants them.
 """
 cimport cython
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.frame cimport Content
+from fastbroker.core.history cimport Histories, History
 from fastbroker.core.ledger cimport DELIVERY_FREE, NO_SLOT, Ledger
 from fastbroker.core.parser cimport PARSE_FRAME, Parser
 from fastbroker.core.policy cimport QueuePolicy
@@ -18,7 +19,7 @@ from fastbroker.core.table cimport table_get
 from fastbroker.core.wire cimport (
     DOOM_OVERFLOW, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, SCAN_SLACK, SEEN_BACKSLASH, SEEN_CR, SEEN_EMPTY,
     TICK, WRAPPED_SWELL, OutBuf, ceiling_closed, ceiling_reached, flow_ease, outbuf_consume, outbuf_doom, outbuf_free,
-    outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, wheel_advance,
+    outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, round_begin, round_go_on, wheel_advance,
 )
 
 from fastbroker.config import Config, hub_settings
@@ -133,6 +134,30 @@ cdef class House:
     @property
     def queued(self):
         return self.broker.namespace.queued()
+    def history(self, bytes name not None):
+        """(messages that are kept, their bytes, the number of the newest that was lost), or None if the topic keeps
+        nothing."""
+        cdef History history = self.broker.namespace.histories.find(name, len(name))
+        return None if history is None else (history.count, history.bytes, history.lost)
+
+    @property
+    def kept(self):
+        """(bytes of all histories and retained messages, how many histories wait for their time)"""
+        cdef Histories histories = self.broker.namespace.histories
+        return histories.bytes, histories.ageing
+
+    def give_way(self):
+        """A tick in which the ceiling is closed."""
+        self.broker.namespace.histories.give_way()
+
+    def move_messages(self):
+        """A whole round."""
+        round_begin(&self.broker.blocks, 0)
+        round_go_on(&self.broker.blocks, 1 << 40)
+
+    def skip(self, int64_t milliseconds):
+        """The time of day goes on."""
+        self.broker.census.wall_ahead += milliseconds
 
     @property
     def stats(self):
