@@ -26,11 +26,12 @@ typedef struct Census {
     int64_t messages_in;     /* SEND frames accepted */
     int64_t messages_out;    /* MESSAGE frames written */
     int64_t bytes_out;       /* bytes of those */
-    int64_t dropped;         /* topic messages that a slow consumer lost by policy */
+    int64_t dropped;         /* messages that a slow consumer of a topic, or a full queue, lost by policy */
     int64_t dead_lettered;
     int64_t scheduled;       /* messages that are accepted and not published yet */
     int64_t dead_dropped;    /* of those: that went nowhere, or that their queue had no room for */
     int64_t replies_dropped; /* answers to clients that had gone */
+    int64_t expired;         /* messages of queues whose time was over */
     int64_t wall_ahead;      /* milliseconds that the clock of a test is in front of the time of day */
     struct Blocks *blocks;   /* where messages are */
 } Census;

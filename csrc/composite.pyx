@@ -6,7 +6,10 @@
 Each part is a route like any other, and none is composite: whoever makes one has followed all copies, and has left out
 what a message has passed already. All get the same message, with its one number and its header lines as they were sent.
 """
+from fastbroker.core.message cimport message_cost
+from fastbroker.core.queue cimport RULED, Queue, QueueRoute
 from fastbroker.core.route cimport route_charge, route_init
+from fastbroker.core.rules cimport admit
 
 cdef enum:
     PART_COST = 16      # bytes of a part's place
@@ -24,7 +27,27 @@ cdef CompositeRoute composite_route(bytes destination, list parts, Fanout fanout
 cdef class CompositeRoute(Route):
 
     cdef int take(self, const Content *content, Origin *origin) except -1:
-        for part in self.parts:
-            self.fanout.settle()    # the batch is for one audience
-            (<Route>part).take(content, origin)
+        cdef bint accepted = origin.accepted
+        if not accepted and not all_have_room(self, content, origin):
+            return 0
+        origin.accepted = True
+        try:
+            for part in self.parts:
+                self.fanout.settle()    # the batch is for one audience
+                (<Route>part).take(content, origin)
+        finally:
+            origin.accepted = accepted
         return 0
+
+
+cdef bint all_have_room(CompositeRoute self, const Content *content, Origin *origin) except -1:
+    """All parts get it, or none: queues with limits are asked first. Raises Refused, or has it wait and come again."""
+    cdef Queue queue
+    for part in self.parts:
+        queue = (<QueueRoute>part).queue if isinstance(part, QueueRoute) else None
+        if queue is not None and queue.marks & RULED and not queue.removed:
+            admit(queue, 1, message_cost(content), origin)
+            if origin.untaken:
+                self.census.messages_in -= 1    # it is not taken
+                return False
+    return True

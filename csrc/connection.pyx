@@ -19,12 +19,12 @@ from libc.errno cimport EAGAIN, EINTR, errno
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.deadlines cimport deadlines_new
 from fastbroker.core.hub cimport INPUT_FRONT, INPUT_SPACE, Hub
-from fastbroker.core.input cimport input_new, release_waiters
+from fastbroker.core.input cimport input_new
 from fastbroker.core.login cimport peer_of, version_name
 from fastbroker.core.parser cimport Parser
 from fastbroker.core.reasons cimport reason_of, reason_of_doom
 from fastbroker.core.session cimport (
-    HOLD_LOGIN, HOLD_MEMORY, HOLD_OUTPUT, STATE_CLOSING, STATE_NEW, Session, session_new,
+    HOLD_LOGIN, HOLD_MEMORY, HOLD_OUTPUT, STATE_CLOSING, STATE_NEW, Session, release_waiters, session_new,
 )
 from fastbroker.core.turntaker cimport ENDING, GONE, LOST, OPEN, SHUT, SPEAKING, TurnTaker
 from fastbroker.core.wire cimport (
@@ -397,7 +397,7 @@ cdef int written(Connection self) except -1:
             self.session.drained()
     if self.out.flow.slow_since and outbuf_pressure(&self.out) <= self.out.outlets.low:
         flow_ease(&self.out.flow, self.hub.broker.now)
-        release_waiters(self.hub.broker, &self.out)
+        release_waiters(self.hub.broker, &self.out.flow.waiters)
     if self.ours == ENDING and not self.out.blocked and outbuf_pending(&self.out) == 0:
         shut(self)
     self.deadlines.arm()
@@ -412,7 +412,7 @@ cdef int end(Connection self) except -1:
         return 0
     self.ours = ENDING
     self.deadlines.ended = self.hub.broker.now
-    release_waiters(self.hub.broker, &self.out)
+    release_waiters(self.hub.broker, &self.out.flow.waiters)
     self.input.drop()
     if self.peer == SPEAKING:
         self.input.resume()
@@ -475,7 +475,7 @@ cdef int lose(Connection self) except -1:
     outbuf_free(&self.out)
     self.out.fd = -1
     outbuf_doom(&self.out, DOOM_LOST)
-    release_waiters(self.hub.broker, &self.out)
+    release_waiters(self.hub.broker, &self.out.flow.waiters)
     return outlive(self)
 
 
@@ -501,7 +501,7 @@ cdef int gone(Connection self) except -1:
     self.session.leave()
     link_leave(&self.session.go_on)
     link_leave(&self.link)
-    release_waiters(hub.broker, &self.out)
+    release_waiters(hub.broker, &self.out.flow.waiters)
     outbuf_free(&self.out)
     self.input.drop()
     self.framing = None

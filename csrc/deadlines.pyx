@@ -10,10 +10,10 @@ from itertools import islice
 from libc.stdint cimport uint64_t
 
 from fastbroker.core.broker cimport Broker
-from fastbroker.core.input cimport Input, release_waiters
+from fastbroker.core.input cimport Input
 from fastbroker.core.policy cimport SLOW_DISCONNECT, SLOW_DROP_OLDEST
 from fastbroker.core.frame cimport shown
-from fastbroker.core.session cimport HOLD_MEMORY, STATE_CLOSING, STATE_NEW, Session
+from fastbroker.core.session cimport HOLD_FULL, HOLD_MEMORY, STATE_CLOSING, STATE_NEW, Session, release_waiters
 from fastbroker.core.subscription cimport Subscription
 from fastbroker.core.turntaker cimport LOST, OPEN, SHUT, TurnTaker
 from fastbroker.core.wire cimport (
@@ -184,18 +184,21 @@ cdef int silence_over(Deadlines of) except -1:
 
 
 cdef uint64_t abandoned_due(Deadlines of) noexcept:
-    """A client that has said all, and may have gone, does not keep a socket for frames that wait for memory."""
-    if of.said_all == 0 or of.session.parking is None:
+    """A client that has said all, and may have gone, does not keep a socket for frames that wait for memory, or for
+    room in a queue."""
+    if of.said_all == 0 or (of.session.parking is None and not of.session.hold & HOLD_FULL):
         return NEVER
     return of.said_all + of.broker.limits.outbound_timeout
 
 cdef int abandoned(Deadlines of) except -1:
+    if of.session.hold & HOLD_FULL:
+        return of.session.fail(b"queue full", b"The queue is full, and what was sent last to it found no room.")
     return of.session.fail(b"server busy", b"The memory ceiling is reached, and what was sent last found no room.")
 
 
 cdef uint64_t look_due(Deadlines of) noexcept:
-    """A peer that is not read from for want of memory is looked at: nobody would see it go."""
-    return of.last_look + LOOK_EVERY if of.input.paused and of.session.hold & HOLD_MEMORY else NEVER
+    """A peer that is not read from for want of memory, or of room in a queue, is looked at: nobody would see it go."""
+    return of.last_look + LOOK_EVERY if of.input.paused and of.session.hold & (HOLD_MEMORY | HOLD_FULL) else NEVER
 
 cdef int look(Deadlines of) except -1:
     cdef int state = peer_state((<TurnTaker>of.whose).fd)
@@ -256,7 +259,7 @@ cdef int slow_over(Deadlines of) except -1:
         outbuf_doom(out_of(of), DOOM_SLOW)
         return 0
     flow.overdue = True
-    release_waiters(of.broker, out_of(of))
+    release_waiters(of.broker, &flow.waiters)
     if flow.told == 0 or of.broker.now >= flow.told + TELL_EVERY:
         return of.tell_slow("drop-oldest" if flow.policy == SLOW_DROP_OLDEST else "drop-newest",
                             "topics.slow_consumer, limits.slow_consumer_grace")

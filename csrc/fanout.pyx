@@ -24,12 +24,12 @@ from fastbroker.core.message cimport (
     put_message,
 )
 from fastbroker.core.policy cimport SLOW_DISCONNECT, SLOW_DROP_OLDEST
-from fastbroker.core.queue cimport Queue, queue_new
+from fastbroker.core.queue cimport Queue, queue_new, take_oldest
 from fastbroker.core.subscription cimport Receiver, Subscription
 from fastbroker.core.wire cimport (
     DOOM_SLOW, FRAMING_NONE, FRAMING_SOCKJS, NUMBER_SPACE, WS_HEAD_OUT, ceiling_reached, counter_line, flow_press,
     framed_room, link_joined, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_pressure, outbuf_push, outbuf_reserve,
-    outbuf_touch, outbuf_touch_bulk, text_free, text_reserve, ws_opcode, ws_put_head,
+    outbuf_touch, outbuf_touch_bulk, text_free, text_reserve, wall_now, ws_opcode, ws_put_head,
 )
 
 cdef enum:
@@ -63,6 +63,8 @@ cdef class Fanout:
         cdef size_t count = audience.receivers.count
         if content.properties != NULL:
             self.settle()   # what came before it
+            if content.properties.expires and content.properties.expires <= wall_now(self.census):
+                return 0
             return send_from(self, audience, 0, content, origin)
         if count > FEW and content.body_length < SHARED_BODY:
             return self.settle() if add(self, route, audience, content, origin) else 0
@@ -251,7 +253,7 @@ cdef inline void count_dropped(Fanout self, OutBuf *out) noexcept:
 
 cdef int drop_oldest(Fanout self, Queue queue) except -1:
     cdef Entry oldest
-    while queue.outlet.flow.backlog > self.outlets.soft and queue.waiting() > 1 and queue.take_first(&oldest):
+    while queue.outlet.flow.backlog > self.outlets.soft and queue.waiting() > 1 and take_oldest(queue, &oldest):
         message_drop(oldest.message)
         count_dropped(self, queue.outlet)
     return 0
@@ -264,7 +266,7 @@ cdef int weigh(Fanout self, Receiver receiver, OutBuf *out, uint8_t policy, Orig
         if not link_joined(&out.link):
             outbuf_touch(out)   # its deadline is seen to when it is flushed
     if not out.flow.overdue:
-        origin.full = out
+        origin.full = &out.flow.waiters
     return 0
 
 

@@ -24,7 +24,7 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.policy cimport Policies
-from fastbroker.core.session cimport Session
+from fastbroker.core.session cimport Session, release_waiters
 from fastbroker.core.table cimport hash_seed
 from fastbroker.core.turntaker cimport ENDING, TurnTaker
 from fastbroker.core.wire cimport (
@@ -154,6 +154,7 @@ cdef class Hub:
             unpark(self)
             go_on(self)
             self.broker.namespace.dispatch_due()
+            release_waiters(self.broker, &self.broker.namespace.relieved)
             flush(self)
         finally:
             if not (ring_empty(&self.broker.released) and ring_empty(&self.broker.outlets.dirty)

@@ -18,11 +18,11 @@ from fastbroker.core.frame cimport Frame
 from fastbroker.core.hub cimport INPUT_FRONT, READ_SLICE, Hub
 from fastbroker.core.parser cimport PARSE_FRAME, PARSE_MORE
 from fastbroker.core.session cimport (
-    FRAME_WORK, HOLD_COMMIT, HOLD_MEMORY, HOLD_OUTPUT, HOLD_SLOW, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session,
+    FRAME_WORK, HOLD_COMMIT, HOLD_FULL, HOLD_MEMORY, HOLD_OUTPUT, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session,
 )
 from fastbroker.core.wire cimport (
     DOOM_MEMORY, OutBuf, ceiling_input_full, link_join, link_joined, link_leave, outbuf_doom, outbuf_pending,
-    ring_take, text_free, text_length, text_put, text_use,
+    text_free, text_length, text_put, text_use,
 )
 
 from fastbroker.core.frame import Refused
@@ -87,7 +87,7 @@ cdef class Input:
     cdef bint take_rest(self) except -1:
         """Nothing follows: what was received is still processed (STOMP 1.2, "RECEIPT"), without holding, while there is
         memory for it. Whether that is done; if it is not, it goes on when its turn comes again."""
-        self.heeds = HOLD_MEMORY | HOLD_COMMIT
+        self.heeds = HOLD_MEMORY | HOLD_COMMIT | HOLD_FULL
         link_leave(&self.session.go_on)
         if self.session.state == STATE_CONNECTED and self.session.parking is None:
             self.take_kept()
@@ -163,6 +163,8 @@ cdef size_t take_frames(Input self, const char *bytes, size_t length) except? 0:
             if outbuf_pending(self.out) > self.out.outlets.own:
                 session.hold |= HOLD_OUTPUT
             if session.hold & self.heeds:
+                if session.hold & HOLD_FULL:
+                    used -= frame.size  # it comes again
                 break
             if broker.share_is_over():
                 link_join(&broker.released, &session.go_on)
@@ -185,14 +187,3 @@ cdef int hint(Session session, const char *bytes, size_t length) except -1:
     elif text.startswith((b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ", b"PRI ")):
         session.broker.log("warning", "HTTP request on a STOMP port", peer=session.peer)
     return 0
-
-
-cdef void release_waiters(Broker broker, OutBuf *out) noexcept:
-    """Publishers who waited for this output to drain read on."""
-    cdef Session waiting
-    cdef void *owner = ring_take(&out.flow.waiters)
-    while owner != NULL:
-        waiting = <Session>owner
-        waiting.hold &= ~HOLD_SLOW
-        link_join(&broker.released, &waiting.go_on)
-        owner = ring_take(&out.flow.waiters)

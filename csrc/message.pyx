@@ -58,6 +58,11 @@ cdef Message *message_new(Census *census, const Content *content, uint64_t id) e
     return message
 
 
+cdef size_t message_cost(const Content *content) noexcept:
+    """The `size` of a message with that content."""
+    return block_cost(bytes_of(content.head_length, content.body_length, content.properties != NULL))
+
+
 cdef Message *message_moved(Message *message) noexcept:
     """The same in another place, whose slab is not left; NULL where that cannot be. The old one is for the caller to
     give back."""

@@ -30,11 +30,13 @@ from fastbroker.core.history cimport histories_new
 from fastbroker.core.message cimport Entry, Message, message_content, message_drop, message_new
 from fastbroker.core.policy cimport TopicPolicy
 from fastbroker.core.queue cimport (
-    DEAD_DELIVERIES, DEAD_REJECTED, DeadReason, claim_place, forget_duplicates, put_to_rest, queue_new, queue_route,
+    DEAD_DELIVERIES, DEAD_REJECTED, RULED, DeadReason, claim_place, forget_duplicates, put_to_rest, queue_new,
+    queue_route, take_oldest,
 )
 from fastbroker.core.replay cimport replay_begin
 from fastbroker.core.replies cimport reply_topic, reply_topic_route
 from fastbroker.core.route cimport nowhere
+from fastbroker.core.rules cimport is_plain, relieve
 from fastbroker.core.schedule cimport Job, schedule_new
 from fastbroker.core.scheduling cimport scheduling_route
 from fastbroker.core.subscription cimport ACK_AUTO
@@ -70,6 +72,8 @@ cdef enum:
 APART_POLICIES = {slow: TopicPolicy(slow_consumer=name, retain=False) for name, slow in SLOW_POLICIES.items()}
 
 
+
+
 cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limits *limits, Wheel *wheel,
                              const uint64_t *now, Counter *counter, Link *due, Fanout fanout, Policies policies,
                              bytes epoch, cron):
@@ -86,6 +90,7 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
     new.queue_idle_timeout = limits.queue_idle_timeout
     new.policies = policies.counted_in(census)
     new.schedule = schedule_new(census, wheel, now, random_seed(), cron)
+    new.timed.accepted = True
     new.fanout = fanout
     new.epoch = epoch
     new.dead_letters = dead_letters_of(epoch)
@@ -108,6 +113,7 @@ cdef class Namespace(QueueOwner):
         self.emptying = set()
         ring_init(&self.audiences.routes)
         ring_init(&self.known)
+        ring_init(&self.relieved)
         table_init(&self.routes, random_seed())
         table_init(&self.queues, random_seed())
 
@@ -253,6 +259,9 @@ cdef class Namespace(QueueOwner):
             declare(queue, declared, False)
         return queue
 
+    cdef bint is_plain(self, Queue queue, const Content *content, Origin *origin) except -1:
+        return is_plain(queue, content, origin)
+
     cdef Queue new_reply_queue(self):
         """A queue with a name that nobody can guess."""
         cdef bytes name = b"/reply-queue/%b" % secrets.token_hex(12).encode()
@@ -276,6 +285,8 @@ cdef class Namespace(QueueOwner):
         """Nothing comes to it any more; the messages that wait there are freed in the next turns."""
         cdef bytes name = queue.name
         queue.removed = True
+        queue.marks |= RULED    # its routes look at marks first
+        relieve(queue)
         forget_duplicates(queue)
         self.bindings.release(queue)
         if queue.held():
@@ -303,6 +314,7 @@ cdef class Namespace(QueueOwner):
                 empty(self, queue)
             else:
                 queue.dispatch()
+                relieve(queue)
                 if queue.name is not None and queue.unused() and self.now[0] >= queue.idle.due:
                     self.remove_queue(queue)
             owner = ring_take(self.due) if spent(self) <= until else NULL
@@ -415,7 +427,7 @@ cdef int bury(Namespace self, bytes name, const Entry *entry, DeadReason reason,
         queue.push(message_new(self.census, &content, self.dead_letters.next_number()))
     finally:
         text_free(&head)
-    if 0 < queue.policy.max_messages < <uint64_t>queue.waiting() and queue.take_first(&oldest):
+    if 0 < queue.policy.max_messages < <uint64_t>queue.waiting() and take_oldest(queue, &oldest):
         message_drop(oldest.message)
         self.census.dead_dropped += 1
     queue.call()

@@ -3,10 +3,16 @@
     resting   messages that were refused, and are given to nobody for a while (resting.pyx)
     returned  a heap of messages that came back (NACK, UNSUBSCRIBE, a lost client), by their original number
     ring      messages that were never delivered, oldest first
+    shelf     those with a priority, an expiry or a last value, delivered or not: by priority, then by number
 
 Every number in `returned` is lower than every number in `ring`, so the next message is the top of the heap, else the
-head of the ring, and one that came back stands exactly where it stood. Consumers with room stand in a ring and take
-turns; one found without room leaves it and joins again when it gets credit or its output has drained. Where some come
+head of the ring, and one that came back stands exactly where it stood. Where something is on the shelf, the first
+there is compared with that: what is plain stays where it is, whatever comes later. Only whoever must walk along all
+that waits has all of it shelved (`shelve_all`): what comes then goes to the shelf, and what is in the ring is moved,
+some of it in each turn.
+
+Consumers with room stand in a ring and take turns; one found without room leaves it and joins again when it gets credit
+or its output has drained. Where some come
 before others, `ranks` has rings of its own for them, and `consumers` is empty.
 
 The private queue of a topic subscription may have a spring: what goes to its consumer before all that waits there.
@@ -21,27 +27,35 @@ from fastbroker.core.consumers cimport next_in_line, next_ranked
 from fastbroker.core.frame cimport Content
 from fastbroker.core.message cimport (
     MIDDLE_SPACE, VISIT_COST, Entry, Message, message_drop, message_is_dead, message_left, message_moved, message_new,
-    put_message, put_middle,
+    message_properties, put_message, put_middle,
 )
 from fastbroker.core.redelivery cimport most_deliveries, pause_after
 from fastbroker.core.resting cimport resting_new
 from fastbroker.core.route cimport route_charge, route_init
+from fastbroker.core.shelf cimport (
+    NEVER, NOWHERE, lane_of, place_of, shelf_expiring, shelf_free, shelf_from, shelf_init, shelf_last, shelf_named,
+    shelf_put, shelf_soonest, shelf_take,
+)
 from fastbroker.core.subscription cimport ACK_AUTO, Receiver, Subscription
 from fastbroker.core.wire cimport (
-    block_is_left, blocks_of, ceiling_reached, claim_end, claim_new, duplicates_add, duplicates_free, duplicates_has,
-    duplicates_new, keeper_join, keeper_leave, link_init, link_join, link_joined, link_leave, outbuf_touch, ranks_free,
-    ranks_new, ranks_ready, ring_init, ring_splice, timer_arm, timer_cancel, timer_init,
+    USUAL_PRIORITY, Properties, block_is_left, blocks_of, ceiling_reached, claim_end, claim_new, duplicates_add,
+    duplicates_free, duplicates_has, duplicates_new, keeper_join, keeper_leave, link_init, link_join, link_joined,
+    link_leave, outbuf_touch, ranks_free, ranks_new, ranks_ready, ring_init, ring_splice, timer_arm, timer_cancel,
+    timer_init, wall_now,
 )
 
 cdef enum:
     SMALLEST_RING = 8
-    COST = 512              # bytes of a queue beside its name
+    COST = 768              # bytes of a queue beside its name
     MAKE_WORK = 1024        # what it takes to make one, in bytes of output
     SLICE = 1048576         # bytes of output that one queue may cause before others are served
     DECLARED_COST = 1536    # bytes of what clients declared, and of a policy that is refined by it
     FREE_WORK = 64          # what it takes to free a message, in bytes of output
     WAKE_WORK = 64          # and to put one that has rested where it stood
     WAKE_MOST = 8192        # so many at once
+    EXPIRED_SLICE = 4096    # messages that may expire before others are served
+    SHELVED_SLICE = 4096    # messages that are moved to the shelf before others are served
+    LOOK_EVERY = 60000      # milliseconds; the time of day may have been set since the timer was
 
 
 cdef class QueueOwner:
@@ -62,6 +76,11 @@ cdef class QueueOwner:
         """A durable or shared subscription was full, and so many messages will not come."""
         raise NotImplementedError
 
+    cdef bint is_plain(self, Queue queue, const Content *content, Origin *origin) except -1:
+        """Whether a message that has properties, or is for a queue with marks, is for the queue all the same. If not,
+        what is to be done with it is done."""
+        raise NotImplementedError
+
 
 cdef class Spring:
 
@@ -76,21 +95,23 @@ cdef class Spring:
 
 cdef Queue queue_new(bytes name, QueueOwner owner, QueuePolicy policy):
     cdef Queue new = Queue()
-    new.policy = policy
     new.name = name
+    obey(new, policy)
     new.owner = <void *>owner
     new.census = owner.census
     new.cost = COST + (2 * len(name) if name is not None else 0)
     new.census.queues += 1
     new.census.work += MAKE_WORK
     new.census.memory += new.cost
-    timer_init(&new.idle, idle_too_long, <void *>new)
+    timer_init(&new.idle, to_look_at, <void *>new)
+    timer_init(&new.expiry, to_look_at, <void *>new)
+    shelf_init(&new.shelf, owner.census)
     keeper_join(new.census, &new.keeper, visit_queue, <void *>new)
     return new
 
 
-cdef void idle_too_long(void *owner) noexcept:
-    """The turn looks whether the queue is still unused."""
+cdef void to_look_at(void *owner) noexcept:
+    """The turn looks whether the queue is still unused, and what has expired."""
     (<Queue>owner).look()
 
 
@@ -104,19 +125,32 @@ cdef QueueRoute queue_route(bytes destination, Queue queue, dict declared=None):
     return new
 
 
+cdef void obey(Queue queue, QueuePolicy policy) noexcept:
+    """From now on. What a policy says of the life and the number of messages is for queues with a name: those of one
+    subscription have an output that is their limit."""
+    queue.policy = policy
+    queue.marks &= ~RULED
+    if queue.name is not None and (policy.ttl or policy.max_ttl or policy.max_messages or policy.max_bytes):
+        queue.marks |= RULED
+
+
 cdef class Queue(Receiver):
 
     def __cinit__(self):
         self.entry.value = <void *>self
         ring_init(&self.consumers)
+        ring_init(&self.waiters)
         link_init(&self.due_link, <void *>self)
 
     def __dealloc__(self):
         keeper_leave(&self.keeper)
         link_leave(&self.due_link)
         timer_cancel(&self.idle)
+        timer_cancel(&self.expiry)
         if self.census != NULL:
             self.purge(INT64_MAX)
+            ring_splice(&(<QueueOwner>self.owner).relieved, &self.waiters)
+            shelf_free(&self.shelf)
             self.census.queues -= 1
             self.census.memory -= self.cost + array_cost(self.capacity) + array_cost(self.returned_capacity)
             forget_duplicates(self)
@@ -127,6 +161,10 @@ cdef class Queue(Receiver):
 
     cdef int push(self, Message *message) except -1:
         """To the end; takes over the caller's reference, also when there is no memory."""
+        cdef Entry entry
+        if belongs_on_shelf(self, message):
+            number_entry(self, &entry, message)
+            return shelve(self, &entry)
         if self.count == self.capacity:
             try:
                 grow_ring(self)
@@ -140,19 +178,11 @@ cdef class Queue(Receiver):
 
     cdef bint take_first(self, Entry *entry) noexcept:
         """The next message and its reference, or False."""
-        if self.returned_count:
-            take_returned(self, entry)
-        elif self.count:
-            entry[0] = self.ring[self.head]
-            self.head = (self.head + 1) & (self.capacity - 1)
-            self.count -= 1
-            if self.count == 0 and self.capacity > SMALLEST_RING:
-                free_ring(self)
-        else:
+        if self.shelf.count and shelf_is_first(self):
+            shelf_take(&self.shelf, shelf_from(&self.shelf, 0), entry)
+        elif not take_plain(self, entry):
             return False
-        self.bytes -= entry.message.size
-        if self.outlet != NULL:
-            self.outlet.flow.backlog -= entry.message.size
+        let_go(self, entry.message)
         return True
 
     cdef int dispatch(self) except -1:
@@ -165,9 +195,13 @@ cdef class Queue(Receiver):
             wake(self)
         if self.ahead and not has_run_dry(self):
             return 0
+        if self.marks:
+            look_at_marks(self)
         while self.waiting() and not self.returning:
             if self.census.bytes_out > until:
                 self.call()
+                return 0
+            if self.shelf.count and not (expire(self) and self.waiting()):
                 return 0
             consumer = next_consumer(self, ceiling_reached((<QueueOwner>self.owner).ceiling))
             if consumer is None:
@@ -175,12 +209,14 @@ cdef class Queue(Receiver):
             self.take_first(&entry)
             if consumer.ack_mode != ACK_AUTO:
                 self.unsettled += 1
+                self.unsettled_bytes += entry.message.size
             consumer.hand_over(&entry)
         return 0
 
     cdef void acknowledged(self, Entry *entry) noexcept:
         """A consumer is done with it; takes over the entry's reference."""
         self.unsettled -= 1
+        self.unsettled_bytes -= entry.message.size
         message_drop(entry.message)
 
     cdef void add_consumer(self, Subscription consumer) noexcept:
@@ -204,7 +240,7 @@ cdef class Queue(Receiver):
 
     cdef void call(self) noexcept:
         """Messages that wait are dispatched in this turn."""
-        if self.waiting():
+        if self.count | self.returned_count | self.marks | self.ahead:
             self.look()
 
     cdef void look(self) noexcept:
@@ -238,7 +274,7 @@ cdef class Queue(Receiver):
         """A client has refined its policy; its days may be fewer now."""
         cdef int64_t cost = DECLARED_COST if self.declared is None else 0
         self.declared = declared
-        self.policy = policy
+        obey(self, policy)
         self.cost += cost
         self.census.memory += cost
         self.left()
@@ -335,6 +371,8 @@ cdef void number_entry(Queue queue, Entry *entry, Message *message) noexcept:
 cdef int put_back(Queue queue, Entry *entry) except -1:
     """To its original position; takes over the entry's reference."""
     cdef size_t place = queue.returned_count, parent
+    if belongs_on_shelf(queue, entry.message):
+        return shelve(queue, entry)
     if queue.returned_count == queue.returned_capacity:
         grow_returned(queue)
     while place > 0:
@@ -354,6 +392,7 @@ cdef int came_back(Queue queue, Entry *entry, Verdict verdict, Subscription cons
     often enough: at once if the consumer has gone, else after a while, which the NACK may have said (`refusal`)."""
     cdef QueueOwner owner = <QueueOwner>queue.owner
     queue.unsettled -= 1
+    queue.unsettled_bytes -= entry.message.size
     if queue.removed and verdict == RETURNED:
         message_drop(entry.message)
         return 0
@@ -438,6 +477,163 @@ cdef void keep(Queue queue, const Message *message) noexcept:
         queue.outlet.flow.backlog += message.size
 
 
+cdef inline void let_go(Queue queue, const Message *message) noexcept:
+    queue.bytes -= message.size
+    if queue.outlet != NULL:
+        queue.outlet.flow.backlog -= message.size
+
+
+# ---- the shelf ----
+
+cdef inline bint belongs_on_shelf(Queue queue, const Message *message) noexcept:
+    cdef const Properties *asks = message_properties(message)
+    return queue.marks & SHELVED != 0 or (
+        asks != NULL and (asks.priority != USUAL_PRIORITY or asks.expires != 0 or asks.last_value != 0))
+
+
+cdef int shelve(Queue queue, Entry *entry) except -1:
+    """To its place there; takes over the entry's reference, also when there is no memory."""
+    cdef const Properties *asks = message_properties(entry.message)
+    cdef unsigned priority = USUAL_PRIORITY if asks == NULL else asks.priority
+    cdef uint64_t expires = NEVER if asks == NULL or asks.expires == 0 else asks.expires
+    cdef uint64_t name = 0 if asks == NULL else asks.last_value
+    if name and not replaces_older(queue, entry, name):
+        message_drop(entry.message)
+        return 0
+    queue.marks |= SHELF
+    try:
+        shelf_put(&queue.shelf, entry, place_of(priority, entry.number), expires, name)
+    except MemoryError:
+        message_drop(entry.message)
+        raise
+    keep(queue, entry.message)
+    if expires != NEVER:
+        look_at_expiry(queue)
+    return 0
+
+
+cdef bint replaces_older(Queue queue, Entry *entry, uint64_t name) noexcept:
+    """The newest of a name takes the place of an older one that still waits; whether it is the newest."""
+    cdef Entry older
+    cdef uint32_t at = shelf_named(&queue.shelf, name)
+    if at == NOWHERE:
+        return True
+    if queue.shelf.nodes[at].entry.message.id > entry.message.id:
+        return False
+    shelf_take(&queue.shelf, at, &older)
+    let_go(queue, older.message)
+    message_drop(older.message)
+    entry.number = older.number
+    return True
+
+
+cdef const Entry *plain_head(Queue queue) noexcept:
+    """The first that is not on the shelf; NULL if there is none."""
+    if queue.returned_count:
+        return &queue.returned[0]
+    return &queue.ring[queue.head] if queue.count else NULL
+
+
+cdef bint shelf_is_first(Queue queue) noexcept:
+    cdef const Entry *head = plain_head(queue)
+    return head == NULL or (queue.shelf.nodes[shelf_from(&queue.shelf, 0)].place
+                            < place_of(USUAL_PRIORITY, head.number))
+
+
+cdef bint take_oldest(Queue queue, Entry *entry) noexcept:
+    """What goes first where there is too much: the oldest of those with the lowest priority; or False."""
+    cdef const Entry *head = plain_head(queue)
+    cdef uint64_t usual = place_of(USUAL_PRIORITY, 0), lowest
+    cdef uint32_t at
+    if queue.shelf.count == 0:
+        return queue.take_first(entry)
+    lowest = lane_of(queue.shelf.nodes[shelf_last(&queue.shelf)].place)
+    at = shelf_from(&queue.shelf, lowest)
+    if head != NULL and (lowest < usual or (lowest == usual and head.number < queue.shelf.nodes[at].entry.number)):
+        take_plain(queue, entry)
+    else:
+        shelf_take(&queue.shelf, at, entry)
+    let_go(queue, entry.message)
+    return True
+
+
+cdef void shelve_all(Queue queue) noexcept:
+    """Somebody walks along all that waits there: it is moved to the shelf, some in each turn."""
+    queue.marks |= SHELVED | SHELF
+    queue.call()
+
+
+cdef int look_at_marks(Queue queue) except -1:
+    if queue.marks & SHELVED:
+        return move_to_shelf(queue)
+    if queue.shelf.count == 0:
+        queue.marks &= ~SHELF
+    return 0
+
+
+cdef int move_to_shelf(Queue queue) except -1:
+    """What still stands elsewhere has only what is usual. Meanwhile all goes on in its order."""
+    cdef const Entry *head = plain_head(queue)
+    cdef Entry moved
+    cdef int left = SHELVED_SLICE
+    while head != NULL and left:
+        shelf_put(&queue.shelf, head, place_of(USUAL_PRIORITY, head.number), NEVER, 0)
+        take_plain(queue, &moved)
+        head = plain_head(queue)
+        left -= 1
+    if head != NULL:
+        queue.call()
+    return 0
+
+
+# ---- expiry ----
+
+cdef bint expire(Queue queue) except -1:
+    """Takes away all that has expired, or much of it, and the rest in the next turns; whether that is all."""
+    cdef Entry entry
+    cdef uint64_t now
+    cdef int left = EXPIRED_SLICE
+    if shelf_soonest(&queue.shelf) == NEVER:
+        return True
+    now = wall_now(queue.census)
+    while shelf_soonest(&queue.shelf) <= now:
+        if left == 0:
+            queue.call()
+            return False
+        left -= 1
+        shelf_take(&queue.shelf, shelf_expiring(&queue.shelf), &entry)
+        let_go(queue, entry.message)
+        end_of_life(queue, &entry)
+    look_at_expiry(queue)
+    queue.left()
+    return True
+
+
+cdef int end_of_life(Queue queue, Entry *entry) except -1:
+    """It has expired; takes over the entry's reference."""
+    queue.census.work += FREE_WORK
+    queue.census.expired += 1
+    if queue.policy.dead_letter_expired:
+        return (<QueueOwner>queue.owner).dead_letter(queue, entry, DEAD_EXPIRED)
+    message_drop(entry.message)
+    return 0
+
+
+cdef void look_at_expiry(Queue queue) noexcept:
+    """The queue is looked at when the first there expires. The timer is never armed for later than that; one that has
+    come too early is armed again."""
+    cdef QueueOwner owner = <QueueOwner>queue.owner
+    cdef uint64_t soonest = shelf_soonest(&queue.shelf), now, due
+    if soonest == NEVER or (link_joined(&queue.expiry.link) and soonest >= queue.expires):
+        return
+    now = wall_now(queue.census)
+    due = owner.now[0] + min(soonest - now if soonest > now else 0, <uint64_t>LOOK_EVERY)
+    queue.expires = soonest
+    timer_arm(owner.wheel, &queue.expiry, due)
+
+
+# ---- arrays ----
+
 cdef int64_t array_cost(size_t capacity) noexcept:
     return <int64_t>(capacity * sizeof(Entry))
 
@@ -478,6 +674,21 @@ cdef int grow_returned(Queue queue) except -1:
     return 0
 
 
+cdef inline bint take_plain(Queue queue, Entry *entry) noexcept:
+    """The first that is not on the shelf, or False. It is the caller's, but still counts as waiting."""
+    if queue.returned_count:
+        take_returned(queue, entry)
+    elif queue.count:
+        entry[0] = queue.ring[queue.head]
+        queue.head = (queue.head + 1) & (queue.capacity - 1)
+        queue.count -= 1
+        if queue.count == 0 and queue.capacity > SMALLEST_RING:
+            free_ring(queue)
+    else:
+        return False
+    return True
+
+
 cdef void take_returned(Queue queue, Entry *entry) noexcept:
     """The top of the heap; the last one sinks from there to its place."""
     cdef Entry *heap = queue.returned
@@ -510,10 +721,13 @@ cdef void free_returned(Queue queue) noexcept:
 
 cdef int64_t visit_queue(void *owner, int64_t budget) noexcept:
     cdef Queue queue = <Queue>owner
-    cdef size_t place = queue.keeper.place, end = queue.capacity + queue.returned_count
+    cdef size_t place = queue.keeper.place, shelf = queue.capacity + queue.returned_count
+    cdef size_t end = shelf + queue.shelf.count
     while budget > 0 and place < end:
         budget -= VISIT_COST
-        if place >= queue.capacity:
+        if place >= shelf:
+            budget -= move_message(queue, &queue.shelf.nodes[place - shelf].entry)
+        elif place >= queue.capacity:
             budget -= move_message(queue, &queue.returned[place - queue.capacity])
         elif ((place - queue.head) & (queue.capacity - 1)) < queue.count:
             budget -= move_message(queue, &queue.ring[place])
@@ -535,9 +749,19 @@ cdef inline int64_t move_message(Queue queue, Entry *entry) noexcept:
     return <int64_t>moved.size
 
 
+# ---- what comes ----
+
+cdef inline Subscription consumer_for_next(Queue queue):
+    """Who gets a message before it is kept, as nothing is in front of it; or None."""
+    if queue.count or queue.returned_count or queue.returning:
+        return None
+    return next_consumer(queue, False)
+
+
 cdef inline int offer(Queue queue, const Content *content, uint64_t id) except -1:
-    """A SEND: straight to a consumer if one waits, without a copy if that is `auto`; else a message is kept."""
-    cdef Subscription consumer = next_consumer(queue, False) if queue.waiting() == 0 and not queue.returning else None
+    """A SEND that is plain, where nothing is on the shelf: straight to a consumer if one waits, without a copy if that
+    is `auto`; else a message is kept."""
+    cdef Subscription consumer = consumer_for_next(queue)
     cdef Entry entry
     if consumer is None:
         queue.push(message_new(queue.census, content, id))
@@ -546,6 +770,7 @@ cdef inline int offer(Queue queue, const Content *content, uint64_t id) except -
         return pass_on(consumer, content, id)
     number_entry(queue, &entry, message_new(queue.census, content, id))
     queue.unsettled += 1
+    queue.unsettled_bytes += entry.message.size
     return consumer.hand_over(&entry)
 
 
@@ -571,14 +796,24 @@ cdef void forget_duplicates(Queue queue) noexcept:
 cdef class QueueRoute(Route):
 
     cdef int take(self, const Content *content, Origin *origin) except -1:
-        if self.queue.removed and not found_again(self):
-            return 0
-        if content.properties != NULL and content.properties.duplicate and has_come(self.queue, content):
-            return 0
-        offer(self.queue, content, (<QueueOwner>self.queue.owner).number.value)
-        if content.properties != NULL and content.properties.duplicate:
-            has_come_now(self.queue, content)
+        if self.queue.marks or content.properties != NULL:
+            return take_apart(self, content, origin)
+        return offer(self.queue, content, (<QueueOwner>self.queue.owner).number.value)
+
+
+cdef int take_apart(QueueRoute self, const Content *content, Origin *origin) except -1:
+    """What is not plain, or is for a queue that is not; one that has gone is found again."""
+    cdef QueueOwner owner = <QueueOwner>self.queue.owner
+    cdef bint named = content.properties != NULL and content.properties.duplicate != 0
+    if self.queue.removed and not found_again(self):
         return 0
+    if named and has_come(self.queue, content):
+        return 0
+    if (self.queue.marks == 0 and content.properties == NULL) or owner.is_plain(self.queue, content, origin):
+        offer(self.queue, content, owner.number.value)
+    if named and not origin.untaken:
+        has_come_now(self.queue, content)
+    return 0
 
 
 cdef bint found_again(QueueRoute self) except -1:

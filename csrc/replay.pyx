@@ -130,6 +130,7 @@ cdef class Replay(Spring):
                 return False
             if consumer.ack_mode != ACK_AUTO:
                 queue.unsettled += 1
+                queue.unsettled_bytes += entry.message.size
             consumer.hand_over(&entry)
         return False
 

@@ -250,7 +250,7 @@ cdef class Session:
             while parking.size() and may_unpark(self):
                 handle_parked(self, parking)
                 self.parked_at = self.broker.now
-                if self.state == STATE_CONNECTED:
+                if self.state == STATE_CONNECTED and not self.hold & HOLD_FULL:
                     parking.drop_first()
         finally:
             parking.draining = False
@@ -295,9 +295,9 @@ cdef int handle(Session self, const Frame *frame) except -1:
 
 
 cdef int receipt(Session self, const Frame *frame) except -1:
-    """RECEIPT, if the frame wants one; behind those of frames that still wait."""
+    """RECEIPT, if the frame wants one; behind those of frames that still wait. One that comes again has none yet."""
     cdef Slice name = frame_value(frame, KNOWN_RECEIPT)
-    if name.bytes == NULL:
+    if name.bytes == NULL or self.hold & HOLD_FULL:
         return 0
     self.end_of_input()
     if self.parking is not None and not self.parking.draining:
@@ -392,7 +392,7 @@ cdef int on_send(Session self, const Frame *frame) except -1:
     content_of(frame, &self.broker.scratch, NULL, 0, &content)
     self.namespace.publish(self.route, &content, &self.origin)
     if self.origin.full != NULL:
-        wait_for_output(self)
+        wait_for_room(self)
     return 0
 
 
@@ -416,7 +416,7 @@ cdef int send_unusually(Session self, const Frame *frame) except -1:
         return transactions(self).send(frame, self.route, &content)
     self.namespace.accept(self.route, &content, &self.origin)
     if self.origin.full != NULL:
-        wait_for_output(self)
+        wait_for_room(self)
     return 0
 
 
@@ -503,16 +503,29 @@ cdef int ask(Session self, str action, bytes destination) except -1:
 cdef int settle_fanout(Session self) except -1:
     self.broker.fanout.settle()
     if self.origin.full != NULL:
-        wait_for_output(self)
+        wait_for_room(self)
     return 0
 
 
-cdef void wait_for_output(Session self) noexcept:
-    """This publisher reads on when the subscriber has drained, or its grace is over."""
+cdef void wait_for_room(Session self) noexcept:
+    """This publisher reads on when the subscriber has drained, or its grace is over; or it sends the same again when
+    there is room in the queue."""
     if self.state == STATE_CONNECTED:
-        self.hold |= HOLD_SLOW
-        link_join(&self.origin.full.flow.waiters, &self.waiting)
+        self.hold |= HOLD_FULL if self.origin.untaken else HOLD_SLOW
+        link_join(self.origin.full, &self.waiting)
     self.origin.full = NULL
+    self.origin.untaken = False
+
+
+cdef void release_waiters(Broker broker, Link *waiters) noexcept:
+    """Publishers who waited there go on."""
+    cdef Session waiting
+    cdef void *owner = ring_take(waiters)
+    while owner != NULL:
+        waiting = <Session>owner
+        waiting.hold &= ~(HOLD_SLOW | HOLD_FULL)
+        link_join(&broker.released, &waiting.go_on)
+        owner = ring_take(waiters)
 
 
 # ---- temporary queues and topics ----
@@ -878,6 +891,10 @@ cdef int on_commit(Session self, const Frame *frame) except -1:
     """What is more than a share goes on in the next turns, whatever becomes of the client. No other frame of it is
     handled meanwhile, and the receipt comes behind all."""
     cdef Slice name = frame_value(frame, KNOWN_RECEIPT)
+    transactions(self).ask_for_room(frame, &self.origin)
+    if self.origin.untaken:
+        wait_for_room(self)
+        return 0
     self.committing = transactions(self).commit(frame)
     carry_out(self)
     if self.committing is not None and name.bytes != NULL:
@@ -889,9 +906,11 @@ cdef int carry_out(Session self) except -1:
     cdef Transaction transaction = self.committing
     cdef bytes receipt = transaction.receipt
     cdef bint done = True
+    self.origin.accepted = True
     try:
         done = self.transactions.carry_out(transaction, &self.origin, self.broker.share_ends)
     finally:
+        self.origin.accepted = False
         if done:
             self.committing = None
             self.hold &= ~HOLD_COMMIT

@@ -6,7 +6,10 @@ the memory ceiling BEGIN and SEND wait, an ACK within one is refused: only what 
 from libc.stdint cimport int64_t, uint32_t
 
 from fastbroker.core.frame cimport frame_text
+from fastbroker.core.ledger cimport Delivery
 from fastbroker.core.message cimport message_content
+from fastbroker.core.queue cimport ACKED, RULED, Queue, QueueRoute
+from fastbroker.core.rules cimport admit
 from fastbroker.core.settling cimport settle_in, settle_one, take_back
 from fastbroker.core.transaction cimport Operation, transaction_new
 from fastbroker.core.wire cimport KNOWN_TRANSACTION, Census, ceiling_reached
@@ -41,6 +44,7 @@ cdef class Transactions:
     cdef int send(self, const Frame *frame, Route route, const Content *content) except -1:
         cdef Transaction transaction = named(self, frame)
         count_frame(self, transaction, frame.size)
+        transaction.limited |= is_limited(route)
         return transaction.send(route, content)
 
     cdef int settle(self, const Frame *frame, Subscription subscription, uint32_t slot, Verdict verdict,
@@ -51,6 +55,19 @@ cdef class Transactions:
             raise Refused(b"server busy",
                           b"The memory ceiling is reached; a transaction cannot grow now. Try again later.")
         return settle_in(transaction, subscription, slot, verdict, refusal)
+
+    cdef int ask_for_room(self, const Frame *frame, Origin *origin) except -1:
+        """Before a COMMIT: whether queues with a limit have room for all that it brings, less what it settles. Raises
+        Refused if one has not, or has it wait and come again."""
+        cdef Transaction transaction = named(self, frame)
+        cdef dict more
+        if not transaction.limited:
+            return 0
+        more = brought_to_queues(self, transaction)
+        for queue in more:
+            if more[queue][0] > 0 and not (<Queue>queue).removed and not origin.untaken:
+                admit(<Queue>queue, more[queue][0], max(more[queue][1], 0), origin)
+        return 0
 
     cdef Transaction commit(self, const Frame *frame):
         """It is not open any more: whatever comes, it will be carried out."""
@@ -98,6 +115,34 @@ cdef int count_frame(Transactions self, Transaction transaction, size_t size) ex
     if (transaction.frames > self.namespace.limits.max_transaction_frames
             or transaction.bytes > self.namespace.limits.max_transaction_bytes):
         raise Refused(b"transaction too large", b"limits.max_transaction_frames or max_transaction_bytes is reached.")
+    return 0
+
+
+cdef bint is_limited(Route route) noexcept:
+    return isinstance(route, QueueRoute) and (<QueueRoute>route).queue.marks & RULED != 0
+
+
+cdef dict brought_to_queues(Transactions self, Transaction transaction):
+    """[messages, bytes] for each queue that a transaction has to do with."""
+    cdef dict more = {}
+    cdef const Operation *operation
+    cdef const Delivery *delivery
+    cdef uint32_t i
+    self.namespace.census.work += <int64_t>transaction.count * OPERATION_WORK
+    for i in range(transaction.count):
+        operation = &transaction.operations[i]
+        if operation.message == NULL and operation.verdict == ACKED:
+            delivery = &(<Subscription>operation.target).ledger.slots[operation.slot]
+            add_to(more, (<Subscription>operation.target).source, -1, delivery.entry.message.size)
+        elif operation.message != NULL and is_limited(<Route>operation.target):
+            add_to(more, (<QueueRoute>operation.target).queue, 1, operation.message.size)
+    return more
+
+
+cdef int add_to(dict more, object queue, int sign, int64_t size) except -1:
+    cdef list sums = more.setdefault(queue, [0, 0])
+    sums[0] += sign
+    sums[1] += sign * size
     return 0
 
 

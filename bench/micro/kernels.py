@@ -32,6 +32,7 @@ from fastbroker.core.trie import PatternTable
 Run = Callable[[int], object]
 """Repeats the operation so many rounds."""
 
+URGENT = QUEUED.replace(b"\n\n", b"\npriority:9\n\n", 1)
 FRAMES = 1000
 NAMES = 500
 HOSTILE = 2000
@@ -123,8 +124,8 @@ def _selects(frame: bytes, selector: bytes) -> Callable[[Any], Run]:
     return make
 
 
-def _queue(way: str) -> Callable[[Any], Run]:
-    return lambda micro: _counting(getattr(micro.Queueing(micro.Send(PLAIN), 1000), way), micro)
+def _queue(way: str, **asks: int) -> Callable[[Any], Run]:
+    return lambda micro: _counting(getattr(micro.Queueing(micro.Send(PLAIN, **asks), 1000), way), micro)
 
 
 def _turn(prepare: Callable[[], Callable[[Turns], Run]], kind: type[Client] = Client) -> Callable[[Any], Run]:
@@ -233,6 +234,8 @@ QUEUE = [
     Kernel("queue-put-deliver-ack", "queue", _queue("deliver_and_settle"), 2048),
     Kernel("queue-fill-deliver-ack", "queue", _queue("fill_and_drain"), 2048),
     Kernel("queue-give-back-take", "queue", _queue("give_back_and_take"), 2048),
+    Kernel("queue-priority", "queue", _queue("fill_and_drain", priority=5), 2048),
+    Kernel("queue-expiring", "queue", _queue("fill_and_drain", lives=3_600_000), 2048),
 ]
 
 # From the bytes read to the bytes written, with sockets. What time that takes is what `make bench` measures.
@@ -249,6 +252,7 @@ TURNS = [
     Kernel("turn-ping", "turn", _turn(lambda: ping(PLAIN)), 1000),
     Kernel("turn-queue-auto", "turn", _turn(lambda: send(QUEUED * FRAMES)), 2, FRAMES),
     Kernel("turn-queue-ack", "turn", _turn(lambda: acknowledge(QUEUED * FRAMES)), 2, FRAMES),
+    Kernel("turn-queue-priority", "turn", _turn(lambda: send(URGENT * FRAMES)), 2, FRAMES),
     Kernel("turn-ws-1-1", "turn", _turn(lambda: send(PLAIN * FRAMES), WebSocketClient), 2, FRAMES),
     Kernel("turn-ws-1-100", "turn", _turn(lambda: send(PLAIN * FRAMES, 100), WebSocketClient), 1, 100 * FRAMES),
     Kernel("turn-ws-ping", "turn", _turn(lambda: ping(PLAIN), WebSocketClient), 1000),

@@ -24,8 +24,8 @@ from fastbroker.core.subscription cimport ACK_AUTO, ACK_CLIENT_INDIVIDUAL, Subsc
 from fastbroker.core.topic cimport TopicRoute
 from fastbroker.core.trie cimport Matches, Trie, matches_free
 from fastbroker.core.wire cimport (
-    NUMBER_SPACE, SCAN_SLACK, Account, Census, Link, OutBuf, Text, outbuf_consume, outbuf_free, outbuf_init,
-    outbuf_pending, put_number, ring_init, ring_take, text_free,
+    NUMBER_SPACE, SCAN_SLACK, USUAL_PRIORITY, Account, Census, Link, OutBuf, Properties, Text, outbuf_consume,
+    outbuf_free, outbuf_init, outbuf_pending, put_number, ring_init, ring_take, text_free, wall_now,
 )
 
 from fastbroker.config import Config, hub_settings, policies_of
@@ -55,6 +55,8 @@ cdef extern from *:
 cdef enum:
     EMPTY_EVERY = 64        # operations between two system calls
     DESTINATION_SPACE = 128
+
+cdef Census unmoved     # of whom the time of day is asked
 
 
 def counted(function, *arguments):
@@ -161,12 +163,17 @@ cdef class Send:
     """What of a SEND frame travels on."""
     cdef Parsing parsing
     cdef Content content
+    cdef Properties properties
     cdef Text scratch
 
-    def __init__(self, bytes frame not None, int version=12):
+    def __init__(self, bytes frame not None, int version=12, int priority=USUAL_PRIORITY, uint64_t lives=0):
         self.parsing = Parsing(frame, version)
         self.parsing.take_first()
         content_of(&self.parsing.frame, &self.scratch, NULL, 0, &self.content)
+        if priority != USUAL_PRIORITY or lives:
+            self.properties.priority = <unsigned char>priority
+            self.properties.expires = wall_now(&unmoved) + lives if lives else 0
+            self.content.properties = &self.properties
 
     def __dealloc__(self):
         text_free(&self.scratch)

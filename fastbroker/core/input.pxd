@@ -41,6 +41,5 @@ cdef class Input:
         return self.wrapped_since
 
 
-cdef void release_waiters(Broker broker, OutBuf *out) noexcept
 cdef int hint(Session session, const char *bytes, size_t length) except -1
 cdef Input input_new(Hub hub, Session session, OutBuf *out)

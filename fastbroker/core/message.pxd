@@ -52,6 +52,7 @@ cdef enum:
 
 
 cdef Message *message_new(Census *census, const Content *content, uint64_t id) except NULL
+cdef size_t message_cost(const Content *content) noexcept
 
 cdef Message *message_moved(Message *message) noexcept
 cdef void message_left(Message *message) noexcept

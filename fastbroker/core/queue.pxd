@@ -2,11 +2,13 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from fastbroker.core.frame cimport Content
 from fastbroker.core.message cimport Entry, Message
 from fastbroker.core.policy cimport Policies, QueuePolicy, TopicPolicy
 from fastbroker.core.redelivery cimport Refusal
 from fastbroker.core.resting cimport Resting
 from fastbroker.core.route cimport Origin, Route
+from fastbroker.core.shelf cimport Shelf
 from fastbroker.core.subscription cimport Receiver, Subscription
 from fastbroker.core.wire cimport (
     Census, Ceiling, Counter, Duplicates, DuplicatesShare, Keeper, Link, OutBuf, Ranks, Timer, Wheel,
@@ -25,6 +27,13 @@ cdef enum DeadReason:
     DEAD_OVERFLOW           # it was too much for its queue
 
 
+cdef enum:
+    # marks of a queue
+    RULED = 1               # its policy says how long messages live, or how many there may be
+    SHELF = 2               # there may be something on its shelf
+    SHELVED = 4             # all that comes goes there, as somebody walks along it
+
+
 cdef class QueueOwner:
     """What the queues of one namespace have in common: the namespace, as they see it."""
     cdef Census *census
@@ -33,6 +42,7 @@ cdef class QueueOwner:
     cdef const uint64_t *now
     cdef const Counter *number      # of the message that is being published
     cdef Link *due                  # ring of queues to dispatch in this turn
+    cdef Link relieved              # publishers who waited for room in a queue, and come again
     cdef uint64_t nack_delay
     cdef uint64_t queue_idle_timeout
     cdef Policies policies
@@ -43,6 +53,7 @@ cdef class QueueOwner:
     cdef Queue renewed(self, bytes name, dict declared)
     cdef void remove_queue(self, Queue queue) noexcept
     cdef int has_lost(self, Queue queue, uint64_t messages) except -1
+    cdef bint is_plain(self, Queue queue, const Content *content, Origin *origin) except -1
 
 
 @cython.no_gc
@@ -58,7 +69,7 @@ cdef class Spring:
 cdef class Queue(Receiver):
     cdef readonly bytes name        # None: private to one topic subscription
     cdef void *owner                # QueueOwner, which outlives it
-    cdef QueuePolicy policy
+    cdef QueuePolicy policy         # set by `obey`
     cdef dict declared              # what clients have said of it (declaring.pyx), which is in its policy; or None
     cdef Census *census
     cdef int64_t cost               # of itself, in the memory ceiling
@@ -69,6 +80,7 @@ cdef class Queue(Receiver):
     cdef Timer idle                 # armed while nobody uses it
     cdef readonly uint32_t consumer_count
     cdef bint removed               # it is given nothing any more
+    cdef size_t marks               # of what is not plain
     cdef uint32_t returning         # consumers that have gone, and whose deliveries it waits for
     cdef bint owned                 # by a connection, or it is a subscription to a topic: it goes with that
     cdef TopicPolicy kept           # how much such a subscription, with a name, may keep; None: it is none
@@ -83,8 +95,13 @@ cdef class Queue(Receiver):
     cdef size_t returned_count
     cdef size_t returned_capacity
     cdef Resting resting            # refused, and not to be given out yet; None: there are none
+    cdef Shelf shelf                # what has a priority, expires, or is the newest of its name
+    cdef Timer expiry               # armed while something on the shelf expires ...
+    cdef uint64_t expires           # ... for that time, or earlier
+    cdef Link waiters               # publishers who wait for room, by policy
     cdef uint64_t next_number
     cdef readonly int64_t unsettled # deliveries that consumers have
+    cdef size_t unsettled_bytes     # of their messages
     cdef readonly size_t bytes      # of the messages that wait
     cdef uint64_t dead              # messages that nobody shall get again
     cdef Duplicates *duplicates     # the names of messages that have come; NULL: none had one
@@ -110,7 +127,7 @@ cdef class Queue(Receiver):
 
     cdef inline size_t waiting(self) noexcept:
         """Messages that a consumer could be given now."""
-        return self.count + self.returned_count + self.ahead
+        return self.count + self.returned_count + self.shelf.count + self.ahead
 
     cdef inline size_t held(self) noexcept:
         """And those that rest."""
@@ -132,3 +149,8 @@ cdef void forget_duplicates(Queue queue) noexcept
 cdef int put_back(Queue queue, Entry *entry) except -1
 cdef int put_to_rest(Queue queue, Entry *entry, uint64_t due) except -1
 cdef int came_back(Queue queue, Entry *entry, Verdict verdict, Subscription consumer, Refusal refusal) except -1
+cdef void obey(Queue queue, QueuePolicy policy) noexcept
+cdef bint take_oldest(Queue queue, Entry *entry) noexcept
+cdef void shelve_all(Queue queue) noexcept
+cdef int end_of_life(Queue queue, Entry *entry) except -1
+cdef void number_entry(Queue queue, Entry *entry, Message *message) noexcept

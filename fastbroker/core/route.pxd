@@ -3,12 +3,15 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from fastbroker.core.frame cimport Content
-from fastbroker.core.wire cimport Census, Link, OutBuf
+from fastbroker.core.wire cimport Census, Link
 
 
 cdef struct Origin:
     # who publishes: a session, a transaction, later a timer, a handler, another broker
-    OutBuf *full            # set by what it publishes: an output that it must wait for; it sets NULL again
+    Link *full              # set by what it publishes: the ring of those who wait, with whom it must wait, for an ...
+                            # ... output to drain, or for room in a queue; it sets NULL again
+    bint untaken            # set with that: it was not taken, and comes again; it sets False again
+    bint accepted           # what it publishes is kept whatever the limits of a queue say: it was promised
     uint64_t durable        # the number that the journal gave to the last of it; receipts wait for that; 0: none
 
 

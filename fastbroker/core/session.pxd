@@ -31,6 +31,7 @@ cdef enum:
     HOLD_MEMORY = 4         # its parked frames have reached limits.max_parked
     HOLD_OUTPUT = 8         # it does not read its answers
     HOLD_COMMIT = 16        # its COMMIT goes on in its next turn
+    HOLD_FULL = 32          # the queue it sends to is full, and lets it wait: the frame comes again
 
 
 @cython.final
@@ -71,7 +72,7 @@ cdef class Session:
     cdef Receipts receipts      # None: none waits for the journal
     cdef Ledger ledger
     cdef Link starved           # subscriptions that wait for the output to drain
-    cdef Link waiting           # in the ring of waiters of a slow subscriber's output
+    cdef Link waiting           # in the ring of waiters of a slow subscriber's output, or of a full queue
     cdef Link go_on             # in the broker's ring of released connections
     cdef Namespace namespace
     cdef Broker broker          # last: what is freed before it counts itself down there
@@ -96,3 +97,4 @@ cdef class Session:
 
 
 cdef Session session_new(Broker broker, OutBuf *out, Parser parser, void *connection)
+cdef void release_waiters(Broker broker, Link *waiters) noexcept

@@ -22,6 +22,7 @@ cdef class Transactions:
     cdef int send(self, const Frame *frame, Route route, const Content *content) except -1
     cdef int settle(self, const Frame *frame, Subscription subscription, uint32_t slot, Verdict verdict,
                     Refusal refusal) except -1
+    cdef int ask_for_room(self, const Frame *frame, Origin *origin) except -1
     cdef Transaction commit(self, const Frame *frame)
     cdef bint carry_out(self, Transaction transaction, Origin *origin, int64_t until) except -1
     cdef int abort(self, const Frame *frame) except -1

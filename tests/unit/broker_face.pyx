@@ -4,22 +4,25 @@ A client says frames and hears what would go to its socket; turns, and the clock
 """
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.frame cimport Content
 from fastbroker.core.history cimport Histories, History
 from fastbroker.core.ledger cimport DELIVERY_FREE, NO_SLOT, Ledger
+from fastbroker.core.message cimport message_content
 from fastbroker.core.parser cimport PARSE_FRAME, Parser
 from fastbroker.core.policy cimport QueuePolicy
-from fastbroker.core.queue cimport Queue
+from fastbroker.core.queue cimport Queue, shelve_all
 from fastbroker.core.route cimport Origin, Route, route_init
-from fastbroker.core.session cimport Session, session_new
+from fastbroker.core.session cimport HOLD_FULL, Session, release_waiters, session_new
 from fastbroker.core.settling cimport find_message
+from fastbroker.core.shelf cimport NOWHERE, shelf_from
 from fastbroker.core.table cimport table_get
 from fastbroker.core.wire cimport (
     DOOM_OVERFLOW, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, SCAN_SLACK, SEEN_BACKSLASH, SEEN_CR, SEEN_EMPTY,
     TICK, WRAPPED_SWELL, OutBuf, ceiling_closed, ceiling_reached, flow_ease, outbuf_consume, outbuf_doom, outbuf_free,
-    outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, round_begin, round_go_on, wheel_advance,
+    outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, round_begin, round_go_on, wall_now, wheel_advance,
 )
 
 from fastbroker.config import Config, hub_settings
@@ -49,6 +52,7 @@ cdef class House:
     cdef Origin origin
     cdef readonly uint64_t recorded     # the number of the last record of the journal
     cdef readonly list log
+    cdef readonly uint64_t wall     # the time of day, which goes on only as the clock does
 
     def __init__(self, policies=(), authorize=None, queues=(), cron=None, **settings):
         settings = {**hub_settings(Config()), "max_connections": 0, **settings}
@@ -58,6 +62,7 @@ cdef class House:
         topics = settings.pop("topics", []) + [(pattern, {"slow_consumer": slow}) for pattern, slow in policies]
         policies = Policies(queues, topics)
         self.broker = Broker(settings, policies, None, authorize, self.note, "fastbroker/test", b"epoch", cron=cron)
+        self.wall = wall_now(&self.broker.census)
 
     def note(self, level, event, **fields):
         self.log.append((level, event, fields))
@@ -75,6 +80,7 @@ cdef class House:
         content.seen |= SEEN_EMPTY if b":\n" in headers else 0
         content.opcode = 0
         content.properties = NULL
+        self.set_wall()
         self.broker.namespace.publish(route, &content, &self.origin)
 
     def share(self, amount):
@@ -92,13 +98,49 @@ cdef class House:
         return full
 
     def turn(self):
+        self.set_wall()
         self.broker.namespace.dispatch_due()
+        release_waiters(self.broker, &self.broker.namespace.relieved)
+
+    cdef set_wall(self):
+        """However long the test takes."""
+        self.broker.census.wall_ahead += <int64_t>(self.wall - wall_now(&self.broker.census))
+
+    def set_time_of_day(self, int64_t milliseconds):
+        """Somebody sets it, forward or back."""
+        self.wall += milliseconds
+
+    def shelve(self, bytes name not None):
+        """Somebody is going to walk along all that waits there."""
+        shelve_all(<Queue>table_get(&self.broker.namespace.queues, name, len(name)))
+
+    def walk(self, bytes name not None):
+        """The bodies that are on the shelf, in order."""
+        cdef Queue queue = <Queue>table_get(&self.broker.namespace.queues, name, len(name))
+        cdef uint32_t at = shelf_from(&queue.shelf, 0)
+        cdef Content content
+        found = []
+        while at != NOWHERE:
+            message_content(queue.shelf.nodes[at].entry.message, &content)
+            found.append(content.body[:content.body_length])
+            at = shelf_from(&queue.shelf, queue.shelf.nodes[at].place + 1)
+        return found
+
+    def bytes_in(self, bytes name not None):
+        """Of messages that wait there."""
+        return (<Queue>table_get(&self.broker.namespace.queues, name, len(name))).bytes
+
+    def move_messages(self):
+        """Once around all who keep messages."""
+        round_begin(&self.broker.blocks, 0)
+        round_go_on(&self.broker.blocks, INT64_MAX)
 
     def advance(self, uint64_t milliseconds):
         cdef uint64_t end = self.broker.now + milliseconds
         while self.broker.now < end:
             self.broker.now += TICK
-            self.broker.census.wall_ahead += TICK
+            self.wall += TICK
+            self.set_wall()
             wheel_advance(&self.broker.wheel, self.broker.now)
         self.turn()
 
@@ -173,6 +215,7 @@ cdef class Client:
     cdef House house
     cdef Session session
     cdef OutBuf out
+    cdef bytes kept         # what it has said and was not handled yet
 
     def __init__(self, House house not None, bytes version=b"1.2", str framing="", int frame_end=2,
                  bytes headers=b""):
@@ -199,13 +242,24 @@ cdef class Client:
 
     def say(self, bytes frames not None, bint is_all=True):
         """One read, or with `is_all=False` the beginning of one. Raises Refused as the session does."""
-        cdef bytes text = frames + b"\0" * SCAN_SLACK
-        cdef const char *bytes = text
+        cdef bytes text
+        cdef const char *bytes
         cdef size_t used = 0
         cdef Broker broker = self.house.broker
+        frames = (self.kept or b"") + frames
+        self.kept = None
+        if self.session.hold & HOLD_FULL:
+            self.kept = frames
+            return
+        text = frames + b"\0" * SCAN_SLACK
+        bytes = text
+        self.house.set_wall()
         self.session.parser.begin()
         while self.session.parser.next(bytes + used, len(frames) - used, &broker.frame) == PARSE_FRAME:
             self.session.on_frame(&broker.frame)
+            if self.session.hold & HOLD_FULL:
+                self.kept = frames[used:]
+                break
             used += broker.frame.skipped + broker.frame.size
         if is_all:
             self.session.end_of_input()

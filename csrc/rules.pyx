@@ -1,0 +1,154 @@
+"""Rules: what properties and a queue's policy make of a message, before it is kept.
+
+    life     who says nothing of it has the policy's `ttl`, and nobody more than its `max_ttl`; what comes too late is
+             not kept
+    limits   messages and bytes, those that consumers have not settled counted with those that wait. What is too much
+             goes: the publisher's (`reject`), others before it (`drop-oldest`), elsewhere (`dead-letter`); or its
+             publisher waits with it (`block`), and nobody else: it is not taken, so no RECEIPT comes, and it comes
+             again when there is room.
+
+A COMMIT is asked about as a whole, less what it settles, before any of it is done; then all of it is kept.
+"""
+from libc.stdint cimport uint64_t
+from libc.string cimport memset
+
+from fastbroker.core.frame cimport shown
+from fastbroker.core.message cimport Entry, message_cost, message_drop, message_new
+from fastbroker.core.policy cimport (
+    OVERFLOW_BLOCK, OVERFLOW_DEAD_LETTER, OVERFLOW_DROP_OLDEST, OVERFLOW_REJECT, QueuePolicy,
+)
+from fastbroker.core.queue cimport (
+    DEAD_OVERFLOW, RULED, SHELF, QueueOwner, end_of_life, number_entry, take_oldest,
+)
+from fastbroker.core.wire cimport (
+    USUAL_PRIORITY, Properties, link_join, ring_empty, ring_splice, timer_arm, wall_now,
+)
+
+from fastbroker.core.frame import Refused
+
+cdef enum:
+    DROP_WORK = 64          # what it takes to drop a message, in bytes of output
+    LOOK_AGAIN = 100        # milliseconds, where publishers wait and those that may come do not
+
+
+cdef bint is_plain(Queue queue, const Content *content, Origin *origin) except -1:
+    """Whether a message that may be none is for the queue as it is. If not, what is to be done with it is done."""
+    cdef Content ruled = content[0]
+    cdef Properties properties
+    if content.properties != NULL:
+        properties = content.properties[0]
+    else:
+        memset(&properties, 0, sizeof(Properties))
+        properties.priority = USUAL_PRIORITY
+    if queue.marks & RULED:
+        limit_life(queue, &properties)
+    if content.properties != NULL or properties.expires:
+        ruled.properties = &properties
+    if properties.expires and properties.expires <= wall_now(queue.census):
+        come_too_late(queue, &ruled)
+        return False
+    if queue.marks & RULED and not may_come_in(queue, &ruled, origin):
+        return False
+    if ruled.properties == NULL and not queue.marks & SHELF:
+        return True
+    queue.push(message_new(queue.census, &ruled, (<QueueOwner>queue.owner).number.value))
+    queue.dispatch()
+    return False
+
+
+cdef int come_too_late(Queue queue, const Content *content) except -1:
+    cdef Entry entry
+    number_entry(queue, &entry, message_new(queue.census, content, (<QueueOwner>queue.owner).number.value))
+    return end_of_life(queue, &entry)
+
+
+cdef void limit_life(Queue queue, Properties *properties) noexcept:
+    """By the policy: who says nothing has its `ttl`, and nobody more than its `max_ttl`."""
+    cdef QueuePolicy policy = queue.policy
+    cdef uint64_t now = wall_now(queue.census) if policy.ttl or policy.max_ttl else 0
+    if policy.ttl and properties.expires == 0:
+        properties.expires = now + policy.ttl
+    if policy.max_ttl and (properties.expires == 0 or properties.expires > now + policy.max_ttl):
+        properties.expires = now + policy.max_ttl
+
+
+# ---- limits ----
+
+cdef bint has_room(Queue queue, uint64_t messages, uint64_t bytes) noexcept:
+    """For so much more, beside what waits and what consumers have not settled."""
+    cdef QueuePolicy policy = queue.policy
+    if policy.max_messages and queue.held() + <uint64_t>queue.unsettled + messages > policy.max_messages:
+        return False
+    return policy.max_bytes == 0 or queue.bytes + queue.unsettled_bytes + bytes <= policy.max_bytes
+
+
+cdef bint may_come_in(Queue queue, const Content *content, Origin *origin) except -1:
+    """Whether a message is kept. What is too much is dealt with as the policy says."""
+    cdef size_t size = message_cost(content)
+    cdef Entry entry
+    if has_room(queue, 1, size):
+        return True
+    if queue.policy.overflow == OVERFLOW_DROP_OLDEST:
+        while not has_room(queue, 1, size) and take_oldest(queue, &entry):
+            message_drop(entry.message)
+            queue.census.work += DROP_WORK
+            queue.census.dropped += 1
+        return True
+    if queue.policy.overflow == OVERFLOW_DEAD_LETTER:
+        number_entry(queue, &entry, message_new(queue.census, content, (<QueueOwner>queue.owner).number.value))
+        (<QueueOwner>queue.owner).dead_letter(queue, &entry, DEAD_OVERFLOW)
+        return False
+    if origin.accepted:
+        return True
+    queue.census.messages_in -= 1   # it is not taken
+    wait_or_refuse(queue, 1, size, origin)
+    return False
+
+
+cdef int admit(Queue queue, uint64_t messages, uint64_t bytes, Origin *origin) except -1:
+    """Asked for a whole COMMIT before any of it is done. Raises Refused, or has it wait, where the policy says so."""
+    if (queue.policy.overflow == OVERFLOW_REJECT or queue.policy.overflow == OVERFLOW_BLOCK) and not has_room(
+            queue, messages, bytes):
+        return wait_or_refuse(queue, messages, bytes, origin)
+    return 0
+
+
+cdef int wait_or_refuse(Queue queue, uint64_t messages, uint64_t bytes, Origin *origin) except -1:
+    """So much is too much for it. Who would wait for room that can never be is refused, too."""
+    cdef QueuePolicy policy = queue.policy
+    cdef bint fits = ((policy.max_messages == 0 or messages <= policy.max_messages)
+                      and (policy.max_bytes == 0 or bytes <= policy.max_bytes))
+    if policy.overflow == OVERFLOW_BLOCK and fits:
+        origin.full = &queue.waiters
+        origin.untaken = True
+        return 0
+    raise queue_full(queue)
+
+
+cdef object queue_full(Queue queue):
+    cdef QueuePolicy policy = queue.policy
+    limits = [b"%b = %d" % each for each in ((b"max_messages", policy.max_messages), (b"max_bytes", policy.max_bytes))
+              if each[1]]
+    return Refused(b"queue full",
+                   b"The queue %b has what its policy allows (%b), with what consumers have not settled. "
+                   b"Send it again later, or less." % (shown(queue.name), b", ".join(limits)))
+
+
+cdef void relieve(Queue queue) noexcept:
+    """Publishers who waited come again: as many as there is room for, or where only bytes are limited all of them, once
+    a quarter is free. Those who come may have gone meanwhile, so the rest is thought of again."""
+    cdef QueueOwner owner = <QueueOwner>queue.owner
+    cdef QueuePolicy policy = queue.policy
+    cdef uint64_t held = queue.held() + <uint64_t>queue.unsettled
+    if queue.removed:
+        ring_splice(&owner.relieved, &queue.waiters)
+    if ring_empty(&queue.waiters) or not has_room(queue, 1, policy.max_bytes // 4 if held else 0):
+        return
+    if policy.max_messages == 0:
+        ring_splice(&owner.relieved, &queue.waiters)
+    while held < policy.max_messages and not ring_empty(&queue.waiters):
+        link_join(&owner.relieved, queue.waiters.next)
+        held += 1
+    if not ring_empty(&queue.waiters):
+        queue.expires = 0
+        timer_arm(owner.wheel, &queue.expiry, owner.now[0] + LOOK_AGAIN)
