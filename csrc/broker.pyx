@@ -7,6 +7,7 @@ from fastbroker.core.fanout cimport fanout_new
 from fastbroker.core.frame cimport frame_free, frame_init
 from fastbroker.core.namespace cimport namespace_new
 from fastbroker.core.policy cimport Policies
+from fastbroker.core.presence cimport presence_of
 from fastbroker.core.receipts cimport Receipts
 from fastbroker.core.wire cimport (
     blocks_end, blocks_init, ceiling_init, counter_init, memory_settle, pool_free, ring_init, text_free, wheel_init,
@@ -39,6 +40,7 @@ cdef class Broker:
         ring_init(&self.released)
         ring_init(&self.parking)
         ring_init(&self.owing)
+        ring_init(&self.wills_due)
         ring_init(&self.outlets.dirty)
         ring_init(&self.outlets.bulk)
         self.outlets.census = &self.census
@@ -61,12 +63,14 @@ cdef class Broker:
         self.parser = Parser()
         self.parser.limits = &self.parser_limits
         self.short_sessions = set()
+        self.wills = set()
         self.property_seed = int.from_bytes(secrets.token_bytes(8), "little")
         self.fanout = fanout_new(&self.census, &self.outlets, &self.number, &self.now,
                                  self.limits.slow_consumer_grace)
         self.namespace = namespace_new(&self.census, &self.ceiling, &self.limits, &self.wheel, &self.now, &self.number,
                                        &self.due, self.fanout, policies, epoch or random_epoch(), cron)
         self.namespace.log = log
+        self.presence = presence_of(self.namespace)
 
     def __dealloc__(self):
         blocks_end(&self.blocks)
@@ -87,6 +91,7 @@ cdef class Broker:
 cdef int take_limits(Broker self, dict settings) except -1:
     self.limits = {name: settings[name] for name in LIMIT_NAMES}
     ceiling_init(&self.ceiling, &self.census, self.limits.memory)
+    self.takes_wills = settings.get("last_will", False)
     self.parser_limits.max_frame = settings["max_frame"]
     self.parser_limits.max_frame_before_login = settings["max_frame_before_login"]
     self.parser_limits.max_header_line = settings["max_header_line"]

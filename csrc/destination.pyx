@@ -12,6 +12,7 @@
     /reply-queue/<token>            reply       such a queue seen from the others ...
     /reply-topic/<token>                        ... or such a topic
     /remote-temp-queue/<token>      reply       as ActiveMQ's clients call them, /remote-temp-topic/<token> too
+    /presence/<topic>               presence    who has subscribed to it
     <destination>,<destination>     composite   each of them
 
 One thing has one canonical name, whatever a client calls it: rules, and later policies and shards, are asked with that.
@@ -36,13 +37,14 @@ PREFIXES = (
     (b"/exchange/amq.fanout/", KIND_FANOUT), (b"/temp-topic/", KIND_TEMPORARY_TOPIC),
     (b"/reply-topic/", KIND_REPLY_TOPIC), (b"/remote-temp-topic/", KIND_REPLY_TOPIC),
     (b"queue://", KIND_QUEUE), (b"topic://", KIND_TOPIC),
+    (b"/presence/", KIND_PRESENCE),
 )
 FANOUT = b"/exchange/amq.fanout"
 BEGINNINGS = tuple([prefix for prefix, kind in PREFIXES]) + (FANOUT,)
 CANONICAL = {
     KIND_TOPIC: b"/topic/", KIND_QUEUE: b"/queue/", KIND_EXISTING_QUEUE: b"/queue/", KIND_TEMPORARY: b"/temp-queue/",
     KIND_REPLY: b"/reply-queue/", KIND_DIRECT: b"/exchange/amq.direct/", KIND_FANOUT: FANOUT,
-    KIND_TEMPORARY_TOPIC: b"/temp-topic/", KIND_REPLY_TOPIC: b"/reply-topic/",
+    KIND_TEMPORARY_TOPIC: b"/temp-topic/", KIND_REPLY_TOPIC: b"/reply-topic/", KIND_PRESENCE: b"/presence/",
 }
 DESTINATIONS = (
     b"Destinations are /topic/<name>, /queue/<name> or a bare name for a queue, /temp-queue/<id>, /temp-topic/<id>, "

@@ -65,6 +65,7 @@ cdef class Fanout:
             self.settle()   # what came before it
             if content.properties.expires and content.properties.expires <= wall_now(self.census):
                 return 0
+            origin.took += <uint32_t>count
             return send_from(self, audience, 0, content, origin)
         if count > FEW and content.body_length < SHARED_BODY:
             return self.settle() if add(self, route, audience, content, origin) else 0
@@ -216,6 +217,7 @@ cdef int enqueue(Fanout self, Queue queue, Transit *transit) except -1:
     cdef OutBuf *out = queue.outlet
     self.census.work += STORE_COST
     if out != NULL and not may_take(self, out, transit.policy):
+        transit.origin.dropped += 1
         return 0
     if transit.message == NULL:
         transit.message = message_new(self.census, transit.content, transit.number)

@@ -68,6 +68,18 @@ cdef bytes frame_text(const Frame *frame, int known):
     return decoded(value.bytes, value.length, frame.version)
 
 
+cdef bytes header_text(const Frame *frame, bytes name):
+    """The decoded value of the first header of that name, which need not be one of the known; or None."""
+    cdef const Header *header
+    cdef uint32_t i
+    for i in range(frame.header_count):
+        header = &frame.headers[i]
+        if (<Py_ssize_t>header.name_length == len(name)
+                and memcmp(frame.base + header.name, <const char *>name, header.name_length) == 0):
+            return decoded(frame.base + header.value, header.value_length, frame.version)
+    return None
+
+
 cdef bint has_header_of(const Frame *frame, const char *prefix, size_t length) noexcept:
     """Whether the name of a header begins with that."""
     cdef const Header *header
@@ -233,12 +245,25 @@ cdef int put_raw_header(OutBuf *out, const char *name, size_t name_length, Slice
     return 0
 
 
-cdef int put_receipt(OutBuf *out, Slice receipt, int version) except -1:
+cdef int put_receipt(OutBuf *out, Slice receipt, bytes more, int version) except -1:
+    """`more` are whole header lines, or None."""
     framed_begin(out)
     framed_put(out, b"RECEIPT\n", 8)
     put_raw_header(out, b"receipt-id", 10, receipt, version)
+    if more is not None:
+        framed_put(out, more, len(more))
     framed_put(out, b"\n\0\n", 1 + out.frame_end)
     framed_end(out, WS_TEXT)
+    outbuf_touch(out)
+    return 0
+
+
+cdef int put_frame(OutBuf *out, bytes text) except -1:
+    """One that is put together already, up to its NUL."""
+    framed_begin(out)
+    framed_put(out, text, len(text))
+    framed_put(out, b"\0\n", out.frame_end)
+    framed_end(out, ws_opcode(text, len(text)))
     outbuf_touch(out)
     return 0
 

@@ -27,6 +27,7 @@ from fastbroker.core.policy cimport Policies
 from fastbroker.core.session cimport Session, release_waiters
 from fastbroker.core.table cimport hash_seed
 from fastbroker.core.turntaker cimport ENDING, TurnTaker
+from fastbroker.core.will cimport publish_wills
 from fastbroker.core.wire cimport (
     SCAN_SLACK, Blocks, Link, Outlets, ceiling_open, link_join, memory_trim, outbuf_pending, places_init, pool_free,
     pool_trim, ring_empty, ring_init, ring_splice, ring_take, round_begin, round_go_on, wheel_advance,
@@ -103,6 +104,8 @@ cdef class Hub:
         cdef Link *link = self.connections.next
         cdef Link *next
         self.draining = True
+        self.broker.takes_wills = False
+        self.broker.wills.clear()
         while link != &self.connections:
             next = link.next
             (<TurnTaker>link.owner).drain()
@@ -153,12 +156,17 @@ cdef class Hub:
             self.until = spent(self) + TURN_SLICE
             unpark(self)
             go_on(self)
+            if self.broker.presence is not None:
+                self.broker.presence.tell()
             self.broker.namespace.dispatch_due()
             release_waiters(self.broker, &self.broker.namespace.relieved)
+            if not ring_empty(&self.broker.wills_due):
+                publish_wills(self.broker)
             flush(self)
         finally:
             if not (ring_empty(&self.broker.released) and ring_empty(&self.broker.outlets.dirty)
-                    and ring_empty(&self.broker.outlets.bulk) and ring_empty(&self.broker.due)):
+                    and ring_empty(&self.broker.outlets.bulk) and ring_empty(&self.broker.due)
+                    and ring_empty(&self.broker.wills_due)):
                 self.schedule()
 
     # ---- the clock ----
@@ -186,7 +194,8 @@ cdef class Hub:
             pool_trim(&self.broker.outlets)
             self.broker.namespace.sweep()
             trim(self)
-        if self.broker.census.connections or self.full_since or (keeps_time(self) and not self.draining):
+        if self.broker.census.connections or self.full_since or self.broker.wills or (
+                keeps_time(self) and not self.draining):
             self.tick_on()
         else:
             pool_free(&self.broker.outlets)

@@ -160,8 +160,7 @@ cdef size_t take_frames(Input self, const char *bytes, size_t length) except? 0:
             used += frame.size
             broker.census.work += frame.size + FRAME_WORK
             session.on_frame(frame)
-            if outbuf_pending(self.out) > self.out.outlets.own:
-                session.hold |= HOLD_OUTPUT
+            hold_output(self)
             if session.hold & self.heeds:
                 if session.hold & HOLD_FULL:
                     used -= frame.size  # it comes again
@@ -171,10 +170,19 @@ cdef size_t take_frames(Input self, const char *bytes, size_t length) except? 0:
                 break
     except Refused as refusal:
         session.refused(frame, refusal.args[0], refusal.args[1])
+        hold_output(self)
+        if used < length and session.state != STATE_CLOSING:
+            link_join(&broker.released, &session.go_on)     # what follows a soft error, in the next turn
     finally:
         session.end_of_input()
         session.published += broker.census.messages_in - before
     return length if session.state == STATE_CLOSING else used
+
+
+cdef inline void hold_output(Input self) noexcept:
+    """Who does not read its answers is not read from."""
+    if outbuf_pending(self.out) > self.out.outlets.own:
+        self.session.hold |= HOLD_OUTPUT
 
 
 cdef int hint(Session session, const char *bytes, size_t length) except -1:

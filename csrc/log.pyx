@@ -14,6 +14,7 @@ RATE_LIMITED = LIMITED | {
     "out of file descriptors",
     "not raised",
     "dead letter",
+    "last will lost",
     "no room for a connection",
     "origin refused",
     "slow consumer",

@@ -20,9 +20,9 @@ from fastbroker.core.composite cimport composite_route
 from fastbroker.core.deadletters cimport dead_letters_of, dead_reason_name
 from fastbroker.core.declaring cimport declare
 from fastbroker.core.destination cimport (
-    KIND_DIRECT, KIND_EXISTING_QUEUE, KIND_QUEUE, KIND_REPLY, KIND_REPLY_TOPIC, KIND_TEMPORARY, KIND_TEMPORARY_TOPIC,
-    KIND_TOPIC, Kind, canonical, canonical_of, check_key, check_pattern, check_queue, check_topic, is_apart, kind_of,
-    name_in, parts_of,
+    KIND_DIRECT, KIND_EXISTING_QUEUE, KIND_PRESENCE, KIND_QUEUE, KIND_REPLY, KIND_REPLY_TOPIC, KIND_TEMPORARY,
+    KIND_TEMPORARY_TOPIC, KIND_TOPIC, Kind, canonical, canonical_of, check_key, check_pattern, check_queue, check_topic,
+    is_apart, kind_of, name_in, parts_of,
 )
 from fastbroker.core.durables cimport durables_of
 from fastbroker.core.frame cimport Content, shown
@@ -65,6 +65,7 @@ cdef enum:
     APART_LEVELS = 3        # words that the broker puts in front of a name that stands apart
     TELL_EVERY = 60000      # milliseconds between lines of the log on what one queue loses
     BURY_WORK = 1024        # what a dead letter takes, in bytes of output beside its header lines
+    QUEUE_WORK = 64             # what it takes to look at one queue, in bytes of output
     DISPATCH_SLICE = 4194304    # bytes of output and work that queues may cause in one turn ...
     EMPTY_SLICE = 1048576       # ... of which one that is emptied has so much
 
@@ -310,6 +311,7 @@ cdef class Namespace(QueueOwner):
             publish_due(self, until)
         while owner != NULL:
             queue = <Queue>owner
+            self.census.work += QUEUE_WORK
             if queue.removed:
                 empty(self, queue)
             else:
@@ -501,6 +503,8 @@ cdef list checked_copies(Namespace self, bytes destination):
         return self.existing_queue(name).policy.mirror
     if kind == KIND_DIRECT:
         check_key(name, self.limits.max_levels)
+    if kind == KIND_PRESENCE:
+        raise Refused(b"bad destination", b"/presence/ can be subscribed to; nobody sends there.")
     if kind == KIND_TEMPORARY or kind == KIND_TEMPORARY_TOPIC:
         raise Refused(b"bad destination", b"'%b' means something to its own connection only." % shown(destination))
     return []

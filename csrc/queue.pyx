@@ -261,7 +261,8 @@ cdef class Queue(Receiver):
     cdef void left(self) noexcept:
         """Somebody is done with it: an exclusive one may wait for that; if nobody uses it, its days are counted."""
         cdef QueueOwner owner = <QueueOwner>self.owner
-        self.call()
+        if self.waiting():
+            self.look()
         if self.name is not None and self.unused() and not self.removed:
             timer_arm(owner.wheel, &self.idle, owner.now[0] + idle_time(self))
 
@@ -596,6 +597,9 @@ cdef bint expire(Queue queue) except -1:
     if shelf_soonest(&queue.shelf) == NEVER:
         return True
     now = wall_now(queue.census)
+    if shelf_soonest(&queue.shelf) > now:
+        look_at_expiry(queue)
+        return True
     while shelf_soonest(&queue.shelf) <= now:
         if left == 0:
             queue.call()
@@ -798,6 +802,7 @@ cdef class QueueRoute(Route):
     cdef int take(self, const Content *content, Origin *origin) except -1:
         if self.queue.marks or content.properties != NULL:
             return take_apart(self, content, origin)
+        origin.took += 1
         return offer(self.queue, content, (<QueueOwner>self.queue.owner).number.value)
 
 
@@ -808,7 +813,9 @@ cdef int take_apart(QueueRoute self, const Content *content, Origin *origin) exc
     if self.queue.removed and not found_again(self):
         return 0
     if named and has_come(self.queue, content):
+        origin.duplicate = True
         return 0
+    origin.took += 1
     if (self.queue.marks == 0 and content.properties == NULL) or owner.is_plain(self.queue, content, origin):
         offer(self.queue, content, owner.number.value)
     if named and not origin.untaken:

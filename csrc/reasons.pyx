@@ -53,6 +53,13 @@ TABLE = (
     ("not HTTP", FOREIGN, 400, "info", False),
     ("unknown command", BROKEN, 400, "info", False),
 )
+# What fails for itself alone, has changed nothing and leaves no doubt about what follows: a client may ask that it does
+# not end the connection.
+SOFT = frozenset((
+    b"access refused", b"bad ack mode", b"bad destination", b"bad header", b"duplicate subscription",
+    b"missing header", b"no such queue", b"nobody there", b"pattern not allowed", b"server busy",
+    b"too many subscriptions", b"unknown ack", b"unknown destination", b"unknown subscription",
+))
 # What a request in HTTP ends with that asks for no WebSocket: probes of load balancers come all the time.
 PROBES = ("HTTP 200", "HTTP 304", "HTTP 404", "HTTP 426")
 
@@ -82,6 +89,11 @@ cdef Reason reason_of(str text):
     """What is said for it."""
     cdef Reason known = REASONS.get(text)
     return known if known is not None else REASONS.get(text.partition(":")[0], OTHER)
+
+
+cdef bint is_soft(bytes text):
+    """Whether a frame that is refused for it can be told so without the end of the connection."""
+    return text in SOFT
 
 
 cdef str reason_of_doom(int doom):

@@ -17,38 +17,41 @@ from libc.string cimport memchr, memcmp
 from fastbroker.core.access cimport access_of
 from fastbroker.core.declaring cimport dead_letters_of, declaration_hash, declare, declared_in
 from fastbroker.core.destination cimport (
-    KIND_EXISTING_QUEUE, KIND_QUEUE, KIND_REPLY, KIND_REPLY_TOPIC, KIND_TEMPORARY, KIND_TEMPORARY_TOPIC, KIND_TOPIC,
-    Kind, canonical, canonical_of, followed_topic, is_topic, kind_of, name_in, parts_of, typed,
+    KIND_EXISTING_QUEUE, KIND_PRESENCE, KIND_QUEUE, KIND_REPLY, KIND_REPLY_TOPIC, KIND_TEMPORARY, KIND_TEMPORARY_TOPIC,
+    KIND_TOPIC, Kind, canonical, canonical_of, followed_topic, is_topic, kind_of, name_in, parts_of, typed,
 )
 from fastbroker.core.durables cimport Title, in_use
 from fastbroker.core.frame cimport (
-    FORM_ACTIVEMQ, Content, Slice, content_of, decoded, frame_text, frame_value, has_header_of, put_connected,
-    put_error, put_receipt, shown,
+    FORM_ACTIVEMQ, Content, Slice, content_of, decoded, frame_text, frame_value, has_header_of, header_text,
+    put_connected, put_error, put_frame, put_receipt, shown,
 )
 from fastbroker.core.ledger cimport DELIVERY_OUT, NO_SLOT, ledger_new
 from fastbroker.core.login cimport (
     agree_on_heart_beats, client_id_of, connected_headers, ends_without_lf, login_of, negotiated_version,
     short_session, software_of, version_name,
 )
-from fastbroker.core.parking cimport PARKED_END, PARKED_FRAME, PARKED_RECEIPT, Parked, parking_new
+from fastbroker.core.parking cimport PARKED_END, PARKED_ERROR, PARKED_FRAME, PARKED_RECEIPT, Parked, parking_new
 from fastbroker.core.parser cimport PARSE_FRAME, parse_error
 from fastbroker.core.properties cimport read_properties
 from fastbroker.core.queue cimport ACKED, NACKED, REJECTED, Queue, QueueRoute, Verdict, queue_route
-from fastbroker.core.receipts cimport receipts_new
+from fastbroker.core.receipts cimport receipt_info, receipts_new
 from fastbroker.core.redelivery cimport Refusal
 from fastbroker.core.replay cimport REPLAY_ALL
 from fastbroker.core.selector cimport Selector, selector_of
 from fastbroker.core.settling cimport acknowledge, find_message, give_back, settle
+from fastbroker.core.soft cimport SOFT_COST, SOFT_WORK, SoftErrors, is_of_errors
 from fastbroker.core.subscription cimport ACK_AUTO, Subscription, subscription_new
 from fastbroker.core.subscriptions cimport subscriptions_of
 from fastbroker.core.temporaries cimport is_temporary, temporaries_of
 from fastbroker.core.titles cimport title_of, title_to_end
 from fastbroker.core.transactions cimport transactions_of
+from fastbroker.core.will cimport Will, will_of
 from fastbroker.core.wire cimport (
-    COMMAND_ABORT, COMMAND_ACK, COMMAND_BEGIN, COMMAND_COMMIT, COMMAND_CONNECT, COMMAND_DISCONNECT, COMMAND_NACK,
-    COMMAND_SEND, COMMAND_STOMP, COMMAND_SUBSCRIBE, COMMAND_UNSUBSCRIBE, KNOWN_ACCEPT_VERSION, KNOWN_DESTINATION,
-    KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID, KNOWN_PROPERTY, KNOWN_QUEUE, KNOWN_RECEIPT,
-    KNOWN_REPLY_TO, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, KNOWN_TYPE, account_charge, ceiling_closed_again,
+    ASKS_INFO, ASKS_SOMEBODY, COMMAND_ABORT, COMMAND_ACK, COMMAND_BEGIN, COMMAND_COMMIT, COMMAND_CONNECT,
+    COMMAND_DISCONNECT, COMMAND_NACK, COMMAND_SEND, COMMAND_STOMP, COMMAND_SUBSCRIBE, COMMAND_UNSUBSCRIBE,
+    KNOWN_ACCEPT_VERSION, KNOWN_DESTINATION, KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID, KNOWN_PROPERTY,
+    KNOWN_QUEUE, KNOWN_RECEIPT, KNOWN_REPLY_TO, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, KNOWN_TYPE, account_charge,
+    ceiling_closed_again,
     ceiling_parked_full, ceiling_reached, link_init, link_join, link_joined, link_leave, parse_number, ring_init,
     ring_take,
 )
@@ -143,9 +146,12 @@ cdef class Session:
     # ---- errors ----
 
     cdef int refused(self, const Frame *frame, bytes message, bytes body) except -1:
-        """The frame could not be processed: ERROR that names its receipt (STOMP 1.2, "ERROR"), and the end."""
+        """The frame could not be processed: ERROR that names its receipt (STOMP 1.2, "ERROR"), and the end; or a soft
+        error."""
         cdef bytes name = frame_text(frame, KNOWN_RECEIPT)
         self.end_of_input()
+        if self.soft is not None and self.soft.may_tell(frame, message, self.broker.now):
+            return tell_softly(self, self.soft.told(frame, message, body + b"\n", self.version))
         put_error(self.out, message, body + b"\n", name, message == b"unsupported version", max(self.version, 10))
         self.detail = as_text(body)
         self.destination = as_text(frame_text(frame, KNOWN_DESTINATION))
@@ -175,6 +181,8 @@ cdef class Session:
         self.ledger = ledger_new(&self.broker.census, &self.broker.ceiling, &self.account)
         if self.broker.authorize is not None:
             self.access = access_of(self.broker.authorize, identity, &self.account)
+        if self.will is not None and not may_leave(self):
+            return 0
         put_connected(self.out, self.welcome)
         self.welcome = None
         if self.broker.debug:
@@ -209,6 +217,8 @@ cdef class Session:
 
     cdef void leave(self) noexcept:
         """The session is over: everything it held is free again. More than once is fine."""
+        if self.will is not None:
+            leave_will(self)
         self.state = STATE_CLOSING
         self.hold = 0
         self.route = None
@@ -308,14 +318,28 @@ cdef int receipt(Session self, const Frame *frame) except -1:
 cdef int put_or_keep(Session self, Slice name) except -1:
     """At once, unless it or one before it waits for the journal."""
     cdef bint waits = self.origin.durable > self.broker.durable
+    cdef bytes info
+    if self.receipts is None and self.info is None and not waits:
+        return put_receipt(self.out, name, None, self.version)
+    info = self.info
+    self.info = None
     if self.receipts is None and not waits:
-        return put_receipt(self.out, name, self.version)
+        return put_receipt(self.out, name, info, self.version)
     if self.receipts is not None and self.receipts.empty() and not waits:
         self.receipts = None
-        return put_receipt(self.out, name, self.version)
+        return put_receipt(self.out, name, info, self.version)
     if self.receipts is None:
         self.receipts = receipts_new(self.out, self.version, &self.broker.census.input, &self.broker.owing)
-    return self.receipts.put(self.origin.durable, name)
+    return self.receipts.put(self.origin.durable, name, info)
+
+
+cdef int tell_softly(Session self, bytes error) except -1:
+    """In the place of the RECEIPT that the frame does not get. The next one is looked up anew, were it the same."""
+    self.broker.census.work += SOFT_WORK
+    self.route = None
+    if self.parking is not None and not self.parking.draining:
+        return park(self, PARKED_ERROR, error, len(error))
+    return put_frame(self.out, error)
 
 
 cdef int close(Session self, bytes reason) except -1:
@@ -365,6 +389,15 @@ cdef int on_connect(Session self, const Frame *frame) except -1:
         self.short_id = short_session(self.broker.short_sessions)
     self.welcome = connected_headers(frame, version, self.broker, self.short_id, self.send_every > 0,
                                      self.expect_every > 0)
+    if self.broker.presence is not None:
+        self.id = self.welcome.partition(b"session:")[2].partition(b"\n")[0]
+    if has_header_of(frame, b"will-", 5):
+        self.will = will_of(frame, self.broker)
+        account_charge(&self.account, self.will.cost)
+    if wants_soft_errors(frame):
+        self.soft = SoftErrors()
+        account_charge(&self.account, SOFT_COST)
+        self.welcome += b"soft-errors:true\n"
     if ends_without_lf(frame):
         self.out.frame_end = 1
     if self.broker.authenticate is None:
@@ -379,6 +412,34 @@ cdef int on_connect(Session self, const Frame *frame) except -1:
         self.login_answer = answer
         return 0
     return self.admit(answer)
+
+
+cdef bint may_leave(Session self) except -1:
+    """Whether it may send what it leaves behind where that goes."""
+    try:
+        if self.access is not None:
+            ask(self, "send", self.will.destination)
+    except Refused as refusal:
+        self.will = None
+        self.fail(refusal.args[0], b"will-destination: %b" % refusal.args[1])
+        return False
+    return True
+
+
+cdef void leave_will(Session self) noexcept:
+    """A client that was let in has gone without DISCONNECT, whoever is to blame; unless the broker stops."""
+    cdef Will will = self.will
+    self.will = None
+    account_charge(&self.account, -will.cost)
+    if self.state == STATE_CONNECTED and self.broker.takes_wills:
+        will.leave()
+
+
+cdef bint wants_soft_errors(const Frame *frame) except -1:
+    cdef bytes value = header_text(frame, b"soft-errors")
+    if value is not None and value.lower() not in (b"true", b"false"):
+        raise Refused(b"bad header", b"soft-errors is true or false.")
+    return value is not None and value.lower() == b"true"
 
 
 # ---- SEND ----
@@ -413,8 +474,38 @@ cdef int send_unusually(Session self, const Frame *frame) except -1:
                                                        &self.broker.properties):
         content.properties = &self.broker.properties
     if frame.known[KNOWN_TRANSACTION]:
-        return transactions(self).send(frame, self.route, &content)
-    self.namespace.accept(self.route, &content, &self.origin)
+        return send_in_transaction(self, frame, &content)
+    if content.properties != NULL and content.properties.flags & (ASKS_INFO | ASKS_SOMEBODY):
+        return publish_and_tell(self, frame, &content)
+    return accept(self, &content)
+
+
+cdef int send_in_transaction(Session self, const Frame *frame, const Content *content) except -1:
+    if content.properties != NULL and content.properties.flags & ASKS_SOMEBODY:
+        raise Refused(b"bad header", b"mandatory is for a SEND outside of a transaction: COMMIT does all or nothing.")
+    return transactions(self).send(frame, self.route, content)
+
+
+cdef int publish_and_tell(Session self, const Frame *frame, const Content *content) except -1:
+    """For a sender who wants to know what becomes of it."""
+    cdef unsigned flags = content.properties.flags
+    cdef uint64_t number = self.namespace.number.value + 1
+    settle_fanout(self)     # what is told is of this message alone
+    self.origin.took = self.origin.dropped = 0
+    self.origin.duplicate = False
+    accept(self, content)
+    if self.origin.untaken or self.hold & HOLD_FULL:
+        return 0    # it comes again
+    if flags & ASKS_SOMEBODY and not (self.origin.took or self.origin.dropped or self.origin.duplicate):
+        raise Refused(b"nobody there", b"mandatory:true, and nobody has subscribed to '%b'."
+                      % shown(self.route.destination))
+    if flags & ASKS_INFO and frame.known[KNOWN_RECEIPT]:
+        self.info = receipt_info(self.namespace.epoch, number, &self.origin)
+    return 0
+
+
+cdef int accept(Session self, const Content *content) except -1:
+    self.namespace.accept(self.route, content, &self.origin)
     if self.origin.full != NULL:
         wait_for_room(self)
     return 0
@@ -572,7 +663,7 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
         raise Refused(b"missing header", b"SUBSCRIBE needs a destination header.")
     key = self.subscriptions.new_key(id, destination)
     replace_implicit(self, key)
-    if self.subscriptions.get(key) is not None:
+    if self.subscriptions.get(key) is not None or (self.soft is not None and key == b"errors"):
         raise Refused(b"duplicate subscription", b"The connection has a subscription with this id; ids must be unique.")
     check_room(self)
     place = place_of(frame, destination)
@@ -640,6 +731,10 @@ cdef int attach(Session self, Subscription subscription, Wishes wishes) except -
     if kind == KIND_REPLY or kind == KIND_REPLY_TOPIC:
         raise Refused(b"bad destination", b"A reply queue or topic can be sent to; its owner subscribes to "
                       b"/temp-queue/<id> or /temp-topic/<id>.")
+    if kind == KIND_PRESENCE and self.broker.presence is not None:
+        return self.broker.presence.watch(subscription, name)
+    if kind == KIND_PRESENCE:
+        raise Refused(b"access refused", b"This broker does not tell who has subscribed to a topic.")
     if is_topic(kind):
         return attach_to_topic(self, subscription, wishes)
     if kind == KIND_TEMPORARY:
@@ -671,10 +766,17 @@ cdef int attach_to_topic(Session self, Subscription subscription, Wishes wishes)
         name = canonical(kind, name)[1:]
     if wishes.queue_name is None:
         self.namespace.subscribe_topic(subscription, name, apart)
-        return 0 if apart else replay(self, subscription, name, wishes)
+        return 0 if apart else begin_with_history(self, subscription, name, wishes)
     if subscription.chooses:
         raise Refused(b"bad header", b"A queue that x-queue-name names takes no selector and no no-local.")
     return self.namespace.subscribe_bound(subscription, wishes.queue_name, name, apart)
+
+
+cdef int begin_with_history(Session self, Subscription subscription, bytes name, Wishes wishes) except -1:
+    """Others may see that it is there, and it may have what was there before."""
+    if self.broker.presence is not None:
+        self.broker.presence.join(name, self.id, getattr(self.identity, "name", self.login))
+    return replay(self, subscription, name, wishes)
 
 
 cdef int attach_to_title(Session self, Subscription subscription, Title title) except -1:
@@ -770,7 +872,18 @@ cdef int end_subscription(Session self, Subscription subscription) except -1:
     if subscription.outstanding:
         (<Queue>subscription.source).returning += 1
         self.returning.append(subscription)
+    if self.broker.presence is not None:
+        disappear(self, subscription)
     return self.namespace.unsubscribe(subscription)
+
+
+cdef int disappear(Session self, Subscription subscription) except -1:
+    """Where it is told who is there, that is told, too."""
+    cdef Kind kind = kind_of(subscription.destination)
+    cdef bytes name = name_in(subscription.destination, kind)
+    if kind == KIND_TOPIC:
+        return self.broker.presence.leave(name, self.id)
+    return self.broker.presence.unwatch(subscription, name) if kind == KIND_PRESENCE else 0
 
 
 cdef int give_all_back(Session self) except -1:
@@ -794,6 +907,8 @@ cdef int on_ack(Session self, const Frame *frame) except -1:
     cdef uint32_t slot = find_delivery(self, frame)
     cdef Subscription subscription
     if slot == NO_SLOT or self.ledger.slots[slot].state != DELIVERY_OUT:
+        if self.soft is not None and is_of_errors(frame):
+            return 0
         slot = find_loosely(self, frame)
         if slot == NO_SLOT:
             return 0
@@ -931,6 +1046,9 @@ cdef int on_abort(Session self, const Frame *frame) except -1:
 
 cdef int on_disconnect(Session self, const Frame *frame) except -1:
     """The client has said all; its unsettled messages are free again, its RECEIPT comes behind all others."""
+    if self.will is not None:
+        account_charge(&self.account, -self.will.cost)
+        self.will = None
     receipt(self, frame)
     if self.parking is not None and not self.parking.draining:
         return self.said_all()
@@ -981,6 +1099,8 @@ cdef int handle_parked(Session self, Parking parking) except -1:
     self.broker.census.work += record.length + FRAME_WORK
     if kind == PARKED_RECEIPT:
         return put_or_keep(self, record)
+    if kind == PARKED_ERROR:
+        return put_frame(self.out, record.bytes[:record.length])
     if kind == PARKED_END:
         return close(self, b"disconnect")
     self.broker.parser.version = self.version

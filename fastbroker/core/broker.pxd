@@ -7,6 +7,7 @@ from fastbroker.core.frame cimport Frame
 from fastbroker.core.limits cimport Limits
 from fastbroker.core.namespace cimport Namespace
 from fastbroker.core.parser cimport Parser, ParserLimits
+from fastbroker.core.presence cimport Presence
 from fastbroker.core.wire cimport (
     Blocks, Ceiling, Census, Counter, Link, Outlets, Properties, Text, Wheel, ceiling_closed,
 )
@@ -36,7 +37,12 @@ cdef class Broker:
     cdef uint64_t property_seed # of their hashes
     cdef Fanout fanout
     cdef Namespace namespace
+    cdef Presence presence      # None: no topic tells who is there
     cdef readonly bytes server  # "fastbroker/<version>"
+    cdef bint takes_wills       # what a client leaves behind is published
+    cdef set wills              # Wills whose clients have gone
+    cdef Link wills_due         # those whose time has come
+    cdef int64_t will_memory    # bytes of all
     cdef set short_sessions     # the four-letter session ids of STOMP 1.0 that are in use
     cdef object authenticate
     cdef object authorize

@@ -10,6 +10,7 @@ cdef enum Kind:
     KIND_FANOUT             # /exchange/amq.fanout
     KIND_TEMPORARY_TOPIC    # /temp-topic/<id>
     KIND_REPLY_TOPIC        # /reply-topic/<token>
+    KIND_PRESENCE           # /presence/<topic>
 
 cdef Kind kind_of(bytes destination) except *
 cdef bytes name_in(bytes destination, Kind kind)

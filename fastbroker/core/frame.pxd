@@ -82,6 +82,8 @@ cdef bint has_header_of(const Frame *frame, const char *prefix, size_t length) n
 cdef bint number_of(bytes text, uint64_t *number) noexcept
 cdef bytes decoded(const char *text, size_t length, int version)
 cdef bytes encoded(bytes text, int version)
+cdef bytes header_line(bytes name, bytes value, int version)
+cdef bytes header_text(const Frame *frame, bytes name)
 cdef bytes shown(bytes text)
 
 cdef int content_in_form(const Frame *frame, Text *scratch, const char *reply_to, size_t reply_to_length,
@@ -110,6 +112,7 @@ cdef inline int form_version(unsigned form) noexcept:
 cdef bytes head_in_form(const char *head, size_t length, unsigned form)
 cdef int put_header(OutBuf *out, bytes name, bytes value, int version) except -1
 cdef int put_raw_header(OutBuf *out, const char *name, size_t name_length, Slice value, int version) except -1
+cdef int put_frame(OutBuf *out, bytes text) except -1
 cdef int put_connected(OutBuf *out, bytes headers) except -1
-cdef int put_receipt(OutBuf *out, Slice receipt, int version) except -1
+cdef int put_receipt(OutBuf *out, Slice receipt, bytes more, int version) except -1
 cdef int put_error(OutBuf *out, bytes message, bytes body, bytes receipt, bint versions, int version) except -1

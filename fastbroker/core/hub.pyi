@@ -66,9 +66,9 @@ class Hub:
         raises :class:`~fastbroker.core.login.LoginRefused`. None lets everybody in without being asked.
         ``authorize`` is asked with that identity, ``"send"`` or ``"subscribe"``, and the canonical destination, which
         is the same whatever a client calls it: ``/topic/a.b`` (or a pattern), ``/queue/a``, also for ``a`` and
-        ``/amq/queue/a``, ``/temp-queue/a``, ``/reply-queue/a``. The core remembers a yes for the session: it asks once
-        for each action and destination, and anew when the session has asked for some thousands of others. None allows
-        everything without being asked.
+        ``/amq/queue/a``, ``/temp-queue/a``, ``/reply-queue/a``, ``/presence/a``. The core remembers a yes for the
+        session: it asks once for each action and destination, and anew when the session has asked for some thousands
+        of others. None allows everything without being asked.
         ``log`` is called as ``log(level, event, **fields)``.
         ``server`` is what CONNECTED says the server is.
         ``debug`` says whether ``log`` wants to know of each login and subscription; lines of that level are made for

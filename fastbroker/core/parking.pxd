@@ -8,6 +8,7 @@ from fastbroker.core.wire cimport Link, Text
 cdef enum Parked:
     PARKED_FRAME
     PARKED_RECEIPT          # of a frame that was handled already: it waits its turn
+    PARKED_ERROR            # a soft one, ready-made: it waits its turn, too
     PARKED_END              # of the session: the client has said all
 
 

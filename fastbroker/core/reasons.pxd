@@ -12,4 +12,5 @@ cdef class Reason:
 
 
 cdef Reason reason_of(str text)
+cdef bint is_soft(bytes text)
 cdef str reason_of_doom(int doom)

@@ -27,6 +27,8 @@ def status_of(text: str) -> int:
 
 LIMITED: frozenset[str]
 """Reasons that the log tells of once a second."""
+SOFT: frozenset[bytes]
+"""Reasons for which one frame is refused, and the next one may be all right."""
 TABLE: tuple[tuple[str, int, int, str, bool], ...]
 """Text, close code, status, level, limited."""
 DONE: int

@@ -1,8 +1,9 @@
-"""RECEIPTs that wait for the journal."""
+"""What RECEIPTs say, and those that wait for the journal."""
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from fastbroker.core.frame cimport Slice
+from fastbroker.core.route cimport Origin
 from fastbroker.core.wire cimport Link, OutBuf, Text
 
 
@@ -14,11 +15,12 @@ cdef class Receipts:
     cdef Text waiting
     cdef Link link              # in the broker's ring of those who wait for the journal
 
-    cdef int put(self, uint64_t number, Slice receipt) except -1
+    cdef int put(self, uint64_t number, Slice receipt, bytes more) except -1
     cdef int release(self, uint64_t durable) except -1
 
     cdef inline bint empty(self) noexcept:
         return self.waiting.start == self.waiting.end
 
 
+cdef bytes receipt_info(bytes epoch, uint64_t number, const Origin *origin)
 cdef Receipts receipts_new(OutBuf *out, int version, int64_t *counted, Link *owing)

@@ -1,6 +1,6 @@
 """A destination that was looked up, and who publishes to it."""
 cimport cython
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.frame cimport Content
 from fastbroker.core.wire cimport Census, Link
@@ -13,6 +13,10 @@ cdef struct Origin:
     bint untaken            # set with that: it was not taken, and comes again; it sets False again
     bint accepted           # what it publishes is kept whatever the limits of a queue say: it was promised
     uint64_t durable        # the number that the journal gave to the last of it; receipts wait for that; 0: none
+    # What became of what was published since the publisher last set these to 0.
+    uint32_t took           # subscriptions and queues that it went to ...
+    uint32_t dropped        # ... that it should have gone to, and were too slow or too full ...
+    bint duplicate          # ... and that it went to nobody, as it had come before
 
 
 @cython.no_gc

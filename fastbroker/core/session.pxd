@@ -11,10 +11,12 @@ from fastbroker.core.parking cimport Parking
 from fastbroker.core.parser cimport Parser
 from fastbroker.core.receipts cimport Receipts
 from fastbroker.core.route cimport Origin, Route
+from fastbroker.core.soft cimport SoftErrors
 from fastbroker.core.subscriptions cimport Subscriptions
 from fastbroker.core.temporaries cimport Temporaries
 from fastbroker.core.transaction cimport Transaction
 from fastbroker.core.transactions cimport Transactions
+from fastbroker.core.will cimport Will
 from fastbroker.core.wire cimport Account, Link, OutBuf
 
 cdef enum:
@@ -58,6 +60,7 @@ cdef class Session:
     cdef object login_answer    # its awaitable, while HOLD_LOGIN
     cdef bytes welcome          # header lines of the CONNECTED to come
     cdef bytes short_id
+    cdef bytes id               # as CONNECTED said it, where it is told who is there; else None
     cdef Account account        # what is held for it
     cdef Origin origin          # what it publishes comes from here
     cdef Route route            # of the last SEND
@@ -67,9 +70,12 @@ cdef class Session:
     cdef Transactions transactions  # None until the first
     cdef Transaction committing     # None: no COMMIT is under way
     cdef Temporaries temporaries    # None until the first
+    cdef Will will              # None: it leaves nothing behind
     cdef Parking parking        # None: no frame waits for memory
     cdef uint64_t parked_at     # when frames began to wait, or the last of them was handled
     cdef Receipts receipts      # None: none waits for the journal
+    cdef SoftErrors soft        # None: each error is its end
+    cdef bytes info             # header lines of the RECEIPT to come; None: it says nothing more
     cdef Ledger ledger
     cdef Link starved           # subscriptions that wait for the output to drain
     cdef Link waiting           # in the ring of waiters of a slow subscriber's output, or of a full queue

@@ -23,11 +23,11 @@ FLOORS = (
     (
         "message properties redelivery resting subscription ledger settling consumers shelf queue rules deadletters "
         "durables topic fanout route transaction access receipts schedule composite replies "
-        "history replay"
+        "history replay soft"
     ),
     (
-        "destination bindings declaring scheduling namespace broker login wishes titles parking temporaries subscriptions "
-        "transactions session"
+        "destination bindings declaring scheduling namespace presence broker login will wishes titles parking temporaries "
+        "subscriptions transactions session"
     ),
     "turntaker hub framing input deadlines connection upgrade websocket sockjs tls",
 )

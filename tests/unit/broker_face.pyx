@@ -19,6 +19,7 @@ from fastbroker.core.session cimport HOLD_FULL, Session, release_waiters, sessio
 from fastbroker.core.settling cimport find_message
 from fastbroker.core.shelf cimport NOWHERE, shelf_from
 from fastbroker.core.table cimport table_get
+from fastbroker.core.will cimport publish_wills
 from fastbroker.core.wire cimport (
     DOOM_OVERFLOW, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, SCAN_SLACK, SEEN_BACKSLASH, SEEN_CR, SEEN_EMPTY,
     TICK, WRAPPED_SWELL, OutBuf, ceiling_closed, ceiling_reached, flow_ease, outbuf_consume, outbuf_doom, outbuf_free,
@@ -26,6 +27,7 @@ from fastbroker.core.wire cimport (
 )
 
 from fastbroker.config import Config, hub_settings
+from fastbroker.core.frame import Refused
 from fastbroker.core.policy import Policies
 
 QUEUE_SETTINGS = (
@@ -54,12 +56,13 @@ cdef class House:
     cdef readonly list log
     cdef readonly uint64_t wall     # the time of day, which goes on only as the clock does
 
-    def __init__(self, policies=(), authorize=None, queues=(), cron=None, **settings):
+    def __init__(self, policies=(), authorize=None, queues=(), cron=None, presence=(), **settings):
         settings = {**hub_settings(Config()), "max_connections": 0, **settings}
         self.log = []
         usual = {name: settings.pop(name) for name in QUEUE_SETTINGS if name in settings}
         queues = [*queues, ("#", usual)] if usual else queues
         topics = settings.pop("topics", []) + [(pattern, {"slow_consumer": slow}) for pattern, slow in policies]
+        topics = [(pattern, {"presence": True}) for pattern in presence] + [*topics]
         policies = Policies(queues, topics)
         self.broker = Broker(settings, policies, None, authorize, self.note, "fastbroker/test", b"epoch", cron=cron)
         self.wall = wall_now(&self.broker.census)
@@ -99,7 +102,10 @@ cdef class House:
 
     def turn(self):
         self.set_wall()
+        if self.broker.presence is not None:
+            self.broker.presence.tell()
         self.broker.namespace.dispatch_due()
+        publish_wills(self.broker)
         release_waiters(self.broker, &self.broker.namespace.relieved)
 
     cdef set_wall(self):
@@ -242,7 +248,8 @@ cdef class Client:
 
     def say(self, bytes frames not None, bint is_all=True):
         """One read, or with `is_all=False` the beginning of one. Raises Refused as the session does."""
-        cdef bytes text
+        """One read, or with `is_all=False` the beginning of one. Raises Refused as the session does, unless its client
+        asks for soft errors."""
         cdef const char *bytes
         cdef size_t used = 0
         cdef Broker broker = self.house.broker
@@ -256,7 +263,12 @@ cdef class Client:
         self.house.set_wall()
         self.session.parser.begin()
         while self.session.parser.next(bytes + used, len(frames) - used, &broker.frame) == PARSE_FRAME:
-            self.session.on_frame(&broker.frame)
+            try:
+                self.session.on_frame(&broker.frame)
+            except Refused as refusal:
+                if self.session.soft is None:
+                    raise
+                self.session.refused(&broker.frame, refusal.args[0], refusal.args[1])
             if self.session.hold & HOLD_FULL:
                 self.kept = frames[used:]
                 break
