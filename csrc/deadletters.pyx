@@ -89,7 +89,7 @@ cdef class DeadLetters:
 
 cdef bytes name_of(Queue source):
     """What stands for {name}. Queues that have no name that a person knows have one for all of their kind."""
-    return b"topic" if source.name is None else b"temporary" if source.owned else source.name
+    return b"topic" if source.name is None else b"temporary" if source.owned and source.kept is None else source.name
 
 
 cdef bytes told(const Entry *entry, bytes text):

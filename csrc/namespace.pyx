@@ -277,11 +277,6 @@ cdef class Namespace(QueueOwner):
         self.reply_topics[topic.name] = topic
         return topic
 
-    cdef int remove_reply_topic(self, ReplyTopic topic) except -1:
-        topic.gone = True
-        del self.reply_topics[topic.name]
-        return 0
-
     cdef void remove_queue(self, Queue queue) noexcept:
         """Nothing comes to it any more; the messages that wait there are freed in the next turns."""
         cdef bytes name = queue.name
@@ -463,6 +458,12 @@ cdef str destination_in(bytes lines):
         if line.startswith(b"destination:"):
             return shown(line.partition(b":")[2]).decode()
     return None
+
+
+cdef int remove_reply_topic(Namespace self, ReplyTopic topic) except -1:
+    topic.gone = True
+    del self.reply_topics[topic.name]
+    return 0
 
 
 # ---- routes ----

@@ -790,7 +790,7 @@ cdef int check_title(Subscription subscription, Wishes wishes, bint apart) excep
     if apart:
         raise Refused(b"bad header", b"Only /topic/ has durable and shared subscriptions; this keeps nothing.")
     if wishes.queue_name is not None:
-        raise Refused(b"bad header", b"A durable or shared subscription has a queue of its own: leave out x-queue-name.")
+        raise Refused(b"bad header", b"A durable or shared subscription has its own queue: leave out x-queue-name.")
     if subscription.chooses:
         raise Refused(b"bad header", b"A durable or shared subscription takes no selector and no no-local.")
     return 0

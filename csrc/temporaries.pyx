@@ -6,6 +6,7 @@ One is made when its client first names it, in a SEND, a SUBSCRIBE or a reply-to
 from libc.stdint cimport int64_t
 
 from fastbroker.core.destination cimport KIND_TEMPORARY, KIND_TEMPORARY_TOPIC, Kind, kind_of, name_in
+from fastbroker.core.namespace cimport remove_reply_topic
 from fastbroker.core.wire cimport account_charge
 
 from fastbroker.core.frame import Refused
@@ -63,7 +64,7 @@ cdef class Temporaries:
         while self.queues:
             self.namespace.remove_queue(self.queues.popitem()[1])
         while self.topics:
-            self.namespace.remove_reply_topic(self.topics.popitem()[1])
+            remove_reply_topic(self.namespace, self.topics.popitem()[1])
         return 0
 
 

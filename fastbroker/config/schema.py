@@ -59,6 +59,13 @@ class Auth(Table, frozen=True):
             '`tls.client_certificates = "required"`; and any with `?proxy_protocol`.'
         ),
     ] = False
+    last_will: Annotated[
+        bool,
+        Meta(
+            description="Let clients leave a message behind in CONNECT (`will-destination`, `will-body`), which is "
+            "published when they are lost."
+        ),
+    ] = False
 
 
 class Limits(Table, frozen=True):
@@ -368,7 +375,10 @@ class Durable(Table, frozen=True):
 
     messages: Annotated[int, count("Messages.", 0, 1_000_000_000)] = 1_000_000
     bytes: Annotated[int, size("Their bytes, headers and bodies.", 0, 1024 * GiB)] = 0
-    overflow: Annotated[Overflow, Meta(description="As `overflow` of queues.")] = "drop-oldest"
+    overflow: Annotated[
+        Literal["drop-oldest", "reject"],
+        Meta(description="What goes when there are more: the oldest, or the newest, which is not taken."),
+    ] = "drop-oldest"
 
 
 class Topic(Table, frozen=True):

@@ -60,7 +60,6 @@ cdef class Namespace(QueueOwner):
     cdef Queue existing_queue(self, bytes name)
     cdef Queue new_reply_queue(self)
     cdef ReplyTopic new_reply_topic(self)
-    cdef int remove_reply_topic(self, ReplyTopic topic) except -1
     cdef int dispatch_due(self) except -1
     cdef void sweep(self) noexcept
 
@@ -77,3 +76,4 @@ cdef class Namespace(QueueOwner):
 cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limits *limits, Wheel *wheel,
                              const uint64_t *now, Counter *counter, Link *due, Fanout fanout, Policies policies,
                              bytes epoch, cron)
+cdef int remove_reply_topic(Namespace self, ReplyTopic topic) except -1

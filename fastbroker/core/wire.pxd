@@ -128,7 +128,6 @@ cdef extern from "csrc/census.h" nogil:
         int64_t dead_dropped
         int64_t replies_dropped
         int64_t expired
-        int64_t wall_ahead
     struct Ceiling:
         const Census *census
         int64_t limit
@@ -378,3 +377,4 @@ cdef extern from "csrc/property.h" nogil:
     uint64_t property_hash(const char *text, size_t length, uint64_t seed)
     uint64_t steady_now(const Census *census)
     uint64_t wall_now(const Census *census)
+    void wall_move(Census *census, int64_t milliseconds)

@@ -26,8 +26,8 @@ FLOORS = (
         "history replay soft"
     ),
     (
-        "destination bindings declaring scheduling namespace presence broker login will wishes titles parking temporaries "
-        "subscriptions transactions session"
+        "destination bindings declaring scheduling namespace presence broker login will wishes titles parking "
+        "temporaries subscriptions transactions session"
     ),
     "turntaker hub framing input deadlines connection upgrade websocket sockjs tls",
 )

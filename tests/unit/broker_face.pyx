@@ -23,7 +23,8 @@ from fastbroker.core.will cimport publish_wills
 from fastbroker.core.wire cimport (
     DOOM_OVERFLOW, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, SCAN_SLACK, SEEN_BACKSLASH, SEEN_CR, SEEN_EMPTY,
     TICK, WRAPPED_SWELL, OutBuf, ceiling_closed, ceiling_reached, flow_ease, outbuf_consume, outbuf_doom, outbuf_free,
-    outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, round_begin, round_go_on, wall_now, wheel_advance,
+    outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, round_begin, round_go_on, wall_move, wall_now,
+    wheel_advance,
 )
 
 from fastbroker.config import Config, hub_settings
@@ -110,7 +111,7 @@ cdef class House:
 
     cdef set_wall(self):
         """However long the test takes."""
-        self.broker.census.wall_ahead += <int64_t>(self.wall - wall_now(&self.broker.census))
+        wall_move(&self.broker.census, <int64_t>(self.wall - wall_now(&self.broker.census)))
 
     def set_time_of_day(self, int64_t milliseconds):
         """Somebody sets it, forward or back."""
@@ -197,15 +198,6 @@ cdef class House:
     def give_way(self):
         """A tick in which the ceiling is closed."""
         self.broker.namespace.histories.give_way()
-
-    def move_messages(self):
-        """A whole round."""
-        round_begin(&self.broker.blocks, 0)
-        round_go_on(&self.broker.blocks, 1 << 40)
-
-    def skip(self, int64_t milliseconds):
-        """The time of day goes on."""
-        self.broker.census.wall_ahead += milliseconds
 
     @property
     def stats(self):

@@ -27,7 +27,7 @@ def face() -> Face:
 
 @pytest.fixture
 def house(face: Face) -> Face:
-    return face.House(nack_delay=1000, queue_idle_timeout=100_000)
+    return face.House(nack_delay=1000, queue_idle_timeout=100_000, redelivery_delay=0)
 
 
 def consumer(face: Face, house: Face, headers: bytes, credit: int = 1, queue: bytes = b"/queue/a") -> Face:

@@ -314,7 +314,7 @@ def test_what_has_expired_is_not_replayed(face: Face) -> None:
     client.say(
         send(b"/topic/a", b"1", b"ttl:1000\n") + send(b"/topic/a", b"2") + send(b"/topic/a", b"3", b"ttl:9000\n")
     )
-    house.skip(2000)
+    house.set_time_of_day(2000)
     assert numbers(joined(face, house, b"last:10").hear()) == [2, 3]
 
 
@@ -641,7 +641,7 @@ def test_policy_without_retained_messages(face: Face) -> None:
 def test_retained_message_that_has_expired(face: Face) -> None:
     house = keeping(face)
     face.Client(house).say(send(b"/topic/a", b"1", b"retain:set\nttl:1000\n"))
-    house.skip(2000)
+    house.set_time_of_day(2000)
     client = joined(face, house)
     said(house, 1, first=2)
     heard = client.hear()

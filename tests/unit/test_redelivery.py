@@ -485,7 +485,7 @@ def test_a_queue_that_goes_while_much_rests(face: Face, destination: bytes, how:
 
 def test_many_that_die_at_once(face: Face) -> None:
     """One after the other, however one frame names them; the oldest go when there are too many."""
-    house = new_house(face, **WIDE, dead_letter_limit=1000)
+    house = new_house(face, **WIDE, queues=[("DLQ.#", {"max_messages": 1000}), ("dead", {"max_messages": 1000})])
     work = house.stats["work"]
     refuse_many(face, house, b"requeue:false\nreason:all of them\n")
     assert house.stats["work"] - work > MANY * 1000, "others may be served first"

@@ -39,7 +39,7 @@ def face() -> Face:
 def new_house(face: Face, **policy: Any) -> Face:
     """Whose queue `a`, and no other, has that policy."""
     return face.House(
-        queue_policies=[("a", {"dead_letter": "dead", **policy})],
+        queues=[("a", {"dead_letter": "dead", "redelivery_delay": 0, **policy})],
         dead_letter="dead",
         nack_delay=0,
         queue_idle_timeout=IDLE,
@@ -398,7 +398,7 @@ def test_what_could_never_fit_is_refused_at_once(face: Face) -> None:
 
 
 def test_a_queue_that_goes_lets_its_publishers_go(face: Face) -> None:
-    house = face.House(queue_policies=[("/reply-queue/#", {"max_messages": 1, "overflow": "block"})])
+    house = face.House(queues=[("/reply-queue/#", {"max_messages": 1, "overflow": "block"})])
     owner, sender = face.Client(house), face.Client(house)
     owner.say(send(b"/temp-queue/a", b"x") + send(b"/queue/b", b"ask", b"reply-to:/temp-queue/a\n"))
     owner.leave()

@@ -238,10 +238,12 @@ class ScheduleMachine(RuleBasedStateMachine):
 
     @rule(delays=st.lists(st.integers(1, 40), min_size=1, max_size=8))
     def accept(self, delays: list[int]) -> None:
-        for delay in delays:
+        for tens in delays:
             self.number += 1
-            self.plan.append((self.now + delay * 10_000, self.number))
-            self.client.say(send(b"/queue/a", b"%d" % self.number, b"delay:%d\n" % (delay * 10_000)))
+            delay = tens * 10_000 + self.number * 50  # no two are due at the same time
+            self.plan.append((self.now + delay, self.number))
+            self.house.turn()  # the time of day stands where it stood
+            self.client.say(send(b"/queue/a", b"%d" % self.number, b"delay:%d\n" % delay))
 
     @rule(steps=st.integers(1, 12))
     def wait(self, steps: int) -> None:
