@@ -37,7 +37,7 @@ from fastbroker.core.replay cimport replay_begin
 from fastbroker.core.replies cimport reply_topic, reply_topic_route
 from fastbroker.core.route cimport nowhere
 from fastbroker.core.rules cimport is_plain, relieve
-from fastbroker.core.schedule cimport Job, schedule_new
+from fastbroker.core.schedule cimport Job, comes_later, schedule_new
 from fastbroker.core.scheduling cimport scheduling_route
 from fastbroker.core.subscription cimport ACK_AUTO
 from fastbroker.core.table cimport (
@@ -136,7 +136,7 @@ cdef class Namespace(QueueOwner):
 
     cdef int accept(self, Route route, const Content *content, Origin *origin) except -1:
         """A message whose sender may want it to come later."""
-        if content.properties == NULL or not (content.properties.delay or content.properties.flags & ASKS_SCHEDULE):
+        if content.properties == NULL or not comes_later(content.properties):
             return self.publish(route, content, origin)
         self.census.messages_in += 1
         return self.schedule.add(route, content)

@@ -37,6 +37,7 @@ from fastbroker.core.queue cimport ACKED, NACKED, REJECTED, Queue, QueueRoute, V
 from fastbroker.core.receipts cimport receipt_info, receipts_new
 from fastbroker.core.redelivery cimport Refusal
 from fastbroker.core.replay cimport REPLAY_ALL
+from fastbroker.core.schedule cimport comes_later
 from fastbroker.core.selector cimport Selector, selector_of
 from fastbroker.core.settling cimport acknowledge, find_message, give_back, settle
 from fastbroker.core.soft cimport SOFT_COST, SOFT_WORK, SoftErrors, is_of_errors
@@ -475,7 +476,8 @@ cdef int send_unusually(Session self, const Frame *frame) except -1:
         content.properties = &self.broker.properties
     if frame.known[KNOWN_TRANSACTION]:
         return send_in_transaction(self, frame, &content)
-    if content.properties != NULL and content.properties.flags & (ASKS_INFO | ASKS_SOMEBODY):
+    if (content.properties != NULL and content.properties.flags & (ASKS_INFO | ASKS_SOMEBODY)
+            and not comes_later(content.properties)):   # what comes later, nobody knows yet
         return publish_and_tell(self, frame, &content)
     return accept(self, &content)
 

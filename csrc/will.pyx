@@ -149,6 +149,7 @@ cdef int publish(Broker broker, Will will, bint only_try) except -1:
     cdef Content content
     memset(&frame, 0, sizeof(Frame))
     memset(&origin, 0, sizeof(Origin))
+    origin.accepted = True  # with the CONNECT
     frame_init(&frame, broker.parser_limits.max_headers)
     try:
         read(broker, will, &frame)

@@ -15,7 +15,8 @@ def next_time(expression: str, after: int) -> int:
     if len(expression.split()) != FIELDS:
         raise ValueError(f"it has {FIELDS} fields: minute, hour, day of the month, month, day of the week")
     try:
-        return round(next(CronSim(expression, datetime.fromtimestamp(after / 1000))).timestamp() * 1000)
+        local = datetime.fromtimestamp(after / 1000)  # noqa: DTZ006 - of the clock on the wall, whatever zone that is in
+        return round(next(CronSim(expression, local)).timestamp() * 1000)
     except CronSimError as error:
         raise ValueError(str(error)) from None
     except StopIteration:

@@ -6,7 +6,7 @@ from fastbroker.core.frame cimport Content
 from fastbroker.core.message cimport Message
 from fastbroker.core.route cimport Route
 from fastbroker.core.table cimport Table
-from fastbroker.core.wire cimport Census, Timer, Wheel
+from fastbroker.core.wire cimport ASKS_SCHEDULE, Census, Properties, Timer, Wheel
 
 
 cdef struct Job:
@@ -55,3 +55,7 @@ cdef class Schedule:
 
 
 cdef Schedule schedule_new(Census *census, Wheel *wheel, const uint64_t *now, uint64_t seed, cron)
+
+cdef inline bint comes_later(const Properties *asks) noexcept:
+    """Whether the sender wants a message to be published at another time."""
+    return asks.delay != 0 or asks.flags & ASKS_SCHEDULE != 0
