@@ -56,9 +56,9 @@ TABLE = (
 # What fails for itself alone, has changed nothing and leaves no doubt about what follows: a client may ask that it does
 # not end the connection.
 SOFT = frozenset((
-    b"access refused", b"bad ack mode", b"bad destination", b"bad header", b"duplicate subscription",
-    b"missing header", b"no such queue", b"nobody there", b"pattern not allowed", b"server busy",
-    b"too many subscriptions", b"unknown ack", b"unknown destination", b"unknown subscription",
+    b"access refused", b"bad ack mode", b"bad destination", b"bad header", b"bad selector", b"duplicate subscription",
+    b"missing header", b"no such queue", b"nobody there", b"pattern not allowed", b"queue full", b"server busy",
+    b"subscription in use", b"too many subscriptions", b"unknown ack", b"unknown destination", b"unknown subscription",
 ))
 # What a request in HTTP ends with that asks for no WebSocket: probes of load balancers come all the time.
 PROBES = ("HTTP 200", "HTTP 304", "HTTP 404", "HTTP 426")

@@ -758,7 +758,7 @@ cdef int attach_to_topic(Session self, Subscription subscription, Wishes wishes)
     cdef Kind kind = kind_of(wishes.destination)
     cdef bytes name = name_in(wishes.destination, kind)
     cdef bint apart = kind != KIND_TOPIC
-    cdef Title title = title_of(wishes.headers, self.client_id, name)
+    cdef Title title = None if wishes.usual else title_of(wishes.headers, self.client_id, name)
     if title is not None:
         check_title(subscription, wishes, apart)
         return attach_to_title(self, subscription, title)

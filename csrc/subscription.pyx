@@ -12,7 +12,7 @@ from fastbroker.core.wire cimport Account, Link, OutBuf, account_charge, link_in
 
 
 cdef enum:
-    MAKE_WORK = 1536    # what it takes to make one, in bytes of output
+    MAKE_WORK = 2560    # what it takes to make one, in bytes of output
     COST = 640  # bytes of a subscription beside its texts: this object, those of its texts, its places in tables
 
 

@@ -21,6 +21,7 @@ NAMES_OF_MODES = {mode: name.decode() for name, mode in ACK_MODES.items()}
 # The names of one wish, the first that is there counts.
 PREFETCH = (b"prefetch-count", b"activemq.prefetchSize", b"credit")     # RabbitMQ's, ActiveMQ's, Apollo's
 SELECTOR = (b"selector",)
+cdef frozenset USUAL = frozenset({b"id", b"destination", b"ack", b"receipt"})   # who says no more has no wishes
 BROWSER = (b"browser",)
 PRIORITY = (b"x-priority", b"activemq.priority")    # among the consumers of a queue: RabbitMQ's, ActiveMQ's
 EXCLUSIVE = (b"activemq.exclusive", b"exclusive")   # one consumer has all: ActiveMQ's, Apollo's
@@ -52,8 +53,12 @@ cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits):
     cdef dict headers = headers_of(frame)
     headers.update(options_of(headers[b"destination"]))
     new.ack_mode = ack_mode_in(headers)
-    new.prefetch = prefetch_in(headers, limits)
     new.headers = headers
+    new.usual = USUAL.issuperset(headers)
+    if new.usual:   # as nearly all are
+        new.prefetch = limits.prefetch
+        return new
+    new.prefetch = prefetch_in(headers, limits)
     new.selector = text(headers, SELECTOR)
     new.no_local = is_true(headers, NO_LOCAL)
     new.redelivery = redelivery_in(headers)
@@ -235,7 +240,10 @@ cdef dict headers_of(const Frame *frame):
 
 cdef bytes name_in(dict headers, tuple names):
     """Under which of its names a wish is there."""
-    return next((name for name in names if name in headers), None)
+    for name in names:
+        if name in headers:
+            return name
+    return None
 
 
 cdef bytes text(dict headers, tuple names):
@@ -243,7 +251,10 @@ cdef bytes text(dict headers, tuple names):
 
 
 cdef bint is_true(dict headers, tuple names) except -1:
-    return any([truth(name, headers[name]) for name in names if name in headers])
+    for name in names:
+        if name in headers and truth(name, headers[name]):
+            return True
+    return False
 
 
 cdef bint truth(bytes name, bytes value) except -1:

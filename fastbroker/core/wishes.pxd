@@ -14,6 +14,7 @@ from fastbroker.core.replay cimport Asked
 cdef class Wishes:
     """What a SUBSCRIBE asks for."""
     cdef int ack_mode
+    cdef bint usual             # it has no other wishes
     cdef uint32_t prefetch      # messages
     cdef dict headers           # decoded: what it asks for of topics alone is read from them later
     cdef bytes selector         # of a topic: which messages, None: all ...

@@ -235,7 +235,7 @@ def test_somebody_who_does_not_read_holds_nobody(talk, publish, topic, name, dia
         (["durable-subscription-name:x"], "missing header", "durable-subscription-name needs a client-id header"),
         (["durable:yes"], "bad header", "durable is true or false."),
         (["persistent:true", "subscription-group:x"], "bad header", "subscription-group is for subscriptions that"),
-        (["persistent:true", "selector:a = 1"], "bad header", "takes no selector and no no-local."),
+        (["persistent:true", "selector:a = 1"], "bad header", "A durable or shared subscription takes"),
     ],
 )
 def test_what_cannot_be(talk, topic, headers, message, text):

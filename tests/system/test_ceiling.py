@@ -245,8 +245,8 @@ def send_of_which_few_stay(client, size, one_in, stay):
 @pytest.fixture
 def roomy(tmp_path):
     """A broker with much memory, which nobody has used."""
-    queues = {"prefetch": 65535, "prefetch_bytes": 1024 * MiB}
-    broker = Broker(tmp_path, {"limits": {"memory": 1024 * MiB}, "queues": queues})
+    subscriptions = {"prefetch": 65535, "prefetch_bytes": 1024 * MiB}
+    broker = Broker(tmp_path, {"limits": {"memory": 1024 * MiB}, "subscriptions": subscriptions})
     yield broker
     broker.stop()
 

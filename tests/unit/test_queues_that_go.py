@@ -192,7 +192,7 @@ def test_idle_timeout_of_a_policy(face: Face) -> None:
         (b"x-message-ttl:500\n", {"ttl": 500, "max_ttl": 500}),
         (b"x-expires:500\n", {"idle_timeout": 500, "idle_drops": True}),
         (b"x-max-length:5\n", {"max_messages": 5, "overflow": 1}),
-        (b"x-max-length-bytes:5\nx-overflow:reject-publish\n", {"max_bytes": 5, "overflow": 0}),
+        (b"x-max-length-bytes:5000\nx-overflow:reject-publish\n", {"max_bytes": 5000, "overflow": 0}),
         (
             b"x-max-length:5\nx-dead-letter-routing-key:d\n",
             {"max_messages": 5, "overflow": 2, "dead_letter": b"d", "dead_letter_expired": True},
