@@ -23,7 +23,8 @@ from fastbroker.core.will cimport publish_wills
 from fastbroker.core.wire cimport (
     DOOM_OVERFLOW, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, SCAN_SLACK, SEEN_BACKSLASH, SEEN_CR, SEEN_EMPTY,
     TICK, WRAPPED_SWELL, OutBuf, ceiling_closed, ceiling_reached, flow_ease, link_leave, outbuf_consume,
-    outbuf_doom, outbuf_free, outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, round_begin, round_go_on, wall_move, wall_now,
+    outbuf_doom, outbuf_free, outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, round_begin, round_go_on,
+    wall_move, wall_now,
     wheel_advance,
 )
 
