@@ -238,6 +238,7 @@ cdef class Client:
             link_leave(&self.session.go_on)     # as its connection does
             self.session.leave()
             link_leave(&self.session.go_on)
+            release_waiters(self.house.broker, &self.out.flow.waiters)
             self.session = None
             outbuf_free(&self.out)
 
