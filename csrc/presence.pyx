@@ -88,17 +88,11 @@ cdef class Presence:
         for start in range(0, max(len(people), 1), MOST_AT_ONCE):
             say(room, b"present", people[start:start + MOST_AT_ONCE], (subscription,))
         room.watchers.add(subscription)
+        subscription.present = room.topic
         return 0
 
-    cdef int unwatch(self, Subscription subscription, bytes topic) except -1:
-        cdef Room room = self.rooms.get(topic)
-        if room is not None:
-            room.watchers.discard(subscription)
-            close_if_empty(self, room)
-        return 0
-
-    cdef int join(self, bytes topic, bytes session, object user) except -1:
-        """A subscription to a topic; nothing, if that does not tell who is there, or for a pattern."""
+    cdef int join(self, Subscription subscription, bytes topic, bytes session, object user) except -1:
+        """It is to a topic; nothing, if that does not tell who is there, or for a pattern."""
         cdef Room room
         if is_pattern(topic, len(topic)) or not self.namespace.policies.of_topic(topic).presence:
             return 0
@@ -109,22 +103,18 @@ cdef class Presence:
                 self.namespace.census.memory += PERSON_COST
                 room.joined[session] = json.dumps({"user": user, "session": session.decode()}, default=str).encode()
             changed(room)
+        subscription.present = room.topic
         return 0
 
-    cdef int leave(self, bytes topic, bytes session) except -1:
-        cdef Room room = self.rooms.get(topic)
-        if room is None or session not in room.counts:
-            return 0
-        room.counts[session] -= 1
-        if room.counts[session] == 0:
-            del room.counts[session]
-            if room.joined.pop(session, None) is None:
-                room.left[session] = room.told[session]
-            else:
-                self.namespace.census.memory -= PERSON_COST
-            changed(room)
-            close_if_empty(self, room)
-        return 0
+    cdef int leave(self, Subscription subscription, bytes session) except -1:
+        """It watches no more, or is there no more."""
+        cdef Room room = self.rooms[subscription.present]
+        subscription.present = None
+        if subscription in room.watchers:
+            room.watchers.remove(subscription)
+        else:
+            count_down(self, room, session)
+        return close_if_empty(self, room)
 
     cdef int tell(self) except -1:
         """A step of each turn: rooms whose time has come, as many as are no more than a slice together."""
@@ -155,6 +145,18 @@ cdef Room room_of(Presence self, bytes topic):
 
 cdef void time_has_come(void *owner) noexcept:
     link_join((<Room>owner).ring, &(<Room>owner).due)
+
+
+cdef int count_down(Presence self, Room room, bytes session) except -1:
+    room.counts[session] -= 1
+    if room.counts[session] == 0:
+        del room.counts[session]
+        if room.joined.pop(session, None) is None:
+            room.left[session] = room.told[session]
+        else:
+            self.namespace.census.memory -= PERSON_COST
+        changed(room)
+    return 0
 
 
 cdef int close_if_empty(Presence self, Room room) except -1:

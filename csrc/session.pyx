@@ -738,7 +738,8 @@ cdef int attach(Session self, Subscription subscription, Wishes wishes) except -
     if kind == KIND_PRESENCE:
         raise Refused(b"access refused", b"This broker does not tell who has subscribed to a topic.")
     if is_topic(kind):
-        return attach_to_topic(self, subscription, wishes)
+        attach_to_topic(self, subscription, wishes)
+        return appear(self, subscription, kind, name)
     if kind == KIND_TEMPORARY:
         replace_implicit(self, destination)
         return self.namespace.subscribe_queue(subscription, temporaries(self).queue(name))
@@ -768,17 +769,17 @@ cdef int attach_to_topic(Session self, Subscription subscription, Wishes wishes)
         name = canonical(kind, name)[1:]
     if wishes.queue_name is None:
         self.namespace.subscribe_topic(subscription, name, apart)
-        return 0 if apart else begin_with_history(self, subscription, name, wishes)
+        return 0 if apart else replay(self, subscription, name, wishes)
     if subscription.chooses:
         raise Refused(b"bad header", b"A queue that x-queue-name names takes no selector and no no-local.")
     return self.namespace.subscribe_bound(subscription, wishes.queue_name, name, apart)
 
 
-cdef int begin_with_history(Session self, Subscription subscription, bytes name, Wishes wishes) except -1:
-    """Others may see that it is there, and it may have what was there before."""
-    if self.broker.presence is not None:
-        self.broker.presence.join(name, self.id, getattr(self.identity, "name", self.login))
-    return replay(self, subscription, name, wishes)
+cdef int appear(Session self, Subscription subscription, Kind kind, bytes name) except -1:
+    """Others may see that it is there."""
+    if self.broker.presence is None or kind != KIND_TOPIC:
+        return 0
+    return self.broker.presence.join(subscription, name, self.id, getattr(self.identity, "name", self.login))
 
 
 cdef int attach_to_title(Session self, Subscription subscription, Title title) except -1:
@@ -874,18 +875,9 @@ cdef int end_subscription(Session self, Subscription subscription) except -1:
     if subscription.outstanding:
         (<Queue>subscription.source).returning += 1
         self.returning.append(subscription)
-    if self.broker.presence is not None:
-        disappear(self, subscription)
+    if subscription.present is not None:
+        self.broker.presence.leave(subscription, self.id)
     return self.namespace.unsubscribe(subscription)
-
-
-cdef int disappear(Session self, Subscription subscription) except -1:
-    """Where it is told who is there, that is told, too."""
-    cdef Kind kind = kind_of(subscription.destination)
-    cdef bytes name = name_in(subscription.destination, kind)
-    if kind == KIND_TOPIC:
-        return self.broker.presence.leave(name, self.id)
-    return self.broker.presence.unwatch(subscription, name) if kind == KIND_PRESENCE else 0
 
 
 cdef int give_all_back(Session self) except -1:

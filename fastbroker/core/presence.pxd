@@ -27,9 +27,8 @@ cdef class Presence:
     cdef Link due
 
     cdef int watch(self, Subscription subscription, bytes topic) except -1
-    cdef int unwatch(self, Subscription subscription, bytes topic) except -1
-    cdef int join(self, bytes topic, bytes session, object user) except -1
-    cdef int leave(self, bytes topic, bytes session) except -1
+    cdef int join(self, Subscription subscription, bytes topic, bytes session, object user) except -1
+    cdef int leave(self, Subscription subscription, bytes session) except -1
     cdef int tell(self) except -1
 
 

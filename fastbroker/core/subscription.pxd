@@ -79,6 +79,7 @@ cdef class Subscription(Receiver):
     cdef size_t outstanding_bytes
     cdef uint32_t first         # unsettled deliveries, slots of the ledger in the order of delivery
     cdef uint32_t last
+    cdef bytes present          # the topic where it is told who is there, and it counts or watches; None: nowhere
     cdef Redelivery redelivery  # what it wants instead of the policy of its queue; or None
     cdef Ledger ledger
     cdef object source          # the Queue it consumes; None: topic messages come directly

@@ -104,6 +104,49 @@ def test_a_session_is_there_once_until_its_last_subscription_ends(face: Face, ho
     assert [event for event, _ in events(watcher.hear())] == ["left"]
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        subscribe(b"1", b"/topic/room.a?consumer.prefetchSize=1"),
+        subscribe(b"1", b"room.a", b"subscription-type:MULTICAST\n"),
+        subscribe(b"1", b"/topic/room.a", b"x-queue-name:q\n"),
+        subscribe(b"1", b"/topic/room.a", b"durable:true\nauto-delete:false\n"),
+        subscribe(b"1", b"/topic/room.a", b"ack:client\n"),
+        subscribe(b"1", b"/topic/room.a", b"selector:a = 1\n"),
+    ],
+)
+def test_each_subscription_counts_once_however_it_is_written(face: Face, house: Face, frame: bytes) -> None:
+    watcher, client = face.Client(house), face.Client(house)
+    watcher.say(WATCH)
+    house.turn()
+    watcher.hear()
+    for first, second in [(b"1", b"2"), (b"2", b"1")]:
+        client.say(frame + subscribe(b"2", b"/topic/room.a"))
+        house.advance(SOON)
+        assert [event for event, _ in events(watcher.hear())] == ["joined"]
+        client.say(b"UNSUBSCRIBE\nid:%b\n\n\0" % first)
+        house.advance(SOON)
+        assert watcher.hear() == b""
+        client.say(b"UNSUBSCRIBE\nid:%b\n\n\0" % second)
+        house.advance(SOON)
+        assert [event for event, _ in events(watcher.hear())] == ["left"]
+
+
+def test_a_watcher_is_forgotten_however_it_has_written_the_topic(face: Face, house: Face) -> None:
+    before = house.stats["memory"]
+    for _ in range(3):
+        watcher, client = face.Client(house), face.Client(house)
+        watcher.say(subscribe(b"p", b"/presence/room.a?consumer.prefetchSize=1"))
+        client.say(ENTER)
+        watcher.leave()
+        client.say(LEAVE + ENTER)  # what is told to nobody must not find who has gone
+        house.advance(SOON)
+        client.leave()
+        del watcher, client
+    house.advance(SOON)
+    assert house.stats["memory"] == before
+
+
 def test_patterns_and_other_topics_do_not_count(face: Face, house: Face) -> None:
     watcher, client = face.Client(house), face.Client(house)
     watcher.say(WATCH)
