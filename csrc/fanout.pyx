@@ -222,6 +222,7 @@ cdef int enqueue(Fanout self, Queue queue, Transit *transit) except -1:
     if transit.message == NULL:
         transit.message = message_new(self.census, transit.content, transit.number)
     if queue.kept is not None and not makes_room(queue, transit.message.size):
+        transit.origin.dropped += 1
         return 0
     message_keep(transit.message)
     queue.push(transit.message)

@@ -97,6 +97,7 @@ cdef bint may_come_in(Queue queue, const Content *content, Origin *origin) excep
     if queue.policy.overflow == OVERFLOW_DEAD_LETTER:
         number_entry(queue, &entry, message_new(queue.census, content, (<QueueOwner>queue.owner).number.value))
         (<QueueOwner>queue.owner).dead_letter(queue, &entry, DEAD_OVERFLOW)
+        origin.dropped += 1
         return False
     if origin.accepted:
         return True

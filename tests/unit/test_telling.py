@@ -67,6 +67,23 @@ def test_a_receipt_that_waits_for_the_journal_says_it_later(face: Face) -> None:
     assert head(client.hear()) == [b"receipt-id:s"]
 
 
+def test_what_a_queue_is_too_full_for_is_dropped(face: Face) -> None:
+    """Also where it is a dead letter then."""
+    house = face.House(queues=[("a", {"max_messages": 1, "overflow": "dead-letter"})])
+    client = face.Client(house)
+    client.say(send(b"/queue/a", b"x") + send(b"/queue/a", b"x", ASKING))
+    assert head(client.hear()) == [b"receipt-id:r", b"message-id:epoch-2", b"receivers:0", b"dropped:1"]
+
+
+def test_a_durable_subscription_that_is_full_is_no_receiver(face: Face) -> None:
+    house = face.House(topics=[("#", {"durable_messages": 1, "durable_overflow": "reject"})])
+    subscriber, client = face.Client(house), face.Client(house)
+    subscriber.say(subscribe(b"1", b"/topic/a", b"durable:true\nauto-delete:false\n"))
+    subscriber.leave()
+    client.say(send(b"/topic/a", b"x") + send(b"/topic/a", b"x", ASKING))
+    assert head(client.hear()) == [b"receipt-id:r", b"message-id:epoch-2", b"receivers:0", b"dropped:1"]
+
+
 # ---- soft errors ---------------------------------------------------------------------------------
 
 
