@@ -39,6 +39,9 @@ cdef class CompositeRoute(Route):
             origin.accepted = accepted
         return 0
 
+    cdef bint has_somebody(self) except -1:
+        return any([(<Route>part).has_somebody() for part in self.parts])
+
 
 cdef bint all_have_room(CompositeRoute self, const Content *content, Origin *origin) except -1:
     """All parts get it, or none: queues with limits are asked first. Raises Refused, or has it wait and come again."""

@@ -805,6 +805,9 @@ cdef class QueueRoute(Route):
         origin.took += 1
         return offer(self.queue, content, (<QueueOwner>self.queue.owner).number.value)
 
+    cdef bint has_somebody(self) except -1:
+        return not (self.queue.removed and self.queue.owned)
+
 
 cdef int take_apart(QueueRoute self, const Content *content, Origin *origin) except -1:
     """What is not plain, or is for a queue that is not; one that has gone is found again."""

@@ -31,3 +31,6 @@ cdef class ReplyTopicRoute(Route):
             self.census.replies_dropped += 1
             return 0
         return self.route.take(content, origin)
+
+    cdef bint has_somebody(self) except -1:
+        return not self.topic.gone and self.route.has_somebody()

@@ -54,9 +54,15 @@ cdef class Route:
     cdef int take(self, const Content *content, Origin *origin) except -1:
         raise NotImplementedError
 
+    cdef bint has_somebody(self) except -1:
+        return True
+
 
 cdef class Nowhere(Route):
 
     cdef int take(self, const Content *content, Origin *origin) except -1:
         self.census.replies_dropped += 1
         return 0
+
+    cdef bint has_somebody(self) except -1:
+        return False

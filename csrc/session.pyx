@@ -495,12 +495,12 @@ cdef int publish_and_tell(Session self, const Frame *frame, const Content *conte
     settle_fanout(self)     # what is told is of this message alone
     self.origin.took = self.origin.dropped = 0
     self.origin.duplicate = False
+    if flags & ASKS_SOMEBODY and not self.route.has_somebody():
+        raise Refused(b"nobody there", b"mandatory:true, and nobody has subscribed to '%b'."
+                      % shown(self.route.destination))
     accept(self, content)
     if self.origin.untaken or self.hold & HOLD_FULL:
         return 0    # it comes again
-    if flags & ASKS_SOMEBODY and not (self.origin.took or self.origin.dropped or self.origin.duplicate):
-        raise Refused(b"nobody there", b"mandatory:true, and nobody has subscribed to '%b'."
-                      % shown(self.route.destination))
     if flags & ASKS_INFO and frame.known[KNOWN_RECEIPT]:
         self.info = receipt_info(self.namespace.epoch, number, &self.origin)
     return 0

@@ -48,6 +48,11 @@ cdef class TopicRoute(Route):
             self.histories.heed(self.name, self.policy, content)
         return self.fanout.send(self, &self.audience, content, origin) if self.audience.receivers.count else 0
 
+    cdef bint has_somebody(self) except -1:
+        if self.generation != self.topics.generation:
+            rematch(self)
+        return self.audience.receivers.count > 0
+
 
 cdef class KeptTopicRoute(TopicRoute):
 

@@ -31,6 +31,8 @@ cdef class Route:
 
     # Hands one message to whoever gets it.
     cdef int take(self, const Content *content, Origin *origin) except -1
+    # Whether there is anybody now, for a sender to whom it matters.
+    cdef bint has_somebody(self) except -1
 
 
 @cython.final

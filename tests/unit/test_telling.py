@@ -84,6 +84,26 @@ def test_a_durable_subscription_that_is_full_is_no_receiver(face: Face) -> None:
     assert head(client.hear()) == [b"receipt-id:r", b"message-id:epoch-2", b"receivers:0", b"dropped:1"]
 
 
+@pytest.mark.parametrize("destination", [b"/topic/a", b"/topic/a,/topic/b"])
+def test_what_is_refused_as_nobody_is_there_is_not_kept_either(face: Face, destination: bytes) -> None:
+    house = face.House(topics=[("#", {"history_messages": 5})])
+    client = softly(face, house)
+    client.say(send(destination, b"x", b"mandatory:true\nretain:set\nreceipt:r\n"))
+    assert answers(client.hear()) == [(b"MESSAGE", b"r")]
+    assert house.history(b"a") is None
+    client.say(subscribe(b"1", b"/topic/a"))
+    assert client.hear() == b""
+
+
+def test_what_is_done_with_the_schedule_is_done_by_somebody(face: Face) -> None:
+    house = face.House()
+    client = face.Client(house)
+    client.say(send(b"/queue/a", b"x", b"delay:1000\n"))
+    asked = b"AMQ_SCHEDULER_ACTION:REMOVEALL\nmandatory:true\nreceipt:r\n"
+    client.say(send(b"/topic/ActiveMQ.Scheduler.Management", b"", asked))
+    assert head(client.hear()) == [b"receipt-id:r"]
+
+
 # ---- soft errors ---------------------------------------------------------------------------------
 
 
