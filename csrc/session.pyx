@@ -658,16 +658,16 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
     cdef bytes key, place
     cdef Wishes wishes
     cdef Selector selector
-    cdef Subscription subscription
+    cdef Subscription subscription, before
     if id is None and needs_id(self):
         raise Refused(b"missing header", b"SUBSCRIBE needs an id header in STOMP 1.1 and 1.2.")
     if not destination:
         raise Refused(b"missing header", b"SUBSCRIBE needs a destination header.")
     key = self.subscriptions.new_key(id, destination)
-    replace_implicit(self, key)
-    if self.subscriptions.get(key) is not None or (self.soft is not None and key == b"errors"):
+    before = self.subscriptions.get(key)
+    if (before is not None and not before.implicit) or (self.soft is not None and key == b"errors"):
         raise Refused(b"duplicate subscription", b"The connection has a subscription with this id; ids must be unique.")
-    check_room(self)
+    check_room(self, before)
     place = place_of(frame, destination)
     wishes = wishes_of(frame, kind_of(place), &self.broker.limits)
     wishes.destination = place
@@ -687,7 +687,8 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
         subscription.exclusive = wishes.exclusive
         attach(self, subscription, wishes)
     except:
-        self.namespace.unsubscribe(subscription)
+        end_subscription(self, subscription)
+        replace_implicit(self, key)
         raise
     if self.broker.debug:
         tell(self, "subscribe", subscription)
@@ -705,9 +706,10 @@ cdef bint needs_id(Session self) noexcept:
     return self.version >= 11 and self.broker.parser_limits.strict
 
 
-cdef int check_room(Session self) except -1:
+cdef int check_room(Session self, Subscription replaced) except -1:
     """Room is kept for consumers at the memory ceiling: for each its share of the reserve, until that is used up."""
-    if len(self.subscriptions.by_key) >= <Py_ssize_t>self.broker.limits.max_subscriptions:
+    cdef Py_ssize_t others = len(self.subscriptions.by_key) - (replaced is not None)
+    if others >= <Py_ssize_t>self.broker.limits.max_subscriptions:
         raise Refused(b"too many subscriptions", b"The connection has limits.max_subscriptions subscriptions.")
     if ceiling_reached(&self.broker.ceiling) or (
             self.broker.is_full() and self.account.bytes > COST + self.broker.ceiling.reserve // 16):

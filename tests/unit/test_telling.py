@@ -143,6 +143,29 @@ def test_soft_errors_wait_behind_frames_that_wait_for_memory(face: Face) -> None
     assert house.stats["input"] == 0
 
 
+@pytest.mark.parametrize("destination", [b"/temp-queue/r", b"/queue/none?consumer.none=1"])
+def test_a_subscribe_that_is_refused_leaves_alone_where_replies_come(face: Face, destination: bytes) -> None:
+    house = face.House()
+    client, other = softly(face, house), face.Client(house)
+    other.say(subscribe(b"1", b"/queue/q"))
+    client.say(send(b"/queue/q", b"x", b"reply-to:/temp-queue/r\n"))
+    (asked,) = messages(other.hear())
+    client.say(subscribe(b"/temp-queue/r", destination, b"ack:none\nreceipt:r\n"))
+    assert answers(client.hear()) == [(b"MESSAGE", b"r")]
+    other.say(send(asked.headers[b"reply-to"], b"y"))
+    assert [message.body for message in messages(client.hear())] == [b"y"]
+    client.say(subscribe(b"/temp-queue/r", b"/temp-queue/r"))
+    other.say(send(asked.headers[b"reply-to"], b"z"))
+    assert [message.subscription for message in messages(client.hear())] == [b"/temp-queue/r"]
+
+
+def test_a_subscribe_needs_no_place_beside_the_one_that_it_replaces(face: Face) -> None:
+    client = face.Client(face.House(max_subscriptions=1))
+    client.say(send(b"/queue/q", b"x", b"reply-to:/temp-queue/r\n"))
+    client.say(subscribe(b"/temp-queue/r", b"/temp-queue/r", b"receipt:r\n"))
+    assert head(client.hear()) == [b"receipt-id:r"]
+
+
 def test_so_many_within_a_second_and_no_more(face: Face) -> None:
     house = face.House()
     client = softly(face, house)
