@@ -30,6 +30,7 @@ from fastbroker.core.login cimport (
     agree_on_heart_beats, client_id_of, connected_headers, ends_without_lf, login_of, negotiated_version,
     short_session, software_of, version_name,
 )
+from fastbroker.core.namespace cimport stations_of
 from fastbroker.core.parking cimport PARKED_END, PARKED_ERROR, PARKED_FRAME, PARKED_RECEIPT, Parked, parking_new
 from fastbroker.core.parser cimport PARSE_FRAME, parse_error
 from fastbroker.core.properties cimport read_properties
@@ -416,10 +417,11 @@ cdef int on_connect(Session self, const Frame *frame) except -1:
 
 
 cdef bint may_leave(Session self) except -1:
-    """Whether it may send what it leaves behind where that goes."""
+    """Whether it can and may send what it leaves behind where that goes: only who is let in is told what there is."""
     try:
         if self.access is not None:
             ask(self, "send", self.will.destination)
+        stations_of(self.namespace, parts_of(self.will.destination))    # it can be sent to
     except Refused as refusal:
         self.will = None
         self.fail(refusal.args[0], b"will-destination: %b" % refusal.args[1])
@@ -493,11 +495,11 @@ cdef int publish_and_tell(Session self, const Frame *frame, const Content *conte
     cdef unsigned flags = content.properties.flags
     cdef uint64_t number = self.namespace.number.value + 1
     settle_fanout(self)     # what is told is of this message alone
-    self.origin.took = self.origin.dropped = 0
-    self.origin.duplicate = False
     if flags & ASKS_SOMEBODY and not self.route.has_somebody():
         raise Refused(b"nobody there", b"mandatory:true, and nobody has subscribed to '%b'."
                       % shown(self.route.destination))
+    self.origin.took = self.origin.dropped = 0
+    self.origin.duplicate = False
     accept(self, content)
     if self.origin.untaken or self.hold & HOLD_FULL:
         return 0    # it comes again
@@ -686,9 +688,9 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
         subscription.priority = wishes.priority
         subscription.exclusive = wishes.exclusive
         attach(self, subscription, wishes)
+        replace_implicit(self, key)
     except:
         end_subscription(self, subscription)
-        replace_implicit(self, key)
         raise
     if self.broker.debug:
         tell(self, "subscribe", subscription)

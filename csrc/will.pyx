@@ -15,7 +15,6 @@ nobody, but the end of the broker: wills that wait then are gone.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from fastbroker.core.destination cimport KIND_TEMPORARY, KIND_TOPIC, Kind, check_topic, kind_of, name_in
 from fastbroker.core.frame cimport Content, Header, content_of, frame_free, frame_init, header_line, number_of, shown
 from fastbroker.core.parser cimport PARSE_FRAME
 from fastbroker.core.properties cimport read_properties
@@ -73,17 +72,10 @@ cdef dict will_headers(const Frame *frame):
 
 
 cdef int check(Broker broker, bytes destination) except -1:
-    cdef Kind kind
     if not broker.takes_wills:
         raise Refused(b"access refused", b"This broker takes no last wills; leave will-destination out.")
     if not destination:
         raise Refused(b"missing header", b"A last will needs a will-destination header.")
-    kind = kind_of(destination)
-    if kind == KIND_TEMPORARY:
-        raise Refused(b"bad destination", b"will-destination '%b' will be gone with the connection." %
-                      shown(destination))
-    if kind == KIND_TOPIC:
-        check_topic(name_in(destination, kind), broker.limits.max_levels)
     if ceiling_reached(&broker.ceiling) or broker.will_memory > broker.limits.memory // SHARE:
         raise Refused(b"server busy", b"There is no memory for another last will. Try again later.")
     return 0

@@ -76,4 +76,5 @@ cdef class Namespace(QueueOwner):
 cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limits *limits, Wheel *wheel,
                              const uint64_t *now, Counter *counter, Link *due, Fanout fanout, Policies policies,
                              bytes epoch, cron)
+cdef list stations_of(Namespace self, list parts)
 cdef int remove_reply_topic(Namespace self, ReplyTopic topic) except -1

@@ -58,7 +58,7 @@ cdef class House:
     cdef readonly list log
     cdef readonly uint64_t wall     # the time of day, which goes on only as the clock does
 
-    def __init__(self, policies=(), authorize=None, queues=(), cron=None, presence=(), **settings):
+    def __init__(self, policies=(), authorize=None, queues=(), cron=None, presence=(), authenticate=None, **settings):
         settings = {**hub_settings(Config()), "max_connections": 0, **settings}
         self.log = []
         usual = {name: settings.pop(name) for name in QUEUE_SETTINGS if name in settings}
@@ -66,7 +66,8 @@ cdef class House:
         topics = settings.pop("topics", []) + [(pattern, {"slow_consumer": slow}) for pattern, slow in policies]
         topics = [(pattern, {"presence": True}) for pattern in presence] + [*topics]
         policies = Policies(queues, topics)
-        self.broker = Broker(settings, policies, None, authorize, self.note, "fastbroker/test", b"epoch", cron=cron)
+        self.broker = Broker(settings, policies, authenticate, authorize, self.note, "fastbroker/test", b"epoch",
+                             cron=cron)
         self.wall = wall_now(&self.broker.census)
 
     def note(self, level, event, **fields):
@@ -215,6 +216,7 @@ cdef class Client:
     cdef Session session
     cdef OutBuf out
     cdef bytes kept         # what it has said and was not handled yet
+    cdef readonly bytes greeting    # what its CONNECT was answered
 
     def __init__(self, House house not None, bytes version=b"1.2", str framing="", int frame_end=2,
                  bytes headers=b""):
@@ -224,7 +226,7 @@ cdef class Client:
         outbuf_init(&self.out, &house.broker.outlets, <void *>self)
         self.session = session_new(house.broker, &self.out, parser, <void *>self)
         self.say(b"CONNECT\naccept-version:%b\nhost:x\n%b\n\0" % (version, headers))
-        self.hear()
+        self.greeting = self.hear()
         self.out.framing = FRAMINGS[framing]
         self.out.swell = WRAPPED_SWELL if framing == "sockjs" else 1
         self.out.frame_end = frame_end if not framing else 1

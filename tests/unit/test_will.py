@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.micro.compiled import compiled
 from fastbroker.core.frame import Refused
+from fastbroker.core.login import LoginRefused
 
 Face = Any  # of a module that the type checker knows nothing of
 TICK, LATER, DAY = 10, 1000, 86_400_000
@@ -133,9 +134,6 @@ def test_a_queue_keeps_it(face: Face, house: Face) -> None:
     ("headers", "message"),
     [
         (b"will-body:gone\n", b"missing header"),
-        (b"will-destination:/nowhere\n", b"unknown destination"),
-        (b"will-destination:/topic/a.*\n", b"pattern not allowed"),
-        (b"will-destination:/temp-queue/a\n", b"bad destination"),
         (b"will-destination:/queue/a\nwill-delay:soon\n", b"bad header"),
         (b"will-destination:/queue/a\nwill-delay:%d\n" % (DAY + 1), b"bad header"),
         (b"will-destination:/queue/a\nwill-priority:high\n", b"bad header"),
@@ -145,6 +143,35 @@ def test_what_cannot_be_published_is_refused_at_once(face: Face, house: Face, he
     with pytest.raises(Refused) as refusal:
         face.Client(house, headers=headers)
     assert refusal.value.args[0] == message
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        (b"will-destination:/nowhere\n", b"unknown destination"),
+        (b"will-destination:/topic/a.*\n", b"pattern not allowed"),
+        (b"will-destination:/temp-queue/a\n", b"bad destination"),
+        (b"will-destination:/queue/a,/temp-topic/b\n", b"bad destination"),
+        (b"will-destination:/presence/a\n", b"bad destination"),
+        (b"will-destination:/queue/a,/topic/b.*\n", b"pattern not allowed"),
+        (b"will-destination:/queue/a.*\n", b"pattern not allowed"),
+        (b"will-destination:/amq/queue/none\n", b"no such queue"),
+    ],
+)
+def test_nor_is_it_left_where_nothing_can_be_sent(face: Face, house: Face, headers: bytes, message: bytes) -> None:
+    client = face.Client(house, headers=headers)
+    assert client.greeting.startswith(b"ERROR\nmessage:%b\n" % message)
+
+
+def test_only_who_is_let_in_is_told_what_there_is(face: Face) -> None:
+    def authenticate(login: Any) -> None:
+        raise LoginRefused("no")
+
+    house = face.House(last_will=True, authenticate=authenticate)
+    for destination in (b"/amq/queue/none", b"/nowhere", b"/queue/a"):
+        with pytest.raises(Refused) as refusal:
+            face.Client(house, headers=b"will-destination:%b\n" % destination)
+        assert refusal.value.args[0] == b"login refused"
 
 
 # ---- who may -------------------------------------------------------------------------------------
