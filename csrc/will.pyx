@@ -150,8 +150,8 @@ cdef int publish(Broker broker, Will will, bint only_try) except -1:
                                                            &broker.properties):
             content.properties = &broker.properties
         if not only_try:
-            broker.namespace.publish(broker.namespace.route_of(will.destination, len(will.destination)), &content,
-                                     &origin)
+            broker.namespace.accept(broker.namespace.route_of(will.destination, len(will.destination)), &content,
+                                    &origin)
             broker.fanout.settle()
     finally:
         frame_free(&frame)

@@ -174,6 +174,15 @@ def test_only_who_is_let_in_is_told_what_there_is(face: Face) -> None:
         assert refusal.value.args[0] == b"login refused"
 
 
+def test_one_that_is_to_come_later_does(face: Face, house: Face) -> None:
+    other, client = witness(face, house), face.Client(house, headers=TO_TOPIC + b"will-AMQ_SCHEDULED_DELAY:1000\n")
+    client.leave()
+    house.advance(LATER // 2)
+    assert other.hear() == b""
+    house.advance(LATER + 2 * TICK)
+    assert bodies(other.hear()) == [b"gone"]
+
+
 # ---- who may -------------------------------------------------------------------------------------
 
 
