@@ -179,10 +179,11 @@ cdef int ask(Fanout self, Receiver receiver, Transit *transit) except -1:
 
 
 cdef const Content *in_form(Fanout self, const Content *content, unsigned form, uint64_t number) except NULL:
-    """The content for receivers that read it in another form, put together once per message."""
+    """The content for receivers that read it in another form, put together once per message, as long as that is where
+    it was: parts of a composite destination may each have a copy."""
     cdef int place = form_version(form) - 10 + (FORMS // 2 if form & FORM_ACTIVEMQ else 0)
     cdef Form *made = &self.forms[place]
-    if made.number != number:
+    if made.number != number or made.content.body != content.body:
         made.number = number
         self.form_heads[place] = head_in_form(content.head, content.head_length, form)
         made.content = content[0]

@@ -60,6 +60,21 @@ def test_what_is_sent_to_a_topic_is_forwarded(face: Face) -> None:
     assert house.queue(b"archive") == (3, 0, 0)
 
 
+def test_parts_do_not_borrow_from_each_other_what_is_freed(face: Face) -> None:
+    """A large body is stored for each topic, and 1.0 has its own form of the header lines around it."""
+    house = face.House()
+    clients = [face.Client(house, version=b"1.0") for _ in range(4)]
+    for client, topic in zip(clients, (b"a", b"a", b"b", b"b"), strict=True):
+        client.say(b"SUBSCRIBE\ndestination:/topic/%b\n\n\0" % topic)
+    publisher = face.Client(house)
+    publisher.say(send(b"/topic/a,/topic/b", b"x" * 10_000, b"h:a\\cb\n"))
+    for client in clients[:2]:
+        client.hear()  # and the topic's copy goes
+    publisher.say(20 * send(b"/queue/in.the.place", b"y" * 10_000, b"h:a\\cb\n"))
+    for client in clients[2:]:
+        assert bodies(client.hear()) == [b"x" * 10_000]
+
+
 def test_a_message_passes_each_destination_once_however_copies_run(face: Face) -> None:
     """In circles, too, and by a composite destination."""
     house = face.House(
