@@ -716,6 +716,12 @@ cdef void take_returned(Queue queue, Entry *entry) noexcept:
         free_returned(queue)
 
 
+cdef void take_again(Queue queue, Entry *entry) noexcept:
+    """The first of those that came back and stand on no shelf; there is one. What is live does not come before it."""
+    take_returned(queue, entry)
+    let_go(queue, entry.message)
+
+
 cdef void free_returned(Queue queue) noexcept:
     free(queue.returned)
     queue.census.memory -= array_cost(queue.returned_capacity)

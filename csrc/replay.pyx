@@ -23,7 +23,8 @@ from fastbroker.core.frame cimport Content
 from fastbroker.core.history cimport keeps, place_behind
 from fastbroker.core.message cimport Entry, Message, message_content, message_keep, message_properties
 from fastbroker.core.pattern cimport is_pattern, pattern_matches
-from fastbroker.core.queue cimport Queue
+from fastbroker.core.queue cimport Queue, take_again
+from fastbroker.core.shelf cimport PLACE_BITS
 from fastbroker.core.subscription cimport ACK_AUTO, MARK_GAP, MARK_RETAINED
 from fastbroker.core.wire cimport (
     Properties, account_charge, ceiling_reached, link_init, link_join, link_leave, outbuf_pending, ring_empty, wall_now,
@@ -43,7 +44,7 @@ cdef enum:
     SMALLEST_HEAP = 4
     MOST_TOPICS = 131072    # that one replay draws from
 
-cdef uint64_t LIVE = <uint64_t>1 << 62     # the place in the queue of the first message that comes after the SUBSCRIBE
+cdef uint64_t LIVE = <uint64_t>1 << (PLACE_BITS - 1)   # number in the queue of the first that comes after the SUBSCRIBE
 
 
 cdef int replay_begin(Subscription subscription, QueueOwner owner, Histories histories, bytes pattern,
@@ -122,7 +123,7 @@ cdef class Replay(Spring):
         cdef Entry entry
         while has_room(self, consumer):
             if queue.returned_count:    # it has had that before
-                queue.take_first(&entry)
+                take_again(queue, &entry)
             elif not next_entry(self, &entry, until):
                 if self.stage == STAGE_OVER:
                     return end(self, queue, consumer)

@@ -151,6 +151,7 @@ cdef int put_to_rest(Queue queue, Entry *entry, uint64_t due) except -1
 cdef int came_back(Queue queue, Entry *entry, Verdict verdict, Subscription consumer, Refusal refusal) except -1
 cdef void obey(Queue queue, QueuePolicy policy) noexcept
 cdef bint take_oldest(Queue queue, Entry *entry) noexcept
+cdef void take_again(Queue queue, Entry *entry) noexcept
 cdef void shelve_all(Queue queue) noexcept
 cdef int end_of_life(Queue queue, Entry *entry) except -1
 cdef void number_entry(Queue queue, Entry *entry, Message *message) noexcept

@@ -474,6 +474,43 @@ def test_nacked_message_of_a_replay_comes_again(face: Face) -> None:
     assert next.body == b"2"
 
 
+def acknowledged(house: Face, client: Face) -> list[bytes]:
+    """The bodies of all that comes while it acknowledges each message."""
+    got = []
+    while heard := messages(client.hear()):
+        for message in heard:
+            got.append(message.body)
+            client.say(ack(message.ack))
+        house.turn()
+    return got
+
+
+ONE_BY_ONE = b"last:10\nack:client-individual\nprefetch-count:1\n"
+
+
+def test_what_is_live_keeps_its_priorities_behind_a_replay(face: Face) -> None:
+    house = keeping(face, history_messages=100)
+    said(house, 2)
+    client, publisher = joined(face, house, ONE_BY_ONE), face.Client(house)
+    for priority in (4, 0, 9, 6, 5, 7, 2):
+        publisher.say(send(b"/topic/a", b"p%d" % priority, b"priority:%d\n" % priority))
+    expected = [b"1", b"2", b"p9", b"p7", b"p6", b"p5", b"p4", b"p2", b"p0"]
+    assert acknowledged(house, client) == expected
+
+
+@pytest.mark.parametrize(("headers", "last"), [(b"", [b"urgent"]), (b"ttl:1000\n", [])])
+def test_what_is_live_waits_for_what_a_replay_gives_again(face: Face, headers: bytes, last: list[bytes]) -> None:
+    """However urgent it is; and it may expire there."""
+    house = keeping(face, history_messages=100)
+    said(house, 3)
+    client, publisher = joined(face, house, ONE_BY_ONE), face.Client(house)
+    publisher.say(send(b"/topic/a", b"urgent", b"priority:9\n" + headers))
+    (first,) = messages(client.hear())
+    client.say(ack(first.ack, b"NACK"))
+    house.advance(60_000)
+    assert acknowledged(house, client) == [b"1", b"2", b"3", *last]
+
+
 @pytest.mark.parametrize("mode", [b"auto", b"client"])
 @pytest.mark.parametrize("way", ["leave", "unsubscribe"])
 def test_subscriber_that_goes_in_the_middle(face: Face, mode: bytes, way: str) -> None:
