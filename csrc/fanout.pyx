@@ -65,7 +65,7 @@ cdef class Fanout:
             self.settle()   # what came before it
             if content.properties.expires and content.properties.expires <= wall_now(self.census):
                 return 0
-            origin.took += <uint32_t>count
+            origin.took += <uint32_t>audience.asked
             return send_from(self, audience, 0, content, origin)
         if count > FEW and content.body_length < SHARED_BODY:
             return self.settle() if add(self, route, audience, content, origin) else 0
@@ -173,6 +173,7 @@ cdef int ask(Fanout self, Receiver receiver, Transit *transit) except -1:
     """To one that chooses, if it wants it."""
     if not receiver.wants(transit.content, transit.number, transit.origin, self.census):
         return 0
+    transit.origin.took += 1
     if isinstance(receiver, Queue):
         return enqueue(self, <Queue>receiver, transit)
     return deliver(self, <Subscription>receiver, transit)

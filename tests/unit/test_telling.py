@@ -55,6 +55,20 @@ def test_who_was_too_slow_was_not_nobody(face: Face) -> None:
     assert head(publisher.hear()) == [b"receipt-id:r", b"message-id:epoch-2", b"receivers:0", b"dropped:1"]
 
 
+@pytest.mark.parametrize("others", [0, 3])
+def test_who_chooses_is_a_receiver_of_what_it_wants(face: Face, others: int) -> None:
+    """Whatever was sent before, and was put into a batch for it."""
+    house = face.House()
+    client, beside, publisher = (face.Client(house) for _ in range(3))
+    client.say(subscribe(b"1", b"/topic/a", b"selector:x = 1\n"))
+    client.say(subscribe(b"2", b"/topic/a", b"selector:x > 1\nack:client\n"))
+    for number in range(others):
+        beside.say(subscribe(b"%d" % number, b"/topic/a"))
+    for value, receivers in ((1, 1), (2, 1), (0, 0)):
+        publisher.say(5 * send(b"/topic/a", b"", b"x:1\n") + send(b"/topic/a", b"", ASKING + b"x:%d\n" % value))
+        assert head(publisher.hear())[2:] == [b"receivers:%d" % (others + receivers)]
+
+
 def test_a_receipt_that_waits_for_the_journal_says_it_later(face: Face) -> None:
     house = face.House()
     client = face.Client(house)
