@@ -67,8 +67,8 @@ cdef class Bindings:
         return known[2]
 
     cdef void release(self, Queue queue) noexcept:
-        """The queue gets nothing of a topic any more."""
-        cdef tuple known = self.bound.pop(queue.name, None)
+        """The queue gets nothing of a topic any more. One that is owned is not bound, whatever has its name."""
+        cdef tuple known = None if queue.owned else self.bound.pop(queue.name, None)
         if known is not None:
             self.census.memory -= cost_of(queue, known[0])
         self.leave(queue)

@@ -236,6 +236,18 @@ def test_all_that_came_has_gone(face: Face) -> None:
     assert after["memory"] - before["memory"] < 1000 * after["routes"] + 4096  # which are kept for those who come again
 
 
+def test_a_durable_subscription_with_the_name_of_a_bound_queue_leaves_it_alone(face: Face) -> None:
+    house = face.House(queue_idle_timeout=1000)
+    client = face.Client(house)
+    client.say(subscribe(b"q", b"/topic/a", b"x-queue-name:dsub/1\n"))
+    before = house.stats["memory"]
+    client.say(subscribe(b"1", b"/topic/a", b"persistent:true\n") + b"UNSUBSCRIBE\nid:1\npersistent:true\n\n\0")
+    house.turn()
+    assert house.stats["memory"] == before
+    client.say(b"UNSUBSCRIBE\nid:q\n\n\0")
+    assert house.queue(b"dsub/1") is None  # as it was made for its consumers
+
+
 def test_a_client_has_so_many_temporary_ones_and_no_more(face: Face) -> None:
     house = face.House(max_subscriptions=10)
     client = face.Client(house)
