@@ -365,7 +365,7 @@ cdef class Namespace(QueueOwner):
             queues += here > 0
             slot = table_next(&self.queues, &cursor)
         for queue in self.durables.queues():
-            here = (<Queue>queue).waiting() + (<Queue>queue).unsettled
+            here = (<Queue>queue).held() + (<Queue>queue).unsettled
             messages += here
             queues += here > 0
         return messages + self.census.scheduled, queues

@@ -389,6 +389,17 @@ def test_the_oldest_go_where_there_are_too_many(face):
     assert bodies(client.hear()) == [b"2", b"3", b"4"]
 
 
+def test_what_rests_is_held(face):
+    """It is in no queue's place, but the broker still has it."""
+    house = new_house(face)
+    client = face.Client(house)
+    client.say(subscribe(b"1", b"/topic/a", APOLLO + b"ack:client-individual\n"))
+    house.publish(b"/topic/a", b"x")
+    (first,) = messages(client.hear())
+    client.say(ack(first.ack, b"NACK", b"delay:100000\n"))
+    assert house.queued == (1, 1)
+
+
 def test_or_the_newest_do_not_come(face):
     house = new_house(face, durable={"durable_messages": 3, "durable_overflow": "reject"})
     client, beside = face.Client(house), face.Client(house)
