@@ -216,6 +216,8 @@ cdef int history_keep(History self, const Content *content) except -1:
         drop_oldest(self)
     if self.count == 1:
         watch(self, owner.now[0])
+    elif self.count == 0:
+        leave_if_empty(self)    # it was larger than all that may be kept
     keep_to_share(owner)
     return 0
 
@@ -326,6 +328,7 @@ cdef bint gave_some(Histories self) noexcept:
         while left and history.count:
             drop_oldest(history)
             left -= 1
+        leave_if_empty(history)
     elif history.retained == NULL:
         remove(history)
     else:

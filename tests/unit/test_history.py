@@ -155,6 +155,26 @@ def test_all_that_is_kept_is_counted_and_given_back(face: Face) -> None:
     assert house.kept == (0, 0)
 
 
+def test_one_whose_only_message_was_too_large_for_it_goes(face: Face) -> None:
+    house = keeping(face, history_bytes=10_000)
+    said(house, 1, size=20_000)
+    assert house.history(b"a") == (0, 0, 1)
+    house.advance(HOUR + 100)
+    assert house.kept == (0, 0)
+
+
+def test_one_that_has_given_all_it_had_goes(face: Face) -> None:
+    """Where its policy knows no age, so that it has waited for nothing."""
+    house = keeping(face, history_messages=10, memory=32 << 20)  # of which they may have 8
+    said(house, 1, size=5 << 20)
+    said(house, 1, topic=b"/topic/b", size=5 << 20)
+    assert house.history(b"a") == (0, 0, 1)
+    assert house.history(b"b")[0] == 1
+    house.advance(HOUR + 100)
+    assert house.history(b"a") is None
+    assert house.history(b"b")[0] == 1
+
+
 def test_messages_in_a_history_move(face: Face) -> None:
     house = keeping(face, history_messages=1000)
     client = face.Client(house)
