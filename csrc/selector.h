@@ -386,6 +386,7 @@ static inline uint32_t note_header(Run *run, const char *line, const char *colon
     for (i = 0; i < program->name_count; i++) {
         const HeaderName *name = &program->names[i];
         if (name->length == length && memcmp(program->texts + name->start, line, length) == 0) {
+            run->steps += i;
             if (run->headers[i].text != NULL)
                 return 0;
             run->headers[i].text = colon + 1;

@@ -268,6 +268,7 @@ MUCH = {
     "long texts": ("a LIKE '%" + "a" * 2000 + "b'", b"a:" + b"a" * 8000 + b"\n"),
     "long lines": ("a = 1", b"b:" + b"x" * 1_000_000 + b"\n"),
     "many lines": ("a = 1", b"b:1\n" * 10_000),
+    "many lines of one name": (" OR ".join(f"a{n:02} = 1" for n in range(32)), b"a00:2\n" + b"a31:2\n" * 100),
     "many lines of names alike": (" OR ".join(f"a{n:02} = 1" for n in range(32)), b"bbb:1\n" * 10_000),
 }
 
