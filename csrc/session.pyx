@@ -37,7 +37,7 @@ from fastbroker.core.properties cimport read_properties
 from fastbroker.core.queue cimport ACKED, NACKED, REJECTED, Queue, QueueRoute, Verdict, queue_route
 from fastbroker.core.receipts cimport receipt_info, receipts_new
 from fastbroker.core.redelivery cimport Refusal
-from fastbroker.core.replay cimport REPLAY_ALL
+from fastbroker.core.replay cimport REPLAY_ALL, REPLAY_NOTHING
 from fastbroker.core.schedule cimport comes_later
 from fastbroker.core.selector cimport Selector, selector_of
 from fastbroker.core.settling cimport acknowledge, find_message, give_back, settle
@@ -776,6 +776,9 @@ cdef int attach_to_topic(Session self, Subscription subscription, Wishes wishes)
         return 0 if apart else replay(self, subscription, name, wishes)
     if subscription.chooses:
         raise Refused(b"bad header", b"A queue that x-queue-name names takes no selector and no no-local.")
+    if wishes.asked.what != REPLAY_NOTHING:
+        raise Refused(b"bad header", b"A queue that x-queue-name names has no history: leave out since, from-seq and "
+                      b"last.")
     return self.namespace.subscribe_bound(subscription, wishes.queue_name, name, apart)
 
 
@@ -800,6 +803,9 @@ cdef int check_title(Subscription subscription, Wishes wishes, bint apart) excep
         raise Refused(b"bad header", b"A durable or shared subscription has its own queue: leave out x-queue-name.")
     if subscription.chooses:
         raise Refused(b"bad header", b"A durable or shared subscription takes no selector and no no-local.")
+    if wishes.asked.what != REPLAY_NOTHING:
+        raise Refused(b"bad header", b"A durable or shared subscription goes on where it was: leave out since, "
+                      b"from-seq and last.")
     return 0
 
 

@@ -328,6 +328,16 @@ def test_queues_have_no_history(face: Face, headers: bytes) -> None:
         face.Client(keeping(face)).say(subscribe(b"0", b"/queue/a", headers))
 
 
+@pytest.mark.parametrize("wish", [b"last:1\n", b"from-seq:0\n", b"since:epoch-1\n"])
+@pytest.mark.parametrize("name", [b"persistent:true\n", b"subscription-group:g\n", b"x-queue-name:q\n"])
+def test_what_several_share_begins_nowhere(face: Face, name: bytes, wish: bytes) -> None:
+    """It must not look as if nothing had been missed."""
+    house = keeping(face, history_messages=10)
+    with pytest.raises(Refused):
+        face.Client(house).say(subscribe(b"0", b"/topic/a", name + wish))
+    assert house.stats["queues"] == 0
+
+
 def test_what_has_expired_is_not_replayed(face: Face) -> None:
     house = keeping(face, history_messages=10)
     client = face.Client(house)
