@@ -184,7 +184,12 @@ cdef class Namespace(QueueOwner):
         check_listener(self, pattern, apart)
         queue = self.queue_of(name)
         self.fanout.settle()
-        self.bindings.bind(queue, pattern, apart, made)
+        try:
+            self.bindings.bind(queue, pattern, apart, made)
+        except:
+            if made:
+                self.remove_queue(queue)
+            raise
         return self.subscribe_queue(subscription, queue)
 
     cdef int subscribe_title(self, Subscription subscription, Title title) except -1:

@@ -236,6 +236,18 @@ def test_all_that_came_has_gone(face: Face) -> None:
     assert after["memory"] - before["memory"] < 1000 * after["routes"] + 4096  # which are kept for those who come again
 
 
+def test_a_queue_that_cannot_be_bound_is_not_made(face: Face) -> None:
+    """One that follows a virtual topic would stay for ever, and keep what comes."""
+    house = face.House()
+    client = face.Client(house)
+    with pytest.raises(Refused) as refusal:
+        client.say(subscribe(b"q", b"/topic/a", b"x-queue-name:Consumer.A.VirtualTopic.b\n"))
+    assert refusal.value.args[0] == b"bad header"
+    house.turn()
+    assert house.queue(b"Consumer.A.VirtualTopic.b") is None
+    assert house.stats["queues"] == 0
+
+
 def test_a_durable_subscription_with_the_name_of_a_bound_queue_leaves_it_alone(face: Face) -> None:
     house = face.House(queue_idle_timeout=1000)
     client = face.Client(house)
