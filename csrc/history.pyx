@@ -340,8 +340,9 @@ cdef bint forgot_oldest(Histories self) noexcept:
     """The message that was retained first has gone."""
     cdef Link *link = self.retaining.next
     cdef History history
-    while link != &self.retaining and link.owner == NULL:
+    while link != &self.retaining and link.owner == NULL:   # there a replay goes on
         link = link.next
+        self.census.work += FREE_WORK
     if link == &self.retaining:
         return False
     history = <History>link.owner

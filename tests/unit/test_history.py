@@ -741,6 +741,22 @@ def test_retained_messages_have_a_share_of_the_memory(face: Face) -> None:
     assert numbers(joined(face, house, b"", b"/topic/t.59999").hear()) == [59_999]
 
 
+def test_replays_that_stand_still_cost_work_where_retained_messages_go(face: Face) -> None:
+    """They stand in front of the oldest, and it is found behind them."""
+    house = keeping(face, memory=8 << 20)  # of which they may have 2
+    client, publisher = face.Client(house), face.Client(house)
+    for number in range(2):
+        publisher.say(send(b"/topic/r.%d" % number, b"x" * 900_000, b"retain:set\n"))
+    client.say(subscribe(b"0", b"/topic/much") + send(b"/topic/much", b"x" * SOFT))
+    for number in range(1, 500):
+        client.say(subscribe(b"%d" % number, b"/topic/r.*"))
+    house.turn()
+    before = house.stats["work"]
+    publisher.say(send(b"/topic/s", b"x" * 900_000, b"retain:set\n"))
+    assert house.kept[0] < 2 << 20
+    assert house.stats["work"] - before > 499 * 64
+
+
 def test_plain_topics_hold_nothing(face: Face) -> None:
     house = keeping(face)
     said(house, 100)
