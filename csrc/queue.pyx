@@ -40,8 +40,8 @@ from fastbroker.core.subscription cimport ACK_AUTO, Receiver, Subscription
 from fastbroker.core.wire cimport (
     USUAL_PRIORITY, Properties, block_is_left, blocks_of, ceiling_reached, claim_end, claim_new, duplicates_add,
     duplicates_free, duplicates_has, duplicates_new, keeper_join, keeper_leave, link_init, link_join, link_joined,
-    link_leave, outbuf_touch, ranks_free, ranks_new, ranks_ready, ring_init, ring_splice, timer_arm, timer_cancel,
-    timer_init, wall_now,
+    link_leave, outbuf_touch, ranks_free, ranks_new, ranks_ready, ring_empty, ring_init, ring_splice, timer_arm,
+    timer_cancel, timer_init, wall_now,
 )
 
 cdef enum:
@@ -259,9 +259,10 @@ cdef class Queue(Receiver):
         self.ahead = spring is not None
 
     cdef void left(self) noexcept:
-        """Somebody is done with it: an exclusive one may wait for that; if nobody uses it, its days are counted."""
+        """Somebody is done with it: an exclusive one may wait for that, and so may publishers; if nobody uses it, its
+        days are counted."""
         cdef QueueOwner owner = <QueueOwner>self.owner
-        if self.waiting():
+        if self.waiting() or not ring_empty(&self.waiters):
             self.look()
         if self.name is not None and self.unused() and not self.removed:
             timer_arm(owner.wheel, &self.idle, owner.now[0] + idle_time(self))

@@ -384,6 +384,27 @@ def test_who_is_let_in_and_does_not_come_keeps_nobody_out(face: Face) -> None:
     assert house.stats["messages_in"] == 2
 
 
+@pytest.mark.parametrize("how", ["COMMIT", "death"])
+def test_what_one_had_who_is_gone_makes_room_too(face: Face, how: str) -> None:
+    """Also where nothing is left that waits, and another consumer is still there."""
+    house = new_house(face, max_messages=1, overflow="block", max_deliveries=1)
+    sender, reader, other = face.Client(house), face.Client(house), face.Client(house)
+    reader.say(subscribe(b"1", b"/queue/a", b"ack:client-individual\n"))
+    sender.say(numbered(1))
+    other.say(subscribe(b"1", b"/queue/a"))
+    sender.say(numbered(1, first=2))
+    if how == "COMMIT":
+        got = messages(reader.hear())[0].ack
+        reader.say(b"BEGIN\ntransaction:t\n\n\0" + ack(got, headers=IN_IT) + b"UNSUBSCRIBE\nid:1\n\n\0")
+        house.turn()
+        reader.say(b"COMMIT\ntransaction:t\n\n\0")
+    else:
+        reader.leave()
+    house.turn()
+    sender.say(b"")
+    assert bodies(other.hear()) == [b"2"]
+
+
 def test_what_could_never_fit_is_refused_at_once(face: Face) -> None:
     house = new_house(face, max_bytes=5000, overflow="block")
     sender = face.Client(house)
