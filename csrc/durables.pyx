@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t
 from fastbroker.core.frame cimport shown
 from fastbroker.core.message cimport Entry, message_drop
 from fastbroker.core.policy cimport OVERFLOW_REJECT, QueuePolicy, TopicPolicy
-from fastbroker.core.queue cimport QueueOwner, queue_new
+from fastbroker.core.queue cimport QueueOwner, queue_new, take_oldest
 
 from fastbroker.core.frame import Refused
 
@@ -162,7 +162,7 @@ cdef bint makes_room(Queue queue, size_t size) except -1:
     if policy.durable_overflow == OVERFLOW_REJECT or (policy.durable_bytes and size > policy.durable_bytes):
         (<QueueOwner>queue.owner).has_lost(queue, 1)
         return False
-    while dropped < DROPPED_AT_ONCE and is_full(queue, policy, size) and queue.take_first(&oldest):
+    while dropped < DROPPED_AT_ONCE and is_full(queue, policy, size) and take_oldest(queue, &oldest):
         message_drop(oldest.message)
         dropped += 1
     queue.census.work += dropped * DROP_WORK
@@ -171,5 +171,5 @@ cdef bint makes_room(Queue queue, size_t size) except -1:
 
 
 cdef inline bint is_full(Queue queue, TopicPolicy policy, size_t size) noexcept:
-    return ((policy.durable_messages and queue.waiting() >= policy.durable_messages)
+    return ((policy.durable_messages and queue.held() >= policy.durable_messages)
             or (policy.durable_bytes and queue.bytes + size > policy.durable_bytes))

@@ -31,12 +31,12 @@ from fastbroker.core.message cimport Entry, Message, message_content, message_dr
 from fastbroker.core.policy cimport TopicPolicy
 from fastbroker.core.queue cimport (
     DEAD_DELIVERIES, DEAD_REJECTED, RULED, DeadReason, claim_place, forget_duplicates, put_to_rest, queue_new,
-    queue_route, take_oldest,
+    queue_route,
 )
 from fastbroker.core.replay cimport replay_begin
 from fastbroker.core.replies cimport reply_topic, reply_topic_route
 from fastbroker.core.route cimport nowhere
-from fastbroker.core.rules cimport is_plain, relieve
+from fastbroker.core.rules cimport bow_to_dead, is_plain, relieve
 from fastbroker.core.schedule cimport Job, comes_later, schedule_new
 from fastbroker.core.scheduling cimport scheduling_route
 from fastbroker.core.subscription cimport ACK_AUTO
@@ -416,9 +416,7 @@ cdef int publish_job(Namespace self, const Job *job) except -1:
 
 
 cdef int bury(Namespace self, bytes name, const Entry *entry, DeadReason reason, bytes text) except -1:
-    """Its oldest go when it is full."""
     cdef Queue queue = self.renewed(name, None)
-    cdef Entry oldest
     cdef Content content
     cdef Properties properties
     cdef Text head
@@ -426,12 +424,10 @@ cdef int bury(Namespace self, bytes name, const Entry *entry, DeadReason reason,
     try:
         self.dead_letters.write(entry, reason, text, &head, &content, &properties)
         self.census.work += BURY_WORK + content.head_length
+        self.census.dead_dropped += bow_to_dead(queue, &content, &properties)
         queue.push(message_new(self.census, &content, self.dead_letters.next_number()))
     finally:
         text_free(&head)
-    if 0 < queue.policy.max_messages < <uint64_t>queue.waiting() and take_oldest(queue, &oldest):
-        message_drop(oldest.message)
-        self.census.dead_dropped += 1
     queue.call()
     return 0
 

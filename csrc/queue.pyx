@@ -543,12 +543,13 @@ cdef bint shelf_is_first(Queue queue) noexcept:
 
 
 cdef bint take_oldest(Queue queue, Entry *entry) noexcept:
-    """What goes first where there is too much: the oldest of those with the lowest priority; or False."""
+    """What goes first where there is too much: the oldest of those with the lowest priority, what rests behind all
+    others; or False."""
     cdef const Entry *head = plain_head(queue)
     cdef uint64_t usual = place_of(USUAL_PRIORITY, 0), lowest
     cdef uint32_t at
     if queue.shelf.count == 0:
-        return queue.take_first(entry)
+        return queue.take_first(entry) or take_rested(queue, UINT64_MAX, entry)
     lowest = lane_of(queue.shelf.nodes[shelf_last(&queue.shelf)].place)
     at = shelf_from(&queue.shelf, lowest)
     if head != NULL and (lowest < usual or (lowest == usual and head.number < queue.shelf.nodes[at].entry.number)):

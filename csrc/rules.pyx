@@ -9,7 +9,7 @@
 
 A COMMIT is asked about as a whole, less what it settles, before any of it is done; then all of it is kept.
 """
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from fastbroker.core.frame cimport shown
@@ -20,6 +20,7 @@ from fastbroker.core.policy cimport (
 from fastbroker.core.queue cimport (
     DEAD_OVERFLOW, RULED, SHELF, QueueOwner, end_of_life, number_entry, take_oldest,
 )
+from fastbroker.core.shelf cimport NOWHERE, shelf_named
 from fastbroker.core.wire cimport (
     USUAL_PRIORITY, Properties, link_join, ring_empty, ring_splice, timer_arm, wall_now,
 )
@@ -28,6 +29,7 @@ from fastbroker.core.frame import Refused
 
 cdef enum:
     DROP_WORK = 64          # what it takes to drop a message, in bytes of output
+    DROPPED_AT_ONCE = 4096  # messages that go for a new one; if that was not enough, more go for the next
     LOOK_AGAIN = 100        # milliseconds, where publishers wait and those that may come do not
 
 
@@ -86,13 +88,10 @@ cdef bint may_come_in(Queue queue, const Content *content, Origin *origin) excep
     """Whether a message is kept. What is too much is dealt with as the policy says."""
     cdef size_t size = message_cost(content)
     cdef Entry entry
-    if has_room(queue, 1, size):
+    if has_room(queue, 1, size) or takes_a_place(queue, content, size):
         return True
     if queue.policy.overflow == OVERFLOW_DROP_OLDEST:
-        while not has_room(queue, 1, size) and take_oldest(queue, &entry):
-            message_drop(entry.message)
-            queue.census.work += DROP_WORK
-            queue.census.dropped += 1
+        queue.census.dropped += drop_oldest(queue, size)
         return True
     if queue.policy.overflow == OVERFLOW_DEAD_LETTER:
         number_entry(queue, &entry, message_new(queue.census, content, (<QueueOwner>queue.owner).number.value))
@@ -104,6 +103,34 @@ cdef bint may_come_in(Queue queue, const Content *content, Origin *origin) excep
     queue.census.messages_in -= 1   # it is not taken
     wait_or_refuse(queue, 1, size, origin)
     return False
+
+
+cdef bint takes_a_place(Queue queue, const Content *content, size_t size) noexcept:
+    """Whether it has that of an older value, which waits, and need not have more."""
+    cdef uint32_t older = NOWHERE
+    if content.properties != NULL and content.properties.last_value:
+        older = shelf_named(&queue.shelf, content.properties.last_value)
+    return older != NOWHERE and has_room(queue, 0, size - queue.shelf.nodes[older].entry.message.size)
+
+
+cdef int64_t drop_oldest(Queue queue, size_t size) noexcept:
+    """As many as it takes to have room for a message of that size. Returns how many that were."""
+    cdef Entry entry
+    cdef int64_t dropped = 0
+    while dropped < DROPPED_AT_ONCE and not has_room(queue, 1, size) and take_oldest(queue, &entry):
+        message_drop(entry.message)
+        dropped += 1
+    queue.census.work += dropped * DROP_WORK
+    return dropped
+
+
+cdef int64_t bow_to_dead(Queue queue, const Content *content, Properties *properties) noexcept:
+    """A dead letter comes: whatever the policy says to others that are too much, the oldest go for it. Returns how many
+    that were."""
+    if queue.marks & RULED == 0:
+        return 0
+    limit_life(queue, properties)
+    return drop_oldest(queue, message_cost(content))
 
 
 cdef int admit(Queue queue, uint64_t messages, uint64_t bytes, Origin *origin) except -1:

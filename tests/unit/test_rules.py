@@ -544,6 +544,88 @@ def test_a_commit_waits_for_room_as_a_whole(face: Face) -> None:
     assert house.queue(b"b")[0] == 1
 
 
+# ---- limits of all that a queue holds -------------------------------------------------------------
+
+
+def refuse_all(client: Face, headers: bytes = b"") -> None:
+    for message in messages(client.hear()):
+        client.say(ack(message.ack, b"NACK", headers))
+
+
+def test_what_rests_goes_for_what_comes_where_nothing_else_waits(face: Face) -> None:
+    house = new_house(face, max_messages=MOST, overflow="drop-oldest", redelivery_delay=IDLE, max_deliveries=0)
+    client = face.Client(house)
+    client.say(subscribe(b"1", b"/queue/a", b"ack:client-individual\n"))
+    for number in range(4 * MOST):
+        client.say(numbered(1, first=number))
+        house.advance(TICK)
+        refuse_all(client)
+    assert house.queue(b"a")[0] == MOST
+    house.advance(2 * IDLE)
+    assert sorted(map(int, bodies(client.hear()))) == [9, 10, 11]
+
+
+def test_what_rests_in_a_durable_subscription_counts(face: Face) -> None:
+    topics = [("#", {"durable_messages": MOST})]
+    house = face.House(topics=topics, redelivery_delay=IDLE, max_deliveries=0, nack_delay=0)
+    client = face.Client(house, headers=b"client-id:me\n")
+    client.say(subscribe(b"1", b"/topic/x", b"ack:client-individual\ndurable:true\nauto-delete:false\n"))
+    for _ in range(4 * MOST):
+        client.say(send(b"/topic/x", b"x"))
+        house.advance(TICK)
+        refuse_all(client)
+    assert house.stats["messages"] == MOST
+
+
+@pytest.mark.parametrize("limit", [{"max_messages": MOST}, {"max_bytes": 5000}])
+def test_a_dead_letter_queue_has_its_limits(face: Face, limit: dict[str, int]) -> None:
+    """Also where its consumer refuses all."""
+    dead = {"redelivery_delay": IDLE, "overflow": "reject", **limit}
+    house = face.House(queues=[("dead", dead), ("a", {"dead_letter": "dead"})], nack_delay=0)
+    client, undertaker = face.Client(house), face.Client(house)
+    client.say(subscribe(b"1", b"/queue/a", b"ack:client-individual\n"))
+    undertaker.say(subscribe(b"1", b"/queue/dead", b"ack:client-individual\n"))
+    for _ in range(20):
+        client.say(send(b"/queue/a", b"x" * 1000))
+        refuse_all(client, b"requeue:false\n")
+        house.advance(TICK)
+        refuse_all(undertaker)
+    assert 0 < house.queue(b"dead")[0] < 5
+    assert house.stats["dead_dropped"] == 20 - house.queue(b"dead")[0]
+
+
+def test_a_dead_letter_lives_as_long_as_its_queue_says(face: Face) -> None:
+    house = face.House(queues=[("dead", {"ttl": SOON}), ("a", {"dead_letter": "dead"})])
+    client = face.Client(house)
+    client.say(subscribe(b"1", b"/queue/a", b"ack:client-individual\n") + numbered(1))
+    refuse_all(client, b"requeue:false\n")
+    assert house.queue(b"dead")[0] == 1
+    house.advance(2 * SOON)
+    assert house.queue(b"dead")[0] == 0
+
+
+@pytest.mark.parametrize("overflow", ["reject", "block", "drop-oldest", "dead-letter"])
+def test_a_value_takes_the_place_of_an_older_one_in_a_full_queue(face: Face, overflow: str) -> None:
+    house = new_house(face, max_messages=MOST, overflow=overflow)
+    client = face.Client(house)
+    for value, name in (b"1", b"x"), (b"2", b"y"), (b"3", b"z"), (b"4", b"z"):
+        client.say(send(b"/queue/a", value, b"_AMQ_LVQ_NAME:%b\n" % name))
+    assert what_waits(face, house) == [b"1", b"2", b"4"]
+    assert house.queue(b"dead") is None
+
+
+def test_very_many_that_go_for_one_do_not_go_at_once(face: Face) -> None:
+    """A limit that a consumer declares of what is there already."""
+    house = new_house(face)
+    client, reader = face.Client(house), face.Client(house)
+    client.say(numbered(MANY))
+    reader.say(subscribe(b"1", b"/queue/a", b"x-max-length:1\nack:client\ncredit:1\n"))
+    client.say(numbered(1))
+    assert MANY // 2 < house.queue(b"a")[0] < MANY
+    client.say(numbered(MANY // 1000))
+    assert house.queue(b"a")[0] == 1
+
+
 # ---- beside a list -------------------------------------------------------------------------------
 
 
