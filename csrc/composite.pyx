@@ -7,9 +7,9 @@ Each part is a route like any other, and none is composite: whoever makes one ha
 what a message has passed already. All get the same message, with its one number and its header lines as they were sent.
 """
 from fastbroker.core.message cimport message_cost
-from fastbroker.core.queue cimport RULED, Queue, QueueRoute
+from fastbroker.core.queue cimport RULED, Queue, QueueRoute, leads_somewhere
 from fastbroker.core.route cimport route_charge, route_init
-from fastbroker.core.rules cimport admit
+from fastbroker.core.rules cimport Load, admit, load_of
 
 cdef enum:
     PART_COST = 16      # bytes of a part's place
@@ -43,14 +43,24 @@ cdef class CompositeRoute(Route):
         return any([(<Route>part).has_somebody() for part in self.parts])
 
 
+cdef list limited_queues(Route route):
+    """Those with rules that a message gets into there."""
+    if isinstance(route, CompositeRoute):
+        return [queue for part in (<CompositeRoute>route).parts for queue in limited_queues(part)]
+    if isinstance(route, QueueRoute) and leads_somewhere(<QueueRoute>route) and (<QueueRoute>route).queue.marks & RULED:
+        return [(<QueueRoute>route).queue]
+    return []
+
+
 cdef bint all_have_room(CompositeRoute self, const Content *content, Origin *origin) except -1:
     """All parts get it, or none: queues with limits are asked first. Raises Refused, or has it wait and come again."""
-    cdef Queue queue
-    for part in self.parts:
-        queue = (<QueueRoute>part).queue if isinstance(part, QueueRoute) else None
-        if queue is not None and queue.marks & RULED and not queue.removed:
-            admit(queue, 1, message_cost(content), origin)
-            if origin.untaken:
-                self.census.messages_in -= 1    # it is not taken
-                return False
+    cdef size_t size = message_cost(content)
+    cdef Load load
+    self.census.messages_in -= 1    # it is not taken yet
+    for queue in limited_queues(self):
+        load = load_of(<Queue>queue, content.properties, size)
+        admit(<Queue>queue, load.messages, load.bytes, origin)
+        if origin.untaken:
+            return False
+    self.census.messages_in += 1
     return True

@@ -786,9 +786,10 @@ cdef inline int offer(Queue queue, const Content *content, uint64_t id) except -
     return consumer.hand_over(&entry)
 
 
-cdef bint has_come(Queue queue, const Content *content) noexcept:
+cdef bint has_come(Queue queue, const Properties *asks) noexcept:
     """Whether a message of that name was there before."""
-    return queue.duplicates != NULL and duplicates_has(queue.duplicates, content.properties.duplicate)
+    return (queue.duplicates != NULL and asks != NULL and asks.duplicate != 0
+            and duplicates_has(queue.duplicates, asks.duplicate) != 0)
 
 
 cdef void has_come_now(Queue queue, const Content *content) noexcept:
@@ -817,13 +818,18 @@ cdef class QueueRoute(Route):
         return not (self.queue.removed and self.queue.owned)
 
 
+cdef bint leads_somewhere(QueueRoute route) except -1:
+    """Whether its queue, found again if it has gone, gets what is sent there."""
+    return not route.queue.removed or (not route.queue.owned and found_again(route))
+
+
 cdef int take_apart(QueueRoute self, const Content *content, Origin *origin) except -1:
     """What is not plain, or is for a queue that is not; one that has gone is found again."""
     cdef QueueOwner owner = <QueueOwner>self.queue.owner
     cdef bint named = content.properties != NULL and content.properties.duplicate != 0
     if self.queue.removed and not found_again(self):
         return 0
-    if named and has_come(self.queue, content):
+    if named and has_come(self.queue, content.properties):
         origin.duplicate = True
         return 0
     origin.took += 1

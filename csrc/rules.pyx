@@ -18,7 +18,7 @@ from fastbroker.core.policy cimport (
     OVERFLOW_BLOCK, OVERFLOW_DEAD_LETTER, OVERFLOW_DROP_OLDEST, OVERFLOW_REJECT, QueuePolicy,
 )
 from fastbroker.core.queue cimport (
-    DEAD_OVERFLOW, RULED, SHELF, QueueOwner, end_of_life, number_entry, take_oldest,
+    DEAD_OVERFLOW, RULED, SHELF, QueueOwner, end_of_life, has_come, number_entry, take_oldest,
 )
 from fastbroker.core.shelf cimport NOWHERE, shelf_named
 from fastbroker.core.wire cimport (
@@ -77,18 +77,36 @@ cdef void limit_life(Queue queue, Properties *properties) noexcept:
 # ---- limits ----
 
 cdef bint has_room(Queue queue, uint64_t messages, uint64_t bytes) noexcept:
-    """For so much more, beside what waits and what consumers have not settled."""
+    """For so much more, beside what waits and what consumers have not settled. There is always room for nothing more,
+    also where there is too much already."""
     cdef QueuePolicy policy = queue.policy
-    if policy.max_messages and queue.held() + <uint64_t>queue.unsettled + messages > policy.max_messages:
+    if (messages and policy.max_messages
+            and queue.held() + <uint64_t>queue.unsettled + messages > policy.max_messages):
         return False
-    return policy.max_bytes == 0 or queue.bytes + queue.unsettled_bytes + bytes <= policy.max_bytes
+    return bytes == 0 or policy.max_bytes == 0 or queue.bytes + queue.unsettled_bytes + bytes <= policy.max_bytes
+
+
+cdef Load load_of(Queue queue, const Properties *asks, size_t size) noexcept:
+    """What a message of that size makes more there: nothing if it has come before; if a newer value takes the place of
+    an older one, which waits, so many bytes as it is larger."""
+    cdef Load load = Load(1, size)
+    cdef uint32_t older = NOWHERE
+    if has_come(queue, asks):
+        return Load(0, 0)
+    if asks != NULL and asks.last_value:
+        older = shelf_named(&queue.shelf, asks.last_value)
+    if older != NOWHERE:
+        load.messages = 0
+        load.bytes -= min(size, queue.shelf.nodes[older].entry.message.size)
+    return load
 
 
 cdef bint may_come_in(Queue queue, const Content *content, Origin *origin) except -1:
     """Whether a message is kept. What is too much is dealt with as the policy says."""
     cdef size_t size = message_cost(content)
+    cdef Load load = load_of(queue, content.properties, size)
     cdef Entry entry
-    if has_room(queue, 1, size) or takes_a_place(queue, content, size):
+    if has_room(queue, load.messages, load.bytes):
         return True
     if queue.policy.overflow == OVERFLOW_DROP_OLDEST:
         queue.census.dropped += drop_oldest(queue, size)
@@ -103,14 +121,6 @@ cdef bint may_come_in(Queue queue, const Content *content, Origin *origin) excep
     queue.census.messages_in -= 1   # it is not taken
     wait_or_refuse(queue, 1, size, origin)
     return False
-
-
-cdef bint takes_a_place(Queue queue, const Content *content, size_t size) noexcept:
-    """Whether it has that of an older value, which waits, and need not have more."""
-    cdef uint32_t older = NOWHERE
-    if content.properties != NULL and content.properties.last_value:
-        older = shelf_named(&queue.shelf, content.properties.last_value)
-    return older != NOWHERE and has_room(queue, 0, size - queue.shelf.nodes[older].entry.message.size)
 
 
 cdef int64_t drop_oldest(Queue queue, size_t size) noexcept:
@@ -134,7 +144,8 @@ cdef int64_t bow_to_dead(Queue queue, const Content *content, Properties *proper
 
 
 cdef int admit(Queue queue, uint64_t messages, uint64_t bytes, Origin *origin) except -1:
-    """Asked for a whole COMMIT before any of it is done. Raises Refused, or has it wait, where the policy says so."""
+    """Asked for a whole COMMIT, or for all parts of a composite destination, before any of it is done. Raises Refused,
+    or has it wait, where the policy says so."""
     if (queue.policy.overflow == OVERFLOW_REJECT or queue.policy.overflow == OVERFLOW_BLOCK) and not has_room(
             queue, messages, bytes):
         return wait_or_refuse(queue, messages, bytes, origin)

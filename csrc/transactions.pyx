@@ -5,14 +5,16 @@ the memory ceiling BEGIN and SEND wait, an ACK within one is refused: only what 
 """
 from libc.stdint cimport int64_t, uint32_t
 
+from fastbroker.core.composite cimport limited_queues
 from fastbroker.core.frame cimport frame_text
 from fastbroker.core.ledger cimport Delivery
-from fastbroker.core.message cimport message_content
-from fastbroker.core.queue cimport ACKED, RULED, Queue, QueueRoute
-from fastbroker.core.rules cimport admit
+from fastbroker.core.message cimport message_content, message_properties
+from fastbroker.core.queue cimport ACKED, Queue
+from fastbroker.core.rules cimport Load, admit, load_of
+from fastbroker.core.schedule cimport comes_later
 from fastbroker.core.settling cimport settle_in, settle_one, take_back
 from fastbroker.core.transaction cimport Operation, transaction_new
-from fastbroker.core.wire cimport KNOWN_TRANSACTION, Census, ceiling_reached
+from fastbroker.core.wire cimport KNOWN_TRANSACTION, Census, Properties, ceiling_reached
 
 from fastbroker.core.frame import Refused
 
@@ -44,7 +46,7 @@ cdef class Transactions:
     cdef int send(self, const Frame *frame, Route route, const Content *content) except -1:
         cdef Transaction transaction = named(self, frame)
         count_frame(self, transaction, frame.size)
-        transaction.limited |= is_limited(route)
+        transaction.limited = transaction.limited or bool(limited_queues(route))
         return transaction.send(route, content)
 
     cdef int settle(self, const Frame *frame, Subscription subscription, uint32_t slot, Verdict verdict,
@@ -65,8 +67,9 @@ cdef class Transactions:
             return 0
         more = brought_to_queues(self, transaction)
         for queue in more:
-            if more[queue][0] > 0 and not (<Queue>queue).removed and not origin.untaken:
-                admit(<Queue>queue, more[queue][0], max(more[queue][1], 0), origin)
+            messages, bytes = more[queue]
+            if not (<Queue>queue).removed and not origin.untaken:
+                admit(<Queue>queue, max(messages, 0), max(bytes, 0), origin)
         return 0
 
     cdef Transaction commit(self, const Frame *frame):
@@ -118,10 +121,6 @@ cdef int count_frame(Transactions self, Transaction transaction, size_t size) ex
     return 0
 
 
-cdef bint is_limited(Route route) noexcept:
-    return isinstance(route, QueueRoute) and (<QueueRoute>route).queue.marks & RULED != 0
-
-
 cdef dict brought_to_queues(Transactions self, Transaction transaction):
     """[messages, bytes] for each queue that a transaction has to do with."""
     cdef dict more = {}
@@ -133,16 +132,29 @@ cdef dict brought_to_queues(Transactions self, Transaction transaction):
         operation = &transaction.operations[i]
         if operation.message == NULL and operation.verdict == ACKED:
             delivery = &(<Subscription>operation.target).ledger.slots[operation.slot]
-            add_to(more, (<Subscription>operation.target).source, -1, delivery.entry.message.size)
-        elif operation.message != NULL and is_limited(<Route>operation.target):
-            add_to(more, (<QueueRoute>operation.target).queue, 1, operation.message.size)
+            add_to(more, (<Subscription>operation.target).source, -1, -<int64_t>delivery.entry.message.size)
+        elif operation.message != NULL:
+            add_message(self, more, operation)
     return more
 
 
-cdef int add_to(dict more, object queue, int sign, int64_t size) except -1:
+cdef int add_message(Transactions self, dict more, const Operation *operation) except -1:
+    """For each queue with rules that it gets into now."""
+    cdef const Properties *asks = message_properties(operation.message)
+    cdef Load load
+    if asks != NULL and comes_later(asks):
+        return 0
+    for queue in limited_queues(<Route>operation.target):
+        self.namespace.census.work += OPERATION_WORK
+        load = load_of(<Queue>queue, asks, operation.message.size)
+        add_to(more, queue, load.messages, load.bytes)
+    return 0
+
+
+cdef int add_to(dict more, object queue, int64_t messages, int64_t bytes) except -1:
     cdef list sums = more.setdefault(queue, [0, 0])
-    sums[0] += sign
-    sums[1] += sign * size
+    sums[0] += messages
+    sums[1] += bytes
     return 0
 
 

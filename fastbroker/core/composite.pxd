@@ -15,3 +15,4 @@ cdef class CompositeRoute(Route):
 
 
 cdef CompositeRoute composite_route(bytes destination, list parts, Fanout fanout, QueueOwner owner)
+cdef list limited_queues(Route route)

@@ -11,7 +11,7 @@ from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.shelf cimport Shelf
 from fastbroker.core.subscription cimport Receiver, Subscription
 from fastbroker.core.wire cimport (
-    Census, Ceiling, Counter, Duplicates, DuplicatesShare, Keeper, Link, OutBuf, Ranks, Timer, Wheel,
+    Census, Ceiling, Counter, Duplicates, DuplicatesShare, Keeper, Link, OutBuf, Properties, Ranks, Timer, Wheel,
 )
 
 cdef enum Verdict:
@@ -145,6 +145,8 @@ cdef class QueueRoute(Route):
 cdef Queue queue_new(bytes name, QueueOwner owner, QueuePolicy policy)
 cdef int claim_place(Queue queue, Subscription consumer) except -1
 cdef QueueRoute queue_route(bytes destination, Queue queue, dict declared=*)
+cdef bint leads_somewhere(QueueRoute route) except -1
+cdef bint has_come(Queue queue, const Properties *asks) noexcept
 cdef void forget_duplicates(Queue queue) noexcept
 cdef int put_back(Queue queue, Entry *entry) except -1
 cdef int put_to_rest(Queue queue, Entry *entry, uint64_t due) except -1

@@ -544,6 +544,95 @@ def test_a_commit_waits_for_room_as_a_whole(face: Face) -> None:
     assert house.queue(b"b")[0] == 1
 
 
+@pytest.mark.parametrize("overflow", ["reject", "block"])
+def test_a_commit_to_several_queues_is_asked_about_at_each(face: Face, overflow: str) -> None:
+    house = face.House(queues=[("a", {"max_messages": MOST, "overflow": overflow}), ("#", {"max_messages": 1000})])
+    client, reader = face.Client(house), face.Client(house)
+    many = transaction(send(b"/queue/b,/queue/a", b"x", IN_IT) * MOST)
+    client.say(send(b"/queue/a", b"x"))
+    if overflow == "reject":
+        with pytest.raises(Refused, match="queue full"):
+            client.say(many)
+        assert house.queue(b"b")[0] == 0
+        return
+    client.say(many)
+    assert (house.queue(b"a")[0], house.queue(b"b")[0]) == (1, 0)
+    reader.say(subscribe(b"1", b"/queue/a"))
+    house.turn()
+    client.say(b"")
+    assert house.queue(b"b")[0] == MOST
+
+
+def test_a_commit_that_brings_as_many_may_bring_too_much(face: Face) -> None:
+    house = new_house(face, max_bytes=5000)
+    client = face.Client(house)
+    client.say(subscribe(b"1", b"/queue/a", b"ack:client-individual\n") + numbered(1))
+    got = messages(client.hear())[0].ack
+    with pytest.raises(Refused, match="queue full"):
+        client.say(transaction(ack(got, headers=IN_IT) + send(b"/queue/a", b"x" * 6000, IN_IT)))
+
+
+def test_what_has_come_before_needs_no_room(face: Face) -> None:
+    house = new_house(face, max_messages=1)
+    client = face.Client(house)
+    named = b"message-dedup-id:1\n"
+    client.say(numbered(1, named) * 2)
+    client.say(send(b"/queue/a,/queue/b", b"x", named))
+    client.say(transaction(numbered(1, named + IN_IT)))
+    assert b"receipt-id:done" in client.hear()
+    assert (house.queue(b"a")[0], house.queue(b"b")[0]) == (1, 1)
+
+
+def test_a_newer_value_needs_no_room_with_others_either(face: Face) -> None:
+    """In a transaction, and as a part."""
+    house = new_house(face, max_messages=1)
+    client = face.Client(house)
+    named = b"_AMQ_LVQ_NAME:x\n"
+    client.say(numbered(1, named) + send(b"/queue/a,/queue/b", b"2", named))
+    client.say(transaction(numbered(1, named + IN_IT, first=3)))
+    assert b"receipt-id:done" in client.hear()
+    assert house.stats["messages_in"] == 3
+    assert what_waits(face, house) == [b"3"]
+
+
+def test_a_commit_needs_no_room_for_what_comes_later(face: Face) -> None:
+    house = new_house(face, max_messages=MOST)
+    client = face.Client(house)
+    client.say(transaction(numbered(2 * MOST, IN_IT + b"delay:1000\n")))
+    assert b"receipt-id:done" in client.hear()
+
+
+def test_a_commit_to_a_queue_with_too_much_may_take_as_much_from_it(face: Face) -> None:
+    """It may have got it from those whom nobody asks: what comes later."""
+    house = new_house(face, max_messages=1)
+    client = face.Client(house)
+    client.say(numbered(MOST, b"delay:10\n"))
+    house.advance(TICK * 2)
+    client.say(subscribe(b"1", b"/queue/a", b"ack:client-individual\n"))
+    house.turn()
+    first = messages(client.hear())[0].ack
+    client.say(transaction(ack(first, headers=IN_IT) + numbered(1, IN_IT)))
+    assert b"receipt-id:done" in client.hear()
+
+
+@pytest.mark.parametrize("way", ["part", "COMMIT"])
+def test_who_knows_a_queue_that_has_gone_asks_the_one_that_has_come_instead(face: Face, way: str) -> None:
+    house = face.House(queues=[("a", {"max_messages": 1, "idle_timeout": SOON})])
+    client, other = face.Client(house), face.Client(house)
+    frames = {"part": send(b"/topic/x,/queue/a", b"x"), "COMMIT": send(b"/queue/a", b"x", IN_IT)}
+    client.say(b"BEGIN\ntransaction:t\n\n\0" + frames[way])
+    other.say(subscribe(b"1", b"/queue/a"))
+    house.turn()
+    other.say(b"UNSUBSCRIBE\nid:1\n\n\0")
+    house.advance(2 * SOON)
+    assert house.queue(b"a") is None
+    other.say(send(b"/queue/a", b"x"))
+    came = house.stats["messages_in"]
+    with pytest.raises(Refused, match="queue full"):
+        client.say(frames[way] if way == "part" else b"COMMIT\ntransaction:t\n\n\0")
+    assert house.stats["messages_in"] == came
+
+
 # ---- limits of all that a queue holds -------------------------------------------------------------
 
 
