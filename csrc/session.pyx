@@ -34,7 +34,9 @@ from fastbroker.core.namespace cimport stations_of
 from fastbroker.core.parking cimport PARKED_END, PARKED_ERROR, PARKED_FRAME, PARKED_RECEIPT, Parked, parking_new
 from fastbroker.core.parser cimport PARSE_FRAME, parse_error
 from fastbroker.core.properties cimport read_properties
-from fastbroker.core.queue cimport ACKED, NACKED, REJECTED, Queue, QueueRoute, Verdict, queue_route
+from fastbroker.core.queue cimport (
+    ACKED, NACKED, REJECTED, Queue, QueueRoute, Verdict, leads_somewhere, queue_route,
+)
 from fastbroker.core.receipts cimport receipt_info, receipts_new
 from fastbroker.core.redelivery cimport Refusal
 from fastbroker.core.replay cimport REPLAY_ALL, REPLAY_NOTHING
@@ -559,7 +561,7 @@ cdef int find_declared(Session self, const Frame *frame, const char *destination
     self.route = None   # or frames that are alike would go on with what was before, if this one is refused
     may_declare(self, declared)
     route = self.namespace.route_of(destination, length)
-    if type(route) is QueueRoute and not (<QueueRoute>route).queue.owned:
+    if type(route) is QueueRoute and not (<QueueRoute>route).queue.owned and leads_somewhere(<QueueRoute>route):
         declare((<QueueRoute>route).queue, declared, False)
         route = queue_route(route.destination, (<QueueRoute>route).queue, declared)
         (<QueueRoute>route).declared_as = declaration_hash(frame, self.broker.property_seed)

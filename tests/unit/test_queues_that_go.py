@@ -173,6 +173,16 @@ def test_a_sender_declares_anew_what_went(face: Face, house: Face) -> None:
         assert house.queue(b"a") is None
 
 
+def test_who_declares_a_queue_that_has_gone_by_another_name_of_it_makes_it_anew(face: Face, house: Face) -> None:
+    sender = face.Client(house)
+    sender.say(send(b"queue://a", b"x"))
+    connected(face, house, QUEUE, b"auto-delete:true\n").leave()
+    house.turn()
+    assert house.queue(b"a") is None
+    sender.say(send(b"/queue/other", b"") + send(b"queue://a", b"y", b"x-message-ttl:60000\n"))
+    assert bodies(connected(face, house, QUEUE).hear()) == [b"y"]
+
+
 def test_idle_timeout_of_a_policy(face: Face) -> None:
     """What is empty goes; what holds something is kept."""
     house = face.House(queue_idle_timeout=IDLE, queues=[("short.#", {"idle_timeout": 1000})])
