@@ -22,13 +22,11 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
-from fastbroker.core.message cimport (
-    VISIT_COST, message_drop, message_keep, message_left, message_moved, message_new,
-)
+from fastbroker.core.message cimport VISIT_COST, message_drop, message_keep, message_new, move_message
 from fastbroker.core.table cimport TableSlot, table_free, table_get, table_init, table_next, table_put, table_remove
 from fastbroker.core.wire cimport (
-    ASKS_FORGET, ASKS_RETAIN, block_is_left, blocks_of, ceiling_open, keeper_join, keeper_leave, link_init, link_join,
-    link_joined, link_leave, ring_empty, ring_init, timer_arm, timer_cancel, timer_init,
+    ASKS_FORGET, ASKS_RETAIN, ceiling_open, keeper_join, keeper_leave, link_init, link_join, link_joined, link_leave,
+    ring_empty, ring_init, timer_arm, timer_cancel, timer_init,
 )
 
 cdef enum:
@@ -383,26 +381,14 @@ cdef void free_ring(History self) noexcept:
 
 cdef int64_t visit_history(void *owner, int64_t budget) noexcept:
     cdef History history = <History>owner
+    cdef Census *census = (<Histories>history.owner).census
     cdef size_t place = history.keeper.place
     if place == 0 and history.retained != NULL:
-        budget -= move_message(history, &history.retained)
+        budget -= move_message(census, &history.retained)
     while budget > 0 and place < history.capacity:
         budget -= VISIT_COST
         if ((place - history.head) & (history.capacity - 1)) < history.count:
-            budget -= move_message(history, &history.ring[place].message)
+            budget -= move_message(census, &history.ring[place].message)
         place += 1
     history.keeper.place = place if place < history.capacity else 0
     return budget
-
-
-cdef inline int64_t move_message(History history, Message **place) noexcept:
-    """Returns how many bytes that were."""
-    cdef Message *moved
-    if not block_is_left(blocks_of((<Histories>history.owner).census), place[0]):
-        return 0
-    moved = message_moved(place[0])
-    if moved == NULL:
-        return 0
-    message_left(place[0])
-    place[0] = moved
-    return <int64_t>moved.size

@@ -1,13 +1,13 @@
 """Messages: one allocation each, header lines, LF and body behind the struct; freed with the last reference."""
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content, head_in_form
 from fastbroker.core.wire cimport (
     DOOM_MEMORY, DOOM_NONE, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, SEEN_PROPERTIES, WS_HEAD_OUT, WS_TEXT,
-    Census, OutBuf, Properties, Shared, block_cost, block_give, block_take, blocks_of, framed_begin, framed_end,
-    framed_put, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_put, outbuf_put_shared, outbuf_reserve, put_number,
-    shared_drop, wrapped_new, ws_opcode, ws_put_head,
+    Census, OutBuf, Properties, Shared, block_cost, block_give, block_is_left, block_take, blocks_of, framed_begin,
+    framed_end, framed_put, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_put, outbuf_put_shared, outbuf_reserve,
+    put_number, shared_drop, wrapped_new, ws_opcode, ws_put_head,
 )
 
 
@@ -78,6 +78,18 @@ cdef Message *message_moved(Message *message) noexcept:
 cdef void message_left(Message *message) noexcept:
     """It has moved."""
     block_give(blocks_of(message.census), message, size_of(message))
+
+
+cdef int64_t move_message(Census *census, Message **place) noexcept:
+    """If its slab is left, to another. Returns how many bytes that were."""
+    cdef Message *moved = NULL
+    if block_is_left(blocks_of(census), place[0]):  # which does not look into it
+        moved = message_moved(place[0])
+    if moved == NULL:
+        return 0
+    message_left(place[0])
+    place[0] = moved
+    return <int64_t>moved.size
 
 
 cdef size_t put_redelivered(char *middle, const Entry *entry) noexcept:

@@ -26,8 +26,8 @@ from libc.string cimport memcpy
 from fastbroker.core.consumers cimport next_in_line, next_ranked
 from fastbroker.core.frame cimport Content
 from fastbroker.core.message cimport (
-    MIDDLE_SPACE, VISIT_COST, Entry, Message, message_drop, message_is_dead, message_left, message_moved, message_new,
-    message_properties, put_message, put_middle,
+    MIDDLE_SPACE, VISIT_COST, Entry, Message, message_drop, message_is_dead, message_new, message_properties,
+    move_message, put_message, put_middle,
 )
 from fastbroker.core.redelivery cimport most_deliveries, pause_after
 from fastbroker.core.resting cimport resting_new
@@ -38,10 +38,9 @@ from fastbroker.core.shelf cimport (
 )
 from fastbroker.core.subscription cimport ACK_AUTO, Receiver, Subscription
 from fastbroker.core.wire cimport (
-    USUAL_PRIORITY, Properties, block_is_left, blocks_of, ceiling_reached, claim_end, claim_new, duplicates_add,
-    duplicates_free, duplicates_has, duplicates_new, keeper_join, keeper_leave, link_init, link_join, link_joined,
-    link_leave, outbuf_touch, ranks_free, ranks_new, ranks_ready, ring_empty, ring_init, ring_splice, timer_arm,
-    timer_cancel, timer_init, wall_now,
+    USUAL_PRIORITY, Properties, ceiling_reached, claim_end, claim_new, duplicates_add, duplicates_free, duplicates_has,
+    duplicates_new, keeper_join, keeper_leave, link_init, link_join, link_joined, link_leave, outbuf_touch, ranks_free,
+    ranks_new, ranks_ready, ring_empty, ring_init, ring_splice, timer_arm, timer_cancel, timer_init, wall_now,
 )
 
 cdef enum:
@@ -738,27 +737,14 @@ cdef int64_t visit_queue(void *owner, int64_t budget) noexcept:
     while budget > 0 and place < end:
         budget -= VISIT_COST
         if place >= shelf:
-            budget -= move_message(queue, &queue.shelf.nodes[place - shelf].entry)
+            budget -= move_message(queue.census, &queue.shelf.nodes[place - shelf].entry.message)
         elif place >= queue.capacity:
-            budget -= move_message(queue, &queue.returned[place - queue.capacity])
+            budget -= move_message(queue.census, &queue.returned[place - queue.capacity].message)
         elif ((place - queue.head) & (queue.capacity - 1)) < queue.count:
-            budget -= move_message(queue, &queue.ring[place])
+            budget -= move_message(queue.census, &queue.ring[place].message)
         place += 1
     queue.keeper.place = place if place < end else 0
     return budget
-
-
-cdef inline int64_t move_message(Queue queue, Entry *entry) noexcept:
-    """Returns how many bytes that were."""
-    cdef Message *moved
-    if not block_is_left(blocks_of(queue.census), entry.message):
-        return 0
-    moved = message_moved(entry.message)
-    if moved == NULL:
-        return 0
-    message_left(entry.message)
-    entry.message = moved
-    return <int64_t>moved.size
 
 
 # ---- what comes ----

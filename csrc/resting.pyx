@@ -8,10 +8,8 @@ meanwhile. There is no such room for a queue where nothing rests.
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, realloc
 
-from fastbroker.core.message cimport VISIT_COST, Message, message_drop, message_left, message_moved
-from fastbroker.core.wire cimport (
-    block_is_left, blocks_of, keeper_join, keeper_leave, timer_arm, timer_cancel, timer_init,
-)
+from fastbroker.core.message cimport VISIT_COST, message_drop, move_message
+from fastbroker.core.wire cimport keeper_join, keeper_leave, timer_arm, timer_cancel, timer_init
 
 cdef enum:
     COST = 256          # bytes of it, beside the heap
@@ -111,20 +109,7 @@ cdef int64_t visit_resting(void *owner, int64_t budget) noexcept:
     cdef Resting self = <Resting>owner
     cdef size_t place = self.keeper.place
     while budget > 0 and place < self.count:
-        budget -= VISIT_COST + move_message(self, &self.heap[place].entry)
+        budget -= VISIT_COST + move_message(self.census, &self.heap[place].entry.message)
         place += 1
     self.keeper.place = place if place < self.count else 0
     return budget
-
-
-cdef inline int64_t move_message(Resting self, Entry *entry) noexcept:
-    """Returns how many bytes that were."""
-    cdef Message *moved
-    if not block_is_left(blocks_of(self.census), entry.message):
-        return 0
-    moved = message_moved(entry.message)
-    if moved == NULL:
-        return 0
-    message_left(entry.message)
-    entry.message = moved
-    return <int64_t>moved.size

@@ -56,6 +56,7 @@ cdef size_t message_cost(const Content *content) noexcept
 
 cdef Message *message_moved(Message *message) noexcept
 cdef void message_left(Message *message) noexcept
+cdef int64_t move_message(Census *census, Message **place) noexcept
 
 cdef inline void message_keep(Message *message) noexcept:
     message.shared.references += 1
