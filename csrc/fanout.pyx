@@ -24,7 +24,7 @@ from fastbroker.core.message cimport (
     put_message,
 )
 from fastbroker.core.policy cimport SLOW_DISCONNECT, SLOW_DROP_OLDEST
-from fastbroker.core.queue cimport Queue, queue_new, take_oldest
+from fastbroker.core.queue cimport RULED, Queue, queue_new, take_oldest
 from fastbroker.core.subscription cimport Receiver, Subscription
 from fastbroker.core.wire cimport (
     DOOM_SLOW, FRAMING_NONE, FRAMING_SOCKJS, NUMBER_SPACE, WS_HEAD_OUT, ceiling_reached, counter_line, flow_press,
@@ -220,6 +220,9 @@ cdef int enqueue(Fanout self, Queue queue, Transit *transit) except -1:
     self.census.work += STORE_COST
     if out != NULL and not may_take(self, out, transit.policy):
         transit.origin.dropped += 1
+        return 0
+    if queue.marks & RULED and not (<QueueOwner>queue.owner).is_plain(
+            queue, transit.content, transit.number, transit.origin, True):
         return 0
     if transit.message == NULL:
         transit.message = message_new(self.census, transit.content, transit.number)

@@ -265,8 +265,9 @@ cdef class Namespace(QueueOwner):
             declare(queue, declared, False)
         return queue
 
-    cdef bint is_plain(self, Queue queue, const Content *content, Origin *origin) except -1:
-        return is_plain(queue, content, origin)
+    cdef bint is_plain(self, Queue queue, const Content *content, uint64_t number, Origin *origin,
+                       bint is_copy) except -1:
+        return is_plain(queue, content, number, origin, is_copy)
 
     cdef Queue new_reply_queue(self):
         """A queue with a name that nobody can guess."""

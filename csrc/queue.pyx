@@ -75,9 +75,10 @@ cdef class QueueOwner:
         """A durable or shared subscription was full, and so many messages will not come."""
         raise NotImplementedError
 
-    cdef bint is_plain(self, Queue queue, const Content *content, Origin *origin) except -1:
+    cdef bint is_plain(self, Queue queue, const Content *content, uint64_t number, Origin *origin,
+                       bint is_copy) except -1:
         """Whether a message that has properties, or is for a queue with marks, is for the queue all the same. If not,
-        what is to be done with it is done."""
+        what is to be done with it is done. `is_copy`: it was sent to a topic, and nobody is refused or waits."""
         raise NotImplementedError
 
 
@@ -819,7 +820,8 @@ cdef int take_apart(QueueRoute self, const Content *content, Origin *origin) exc
         origin.duplicate = True
         return 0
     origin.took += 1
-    if (self.queue.marks == 0 and content.properties == NULL) or owner.is_plain(self.queue, content, origin):
+    if (self.queue.marks == 0 and content.properties == NULL) or owner.is_plain(
+            self.queue, content, owner.number.value, origin, False):
         offer(self.queue, content, owner.number.value)
     if named and not origin.untaken:
         has_come_now(self.queue, content)

@@ -5,7 +5,8 @@
     limits   messages and bytes, those that consumers have not settled counted with those that wait. What is too much
              goes: the publisher's (`reject`), others before it (`drop-oldest`), elsewhere (`dead-letter`); or its
              publisher waits with it (`block`), and nobody else: it is not taken, so no RECEIPT comes, and it comes
-             again when there is room.
+             again when there is room. Who sends to a topic is not refused, and does not wait, for the sake of a queue
+             that gets it, too: that goes without.
 
 A COMMIT is asked about as a whole, less what it settles, before any of it is done; then all of it is kept.
 """
@@ -33,8 +34,9 @@ cdef enum:
     LOOK_AGAIN = 100        # milliseconds, where publishers wait and those that may come do not
 
 
-cdef bint is_plain(Queue queue, const Content *content, Origin *origin) except -1:
-    """Whether a message that may be none is for the queue as it is. If not, what is to be done with it is done."""
+cdef bint is_plain(Queue queue, const Content *content, uint64_t number, Origin *origin, bint is_copy) except -1:
+    """Whether a message that may be none is for the queue as it is. If not, what is to be done with it is done.
+    `is_copy`: it was sent to a topic."""
     cdef Content ruled = content[0]
     cdef Properties properties
     if content.properties != NULL:
@@ -47,20 +49,20 @@ cdef bint is_plain(Queue queue, const Content *content, Origin *origin) except -
     if content.properties != NULL or properties.expires:
         ruled.properties = &properties
     if properties.expires and properties.expires <= wall_now(queue.census):
-        come_too_late(queue, &ruled)
+        come_too_late(queue, &ruled, number)
         return False
-    if queue.marks & RULED and not may_come_in(queue, &ruled, origin):
+    if queue.marks & RULED and not may_come_in(queue, &ruled, number, origin, is_copy):
         return False
     if ruled.properties == NULL and not queue.marks & SHELF:
         return True
-    queue.push(message_new(queue.census, &ruled, (<QueueOwner>queue.owner).number.value))
+    queue.push(message_new(queue.census, &ruled, number))
     queue.dispatch()
     return False
 
 
-cdef int come_too_late(Queue queue, const Content *content) except -1:
+cdef int come_too_late(Queue queue, const Content *content, uint64_t number) except -1:
     cdef Entry entry
-    number_entry(queue, &entry, message_new(queue.census, content, (<QueueOwner>queue.owner).number.value))
+    number_entry(queue, &entry, message_new(queue.census, content, number))
     return end_of_life(queue, &entry)
 
 
@@ -101,7 +103,7 @@ cdef Load load_of(Queue queue, const Properties *asks, size_t size) noexcept:
     return load
 
 
-cdef bint may_come_in(Queue queue, const Content *content, Origin *origin) except -1:
+cdef bint may_come_in(Queue queue, const Content *content, uint64_t number, Origin *origin, bint is_copy) except -1:
     """Whether a message is kept. What is too much is dealt with as the policy says."""
     cdef size_t size = message_cost(content)
     cdef Load load = load_of(queue, content.properties, size)
@@ -112,8 +114,12 @@ cdef bint may_come_in(Queue queue, const Content *content, Origin *origin) excep
         queue.census.dropped += drop_oldest(queue, size)
         return True
     if queue.policy.overflow == OVERFLOW_DEAD_LETTER:
-        number_entry(queue, &entry, message_new(queue.census, content, (<QueueOwner>queue.owner).number.value))
+        number_entry(queue, &entry, message_new(queue.census, content, number))
         (<QueueOwner>queue.owner).dead_letter(queue, &entry, DEAD_OVERFLOW)
+        origin.dropped += 1
+        return False
+    if is_copy:
+        queue.census.dropped += 1
         origin.dropped += 1
         return False
     if origin.accepted:

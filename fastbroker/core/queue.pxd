@@ -53,7 +53,8 @@ cdef class QueueOwner:
     cdef Queue renewed(self, bytes name, dict declared)
     cdef void remove_queue(self, Queue queue) noexcept
     cdef int has_lost(self, Queue queue, uint64_t messages) except -1
-    cdef bint is_plain(self, Queue queue, const Content *content, Origin *origin) except -1
+    cdef bint is_plain(self, Queue queue, const Content *content, uint64_t number, Origin *origin,
+                       bint is_copy) except -1
 
 
 @cython.no_gc

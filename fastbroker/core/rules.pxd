@@ -12,7 +12,7 @@ cdef struct Load:
     uint64_t bytes
 
 
-cdef bint is_plain(Queue queue, const Content *content, Origin *origin) except -1
+cdef bint is_plain(Queue queue, const Content *content, uint64_t number, Origin *origin, bint is_copy) except -1
 cdef int64_t bow_to_dead(Queue queue, const Content *content, Properties *properties) noexcept
 cdef Load load_of(Queue queue, const Properties *asks, size_t size) noexcept
 cdef int admit(Queue queue, uint64_t messages, uint64_t bytes, Origin *origin) except -1

@@ -683,6 +683,62 @@ def test_a_dead_letter_queue_has_its_limits(face: Face, limit: dict[str, int]) -
     assert house.stats["dead_dropped"] == 20 - house.queue(b"dead")[0]
 
 
+BOUND = [
+    (subscribe(b"1", b"/topic/t", b"x-queue-name:a\nack:client-individual\nprefetch-count:1\n"), b"/topic/t", b"a"),
+    (
+        subscribe(b"1", b"/queue/Consumer.A.VirtualTopic.t", b"ack:client-individual\nprefetch-count:1\n"),
+        b"/topic/VirtualTopic.t",
+        b"Consumer.A.VirtualTopic.t",
+    ),
+]
+
+
+@pytest.mark.parametrize(("binding", "topic", "queue"), BOUND)
+@pytest.mark.parametrize("others", [0, 5])
+@pytest.mark.parametrize("overflow", ["reject", "block", "drop-oldest", "dead-letter"])
+def test_a_queue_with_the_messages_of_a_topic_has_its_limits(
+    face: Face, overflow: str, others: int, binding: bytes, topic: bytes, queue: bytes
+) -> None:
+    """And nobody who sends to the topic is refused or waits for it, however many others there are."""
+    house = face.House(
+        queues=[("dead", {}), ("#", {"max_messages": MOST, "overflow": overflow, "dead_letter": "dead"})],
+        nack_delay=0,
+    )
+    sender, consumer, listener = face.Client(house), face.Client(house), face.Client(house)
+    consumer.say(binding)
+    for number in range(others):
+        listener.say(subscribe(b"%d" % number, topic))
+    sender.say(b"".join(send(topic, b"%d" % number) for number in range(2 * MOST)))
+    house.turn()
+    assert not sender.holds
+    assert len(messages(listener.hear())) == others * 2 * MOST
+    assert sum(house.queue(queue)[:2]) == MOST
+    assert house.stats["dropped"] == (MOST if overflow != "dead-letter" else 0)
+    got = []
+    for _ in range(MOST):
+        (message,) = messages(consumer.hear())
+        got.append((message.headers[b"message-id"], message.body))
+        consumer.say(ack(message.ack))
+        house.turn()
+    kept = [0, 1, 2] if overflow != "drop-oldest" else [0, 4, 5]
+    assert got == [(b"epoch-%d" % (number + 1), b"%d" % number) for number in kept]
+    if overflow == "dead-letter":
+        consumer.say(subscribe(b"2", b"/queue/dead"))
+        house.turn()
+        ids = [message.headers[b"original-message-id"] for message in messages(consumer.hear())]
+        assert ids == [b"epoch-%d" % number for number in (4, 5, 6)]
+
+
+def test_what_a_queue_gets_of_a_topic_lives_as_long_as_its_policy_says(face: Face) -> None:
+    house = face.House(queues=[("a", {"ttl": SOON})])
+    consumer, sender = face.Client(house), face.Client(house)
+    consumer.say(subscribe(b"1", b"/topic/t", b"x-queue-name:a\nack:client-individual\nprefetch-count:1\n"))
+    sender.say(send(b"/topic/t", b"x") * 3)
+    assert house.queue(b"a")[0] == 2
+    house.advance(2 * SOON)
+    assert house.queue(b"a")[0] == 0
+
+
 def test_a_dead_letter_lives_as_long_as_its_queue_says(face: Face) -> None:
     house = face.House(queues=[("dead", {"ttl": SOON}), ("a", {"dead_letter": "dead"})])
     client = face.Client(house)
