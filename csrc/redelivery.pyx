@@ -44,7 +44,7 @@ cdef uint64_t pause(const Pauses *pauses, uint32_t refusals, uint64_t whose) noe
     if times and (length == 0 or pauses.multiplier <= 1):
         length = pauses.next
         times -= 1
-    if pauses.multiplier > 1:
+    if pauses.multiplier > 1 and length > 0:    # the other factor may be infinite
         length *= pow(pauses.multiplier, times)
     length = min(length, <double>pauses.most)
     return <uint64_t>(length * (1 + pauses.jitter * random_part(whose + refusals)) + 0.5)

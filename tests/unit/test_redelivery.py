@@ -47,6 +47,17 @@ def one(client: Face) -> Message:
     return message
 
 
+def test_without_a_pause_and_a_limit_it_comes_again_for_ever(face: Face) -> None:
+    """Also when doubling has come to more than there are numbers."""
+    house = new_house(face, redelivery_delay=0, max_deliveries=0, nack_delay=0)
+    client, message = held(face, house)
+    for _ in range(1100):
+        client.say(nack(message))
+        house.advance(1)
+        message = one(client)
+    assert message.headers[b"delivery-count"] == b"1101"
+
+
 def pauses_until_dead(house: Face, client: Face) -> list[int]:
     """Milliseconds between the hand-overs of the one message, which is refused at once each time."""
     pauses, since = [], 0
