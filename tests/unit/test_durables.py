@@ -529,6 +529,15 @@ def test_what_it_holds_counts_as_memory_and_as_left_behind(face, house):
     assert house.queued == (0, 0)
 
 
+def test_what_rests_in_one_counts_with_what_it_holds(face):
+    house = face.House(redelivery_delay=10_000, nack_delay=0)
+    client = face.Client(house)
+    client.say(subscribe(b"1", b"/topic/a", APOLLO + b"ack:client-individual\n") + send(b"/topic/a", b"x"))
+    (message,) = messages(client.hear())
+    client.say(ack(message.ack, b"NACK"))
+    assert house.queued == (1, 1)
+
+
 def test_very_many_are_freed_slice_by_slice(face, house):
     client = face.Client(house)
     client.say(subscribe(b"1", b"/topic/a", APOLLO) + unsubscribe(b""))
