@@ -414,6 +414,7 @@ cdef void begin_transit(Fanout self, uint32_t index, Content *content, Transit *
     content.seen = item.seen
     content.opcode = item.opcode
     content.properties = NULL
+    content.shared = NULL
     transit.content = content
     transit.middle = self.tails.bytes + item.start
     transit.middle_length = item.middle_length

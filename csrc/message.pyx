@@ -30,10 +30,13 @@ cdef void message_free(Shared *shared) noexcept:
 
 
 cdef Message *message_new(Census *census, const Content *content, uint64_t id) except NULL:
-    """A copy of `content`, with one reference, which is the caller's."""
+    """A copy of `content`, or the one that others have of it, with a reference that is the caller's."""
     cdef size_t size = bytes_of(content.head_length, content.body_length, content.properties != NULL)
-    cdef Message *message = <Message *>block_take(blocks_of(census), size)
+    cdef Message *message
     cdef char *bytes
+    if content.shared != NULL:
+        return message_of_all(census, content, id)
+    message = <Message *>block_take(blocks_of(census), size)
     if message == NULL:
         raise MemoryError()
     message.shared.references = 1
@@ -56,6 +59,16 @@ cdef Message *message_new(Census *census, const Content *content, uint64_t id) e
                sizeof(Properties))
     census.messages += 1
     return message
+
+
+cdef Message *message_of_all(Census *census, const Content *content, uint64_t id) except NULL:
+    """The first who stores it makes it, and one reference more, for whoever lent the place."""
+    cdef Content own = content[0]
+    if content.shared[0] == NULL:
+        own.shared = NULL
+        content.shared[0] = message_new(census, &own, id)
+    message_keep(<Message *>content.shared[0])
+    return <Message *>content.shared[0]
 
 
 cdef size_t message_cost(const Content *content) noexcept:

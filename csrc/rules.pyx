@@ -46,6 +46,8 @@ cdef bint is_plain(Queue queue, const Content *content, uint64_t number, Origin 
         properties.priority = USUAL_PRIORITY
     if queue.marks & RULED:
         limit_life(queue, &properties)
+        if properties.expires:
+            ruled.shared = NULL     # others have no such life
     if content.properties != NULL or properties.expires:
         ruled.properties = &properties
     if properties.expires and properties.expires <= wall_now(queue.census):

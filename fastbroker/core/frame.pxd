@@ -60,6 +60,7 @@ cdef struct Content:
     unsigned seen
     int opcode              # of a WebSocket message with this body; 0: nobody has asked yet
     const Properties *properties    # what the sender asks for; NULL: nothing
+    void **shared           # where the Message is that others have stored of it, or will be; NULL: nowhere
 
 
 cdef int frame_init(Frame *frame, uint32_t header_capacity) except -1
@@ -99,6 +100,7 @@ cdef inline int content_of(const Frame *frame, Text *scratch, const char *reply_
     content.seen = 0
     content.opcode = 0
     content.properties = NULL
+    content.shared = NULL
     if not frame.stripped and not frame.seen & ~<unsigned>SEEN_HIGH and reply_to == NULL:
         return 0
     return content_in_form(frame, scratch, reply_to, reply_to_length, content)

@@ -86,6 +86,7 @@ cdef inline void message_content(const Message *message, Content *content) noexc
     content.seen = message.seen
     content.opcode = message.opcode
     content.properties = message_properties(message)
+    content.shared = NULL
 
 cdef inline bint needs_other_form(const Content *content, unsigned form) noexcept:
     """Whether header lines must be rewritten for a receiver that reads them in that form (FORM_*)."""

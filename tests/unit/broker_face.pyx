@@ -86,6 +86,7 @@ cdef class House:
         content.seen |= SEEN_EMPTY if b":\n" in headers else 0
         content.opcode = 0
         content.properties = NULL
+        content.shared = NULL
         self.set_wall()
         self.broker.namespace.publish(route, &content, &self.origin)
 
