@@ -59,6 +59,7 @@ OPTION_HEADERS = {
         b"prefetchSize", b"priority", b"exclusive", b"noLocal", b"retroactive", b"dispatchAsync",
         b"maximumPendingMessageLimit")},
 }
+cdef bytes MANAGEMENT = b"ActiveMQ.Scheduler.Management"
 TYPES = {b"ANYCAST": b"/queue/", b"MULTICAST": b"/topic/"}
 
 
@@ -90,12 +91,18 @@ cdef bytes name_in(bytes destination, Kind kind):
 
 cdef bytes canonical(Kind kind, bytes name):
     """The one destination that stands for all that lead there."""
-    return CANONICAL[kind] + name
+    return CANONICAL[KIND_QUEUE if is_management(kind, name) else kind] + name
 
 
 cdef bytes canonical_of(bytes destination):
     cdef Kind kind = kind_of(destination)
     return canonical(kind, name_in(destination, kind))
+
+
+cdef bint is_management(Kind kind, bytes name):
+    """The schedule, which clients of ActiveMQ know as a topic, and others as a queue. It is one thing, with one name;
+    what is apart from topics and queues may be called the same."""
+    return name == MANAGEMENT and (kind == KIND_TOPIC or kind == KIND_QUEUE or kind == KIND_EXISTING_QUEUE)
 
 
 cdef bint is_topic(Kind kind) noexcept:

@@ -22,7 +22,7 @@ from fastbroker.core.declaring cimport declare
 from fastbroker.core.destination cimport (
     KIND_DIRECT, KIND_EXISTING_QUEUE, KIND_PRESENCE, KIND_QUEUE, KIND_REPLY, KIND_REPLY_TOPIC, KIND_TEMPORARY,
     KIND_TEMPORARY_TOPIC, KIND_TOPIC, Kind, canonical, canonical_of, check_key, check_pattern, check_queue, check_topic,
-    is_apart, kind_of, name_in, parts_of,
+    is_apart, is_management, kind_of, name_in, parts_of,
 )
 from fastbroker.core.durables cimport durables_of
 from fastbroker.core.frame cimport Content, shown
@@ -51,8 +51,6 @@ from fastbroker.core.wire cimport (
 
 from fastbroker.core.frame import Refused
 from fastbroker.core.policy import SLOW_POLICIES
-
-cdef bytes MANAGEMENT = b"ActiveMQ.Scheduler.Management"
 
 cdef enum:
     JOB_WORK = 256          # what publishing a message that was scheduled takes beside its output, in bytes of that
@@ -489,13 +487,23 @@ cdef list stations_of(Namespace self, list parts):
         if len(stations) > MOST_STATIONS:
             raise Refused(b"bad destination", b"A message to '%b' would be copied to more than 64 destinations."
                           % shown(parts[0]))
+    if len(stations) > 1 and any([is_management_of(each) for each in stations]):
+        raise Refused(b"bad destination", b"ActiveMQ.Scheduler.Management stands alone: what it refuses, nobody else "
+                      b"may have got.")
     return stations
+
+
+cdef bint is_management_of(bytes destination):
+    cdef Kind kind = kind_of(destination)
+    return is_management(kind, name_in(destination, kind))
 
 
 cdef list checked_copies(Namespace self, bytes destination):
     """Where else the messages of a destination go. Raises Refused if nothing can be sent to it."""
     cdef Kind kind = kind_of(destination)
     cdef bytes name = name_in(destination, kind)
+    if is_management(kind, name):
+        return []
     if kind == KIND_TOPIC:
         check_topic(name, self.limits.max_levels)
         return self.policies.of_topic(name).forward
@@ -517,7 +525,7 @@ cdef Route single_route(Namespace self, bytes destination, bytes station):
     """To one that can be sent to. `destination` is what the sender wrote."""
     cdef Kind kind = kind_of(station)
     cdef bytes name = name_in(station, kind)
-    if name == MANAGEMENT:
+    if is_management(kind, name):
         return scheduling_route(destination, self.schedule, self.counter, self.replies, &self.route_memory)
     if kind == KIND_REPLY:
         return reply_route(self, destination, canonical(kind, name))

@@ -41,6 +41,7 @@ from fastbroker.core.receipts cimport receipt_info, receipts_new
 from fastbroker.core.redelivery cimport Refusal
 from fastbroker.core.replay cimport REPLAY_ALL, REPLAY_NOTHING
 from fastbroker.core.schedule cimport comes_later
+from fastbroker.core.scheduling cimport SchedulingRoute
 from fastbroker.core.selector cimport Selector, selector_of
 from fastbroker.core.settling cimport acknowledge, find_message, give_back, settle
 from fastbroker.core.soft cimport SOFT_COST, SOFT_WORK, SoftErrors, is_of_errors
@@ -489,6 +490,9 @@ cdef int send_unusually(Session self, const Frame *frame) except -1:
 cdef int send_in_transaction(Session self, const Frame *frame, const Content *content) except -1:
     if content.properties != NULL and content.properties.flags & ASKS_SOMEBODY:
         raise Refused(b"bad header", b"mandatory is for a SEND outside of a transaction: COMMIT does all or nothing.")
+    if isinstance(self.route, SchedulingRoute):
+        raise Refused(b"bad header", b"AMQ_SCHEDULER_ACTION is for a SEND outside of a transaction: it may fail, and "
+                      b"COMMIT does all or nothing.")
     return transactions(self).send(frame, self.route, content)
 
 

@@ -16,6 +16,7 @@ cdef Kind kind_of(bytes destination) except *
 cdef bytes name_in(bytes destination, Kind kind)
 cdef bytes canonical(Kind kind, bytes name)
 cdef bytes canonical_of(bytes destination)
+cdef bint is_management(Kind kind, bytes name)
 cdef bint is_topic(Kind kind) noexcept
 cdef bint is_apart(Kind kind) noexcept
 cdef list parts_of(bytes destination)
