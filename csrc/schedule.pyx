@@ -27,7 +27,7 @@ cdef enum:
     FEWEST = 64
     COST = 160          # bytes of a job: itself, and its places in the heap and the table when that has just grown
     LOOK_WORK = 4       # what looking at one job takes, in bytes of output ...
-    ASK_WORK = 4096     # ... and asking a cron expression
+    ASK_WORK = 131072   # ... and asking a cron expression
     MOST = 1000         # jobs that one look finds
     MOST_SWEEPS = 16
     LOOK_AGAIN = 1000   # milliseconds: the hub's clock may have stood still
