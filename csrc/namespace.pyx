@@ -260,7 +260,7 @@ cdef class Namespace(QueueOwner):
             return <Queue>found
         queue = create_queue(self, name)
         if declared is not None:
-            declare(queue, declared, False)
+            declare(queue, declared, True)  # nobody has put anything there
         return queue
 
     cdef bint is_plain(self, Queue queue, const Content *content, uint64_t number, Origin *origin,

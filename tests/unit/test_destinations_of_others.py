@@ -325,3 +325,14 @@ def test_an_answer_to_somebody_gone_is_counted(face: Face) -> None:
     for prefix in (b"/reply-queue/", b"/remote-temp-queue/", b"/reply-topic/", b"/remote-temp-topic/"):
         house.publish(prefix + b"nobody", b"x")
     assert house.stats["replies_dropped"] == 4
+
+
+def test_a_queue_that_was_made_for_a_subscription_that_is_refused_goes_again(face: Face) -> None:
+    house = face.House()
+    client = face.Client(house)
+    name = b"Consumer.A.VirtualTopic.B"  # which follows another topic
+    with pytest.raises(Refused, match="bad header"):
+        client.say(subscribe(b"1", b"/topic/other", b"x-queue-name:%b" % name))
+    assert house.queue(name) is None
+    client.say(send(b"/topic/VirtualTopic.B", b"x"))
+    assert house.stats["messages"] == 0

@@ -334,3 +334,17 @@ def test_who_declares_the_same_pays_once(face: Face, house: Face) -> None:
         sender.say(send(QUEUE, b"x", b"n:%d\nx-max-length:1000\n" % number))
     assert house.stats["routes"] == routes
     assert house.queue(b"a") == (101, 0, 0)
+
+
+def test_a_sender_declares_anew_what_follows_a_topic(face: Face, house: Face) -> None:
+    """It is in use as soon as it is there; nobody has put anything into it."""
+    queue, headers = b"/queue/Consumer.A.VirtualTopic.B", b"auto-delete:true\n"
+    client = connected(face, house, queue, headers)
+    client.say(send(queue, b"1", headers))
+    house.turn()
+    assert bodies(client.hear()) == [b"1"]
+    client.say(b"UNSUBSCRIBE\nid:1\n\n\0")
+    house.turn()
+    assert house.queue(queue[7:]) is None
+    client.say(send(queue, b"2", headers))
+    assert house.queue(queue[7:])[0] == 1
