@@ -305,9 +305,10 @@ cdef class Namespace(QueueOwner):
         that have gone are emptied."""
         cdef Queue queue
         cdef int64_t until = spent(self) + DISPATCH_SLICE
-        cdef void *owner = ring_take(self.due)
+        cdef void *owner
         if self.schedule.ready:
             publish_due(self, until)
+        owner = ring_take(self.due)     # which publishing may have been the last to know
         while owner != NULL:
             queue = <Queue>owner
             self.census.work += QUEUE_WORK
