@@ -54,6 +54,7 @@ from fastbroker.core.policy import SLOW_POLICIES
 
 cdef enum:
     JOB_WORK = 256          # what publishing a message that was scheduled takes beside its output, in bytes of that
+    SCHEDULE_SHARE = 2      # what is published later may take this part of the memory
     HISTORIES_SHARE = 4     # what topics keep for those who come later may take this part of the memory
     AUDIENCES_SHARE = 16    # what the trie said of destinations may take this part of the memory
     DUPLICATES_SHARE = 8    # and so may the names of messages that have come
@@ -88,7 +89,7 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
     new.nack_delay = limits.nack_delay
     new.queue_idle_timeout = limits.queue_idle_timeout
     new.policies = policies.counted_in(census)
-    new.schedule = schedule_new(census, wheel, now, random_seed(), cron)
+    new.schedule = schedule_new(census, wheel, now, random_seed(), cron, limits.memory // SCHEDULE_SHARE)
     new.timed.accepted = True
     new.fanout = fanout
     new.epoch = epoch
@@ -136,8 +137,9 @@ cdef class Namespace(QueueOwner):
         """A message whose sender may want it to come later."""
         if content.properties == NULL or not comes_later(content.properties):
             return self.publish(route, content, origin)
+        self.schedule.add(route, content)
         self.census.messages_in += 1
-        return self.schedule.add(route, content)
+        return 0
 
     cdef Route route_of(self, const char *destination, size_t length):
         """Where a decoded destination leads; raises Refused when it leads nowhere or is a pattern."""

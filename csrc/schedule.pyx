@@ -17,15 +17,22 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memmove
 
 from fastbroker.core.frame cimport decoded
-from fastbroker.core.message cimport message_drop, message_new
+from fastbroker.core.message cimport (
+    VISIT_COST, Message, message_drop, message_left, message_moved, message_new, message_properties,
+)
 from fastbroker.core.table cimport table_free, table_get, table_init, table_put, table_remove
-from fastbroker.core.wire cimport ASKS_SCHEDULE, parse_number, steady_now, timer_arm, timer_cancel, timer_init, wall_now
+from fastbroker.core.wire cimport (
+    ASKS_SCHEDULE, block_is_left, blocks_of, keeper_join, keeper_leave, parse_number, steady_now, timer_arm,
+    timer_cancel, timer_init, wall_now,
+)
 
 from fastbroker.core.frame import Refused
 
 cdef enum:
     FEWEST = 64
-    COST = 160          # bytes of a job: itself, and its places in the heap and the table when that has just grown
+    COST = 160          # bytes of a job: itself, and its places in the heap and the table when that has just grown ...
+    CRON_COST = 320     # ... and its cron expression ...
+    LONGEST_CRON = 256  # ... which may be so long, as it is read again each time
     LOOK_WORK = 4       # what looking at one job takes, in bytes of output ...
     ASK_WORK = 131072   # ... and asking a cron expression
     MOST = 1000         # jobs that one look finds
@@ -40,12 +47,13 @@ cdef bytes REPEAT = b"AMQ_SCHEDULED_REPEAT"
 cdef bytes CRON = b"AMQ_SCHEDULED_CRON"
 
 
-cdef Schedule schedule_new(Census *census, Wheel *wheel, const uint64_t *now, uint64_t seed, cron):
+cdef Schedule schedule_new(Census *census, Wheel *wheel, const uint64_t *now, uint64_t seed, cron, int64_t most):
     cdef Schedule new = Schedule()
     new.census = census
     new.wheel = wheel
     new.now = now
     new.cron = cron
+    new.most = most
     new.sweeps = []
     table_init(&new.by_number, seed)
     timer_init(&new.timer, has_come, <void *>new)
@@ -65,6 +73,21 @@ cdef class Schedule:
         free(self.heap)
         table_free(&self.by_number)
 
+    cdef int check(self, const Content *content) except -1:
+        """Raises Refused for a schedule that cannot be: also where a COMMIT will add it, which must not fail then."""
+        cdef Job plan
+        if content.properties.flags & ASKS_SCHEDULE:
+            cron = read_plan(self, content.head[:content.head_length], &plan)
+            if cron is not None:
+                next_of(self, cron)
+        return 0
+
+    cdef int ask_for_room(self, int64_t bytes) except -1:
+        """For messages of that size. Nobody can take what is scheduled out by consuming it: it has a share."""
+        if self.bytes + bytes > self.most:
+            raise Refused(b"server busy", b"What is scheduled has its share of limits.memory. Send it again later.")
+        return 0
+
     cdef int add(self, Route route, const Content *content) except -1:
         """Accept a message that is not to be published now. Raises Refused for a schedule that cannot be."""
         cdef Job *job
@@ -81,6 +104,7 @@ cdef class Schedule:
         if cron is not None:
             job.cron = <void *>cron
             Py_INCREF(cron)
+            charge(self, CRON_COST)
         try:
             job.first = job.due = job_due(self, job)
             put(self, job)
@@ -171,17 +195,25 @@ cdef Job *job_new(Schedule self, Route route, const Content *content) except NUL
     job.route = <void *>route
     Py_INCREF(route)
     job.cron = NULL
-    self.census.memory += COST
+    charge(self, COST)
+    self.bytes += <int64_t>job.message.size
     return job
 
 
+cdef inline void charge(Schedule self, int64_t bytes) noexcept:
+    self.bytes += bytes
+    self.census.memory += bytes
+
+
 cdef void job_free(Schedule self, Job *job) noexcept:
+    self.bytes -= <int64_t>job.message.size
     message_drop(job.message)
     Py_DECREF(<object>job.route)
     if job.cron != NULL:
         Py_DECREF(<object>job.cron)
+        charge(self, -CRON_COST)
     free(job)
-    self.census.memory -= COST
+    charge(self, -COST)
 
 
 cdef uint64_t job_due(Schedule self, const Job *job) except? 0:
@@ -225,6 +257,8 @@ cdef object read_plan(Schedule self, bytes head, Job *plan):
                       % LEAST_PERIOD)
     if cron is not None and self.cron is None:
         raise Refused(b"bad header", b"AMQ_SCHEDULED_CRON is not available here.")
+    if cron is not None and len(cron) > LONGEST_CRON:
+        raise Refused(b"bad header", b"AMQ_SCHEDULED_CRON has at most %d bytes." % LONGEST_CRON)
     return cron
 
 

@@ -30,6 +30,7 @@ from fastbroker.core.login cimport (
     agree_on_heart_beats, client_id_of, connected_headers, ends_without_lf, login_of, negotiated_version,
     short_session, software_of, version_name,
 )
+from fastbroker.core.message cimport message_cost
 from fastbroker.core.namespace cimport stations_of
 from fastbroker.core.parking cimport PARKED_END, PARKED_ERROR, PARKED_FRAME, PARKED_RECEIPT, Parked, parking_new
 from fastbroker.core.parser cimport PARSE_FRAME, parse_error
@@ -479,12 +480,22 @@ cdef int send_unusually(Session self, const Frame *frame) except -1:
     if frame.known[KNOWN_PROPERTY] and read_properties(frame, &self.broker.census, self.broker.property_seed,
                                                        &self.broker.properties):
         content.properties = &self.broker.properties
+    if content.properties != NULL and comes_later(content.properties):
+        return send_later(self, frame, &content)
     if frame.known[KNOWN_TRANSACTION]:
         return send_in_transaction(self, frame, &content)
-    if (content.properties != NULL and content.properties.flags & (ASKS_INFO | ASKS_SOMEBODY)
-            and not comes_later(content.properties)):   # what comes later, nobody knows yet
+    if content.properties != NULL and content.properties.flags & (ASKS_INFO | ASKS_SOMEBODY):
         return publish_and_tell(self, frame, &content)
     return accept(self, &content)
+
+
+cdef int send_later(Session self, const Frame *frame, const Content *content) except -1:
+    """Who gets it then nobody knows yet, so nothing is told. What cannot be scheduled is refused now, not at COMMIT."""
+    if frame.known[KNOWN_TRANSACTION]:
+        self.namespace.schedule.check(content)
+        return send_in_transaction(self, frame, content)
+    self.namespace.schedule.ask_for_room(message_cost(content))
+    return accept(self, content)
 
 
 cdef int send_in_transaction(Session self, const Frame *frame, const Content *content) except -1:

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint32_t
 from fastbroker.core.composite cimport limited_queues
 from fastbroker.core.frame cimport frame_text
 from fastbroker.core.ledger cimport Delivery
-from fastbroker.core.message cimport message_content, message_properties
+from fastbroker.core.message cimport message_content, message_cost, message_properties
 from fastbroker.core.queue cimport ACKED, Queue
 from fastbroker.core.rules cimport Load, admit, load_of
 from fastbroker.core.schedule cimport comes_later
@@ -46,7 +46,10 @@ cdef class Transactions:
     cdef int send(self, const Frame *frame, Route route, const Content *content) except -1:
         cdef Transaction transaction = named(self, frame)
         count_frame(self, transaction, frame.size)
-        transaction.limited = transaction.limited or bool(limited_queues(route))
+        if content.properties != NULL and comes_later(content.properties):
+            transaction.later += message_cost(content)
+        else:
+            transaction.limited = transaction.limited or bool(limited_queues(route))
         return transaction.send(route, content)
 
     cdef int settle(self, const Frame *frame, Subscription subscription, uint32_t slot, Verdict verdict,
@@ -59,10 +62,12 @@ cdef class Transactions:
         return settle_in(transaction, subscription, slot, verdict, refusal)
 
     cdef int ask_for_room(self, const Frame *frame, Origin *origin) except -1:
-        """Before a COMMIT: whether queues with a limit have room for all that it brings, less what it settles. Raises
-        Refused if one has not, or has it wait and come again."""
+        """Before a COMMIT: whether queues with a limit have room for all that it brings, less what it settles, and the
+        schedule for the rest. Raises Refused if one has not, or has it wait and come again."""
         cdef Transaction transaction = named(self, frame)
         cdef dict more
+        if transaction.later:
+            self.namespace.schedule.ask_for_room(transaction.later)
         if not transaction.limited:
             return 0
         more = brought_to_queues(self, transaction)

@@ -1,12 +1,12 @@
 """Messages that are accepted and not published yet."""
 cimport cython
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from fastbroker.core.frame cimport Content
 from fastbroker.core.message cimport Message
 from fastbroker.core.route cimport Route
 from fastbroker.core.table cimport Table
-from fastbroker.core.wire cimport ASKS_SCHEDULE, Census, Properties, Timer, Wheel
+from fastbroker.core.wire cimport ASKS_SCHEDULE, Census, Keeper, Properties, Timer, Wheel
 
 
 cdef struct Job:
@@ -43,7 +43,12 @@ cdef class Schedule:
     cdef Table by_number
     cdef uint64_t next_number
     cdef list sweeps            # (start, end, newest number) of what is being cancelled
+    cdef int64_t bytes          # of the jobs and their messages ...
+    cdef int64_t most           # ... and how many there may be
+    cdef Keeper keeper          # for the round that moves messages
 
+    cdef int check(self, const Content *content) except -1
+    cdef int ask_for_room(self, int64_t bytes) except -1
     cdef int add(self, Route route, const Content *content) except -1
     cdef Job *take_due(self) noexcept
     cdef int give_back(self, Job *job) except -1
@@ -54,7 +59,7 @@ cdef class Schedule:
     cdef Job *job(self, uint64_t number) noexcept
 
 
-cdef Schedule schedule_new(Census *census, Wheel *wheel, const uint64_t *now, uint64_t seed, cron)
+cdef Schedule schedule_new(Census *census, Wheel *wheel, const uint64_t *now, uint64_t seed, cron, int64_t most)
 
 cdef inline bint comes_later(const Properties *asks) noexcept:
     """Whether the sender wants a message to be published at another time."""

@@ -30,6 +30,7 @@ cdef class Transaction:
     cdef uint32_t capacity
     cdef uint32_t done              # of them, by a COMMIT
     cdef bint limited               # something is sent to a queue that has rules
+    cdef int64_t later              # bytes of what COMMIT puts into the schedule
     cdef bytes receipt              # for the COMMIT, if that takes several turns; or None
     cdef readonly uint32_t frames
     cdef readonly size_t bytes

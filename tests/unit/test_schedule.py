@@ -128,6 +128,95 @@ def test_a_schedule_that_cannot_be_is_refused(house: Face, client: Face, headers
     assert [after[name] for name in ("scheduled", "messages")] == [before[name] for name in ("scheduled", "messages")]
 
 
+@pytest.mark.parametrize("headers", [b"AMQ_SCHEDULED_CRON:never\n", b"AMQ_SCHEDULED_REPEAT:5\n"])
+def test_in_a_transaction_it_is_refused_before_anything_is_done(house: Face, client: Face, headers: bytes) -> None:
+    client.say(b"BEGIN\ntransaction:t\n\n\0" + send(b"/queue/a", b"1", b"transaction:t\n"))
+    with pytest.raises(Refused, match="bad header"):
+        client.say(send(b"/queue/a", b"2", b"transaction:t\n" + headers))
+    assert bodies(client.hear()) == []
+
+
+def test_a_cron_expression_has_a_bound(house: Face, client: Face) -> None:
+    """It is read again each time."""
+    for width, is_refused in ((0, False), (300, True)):
+        frame = send(b"/queue/a", b"x", b"AMQ_SCHEDULED_CRON:%b* * * * *\n" % (b" " * width))
+        if is_refused:
+            with pytest.raises(Refused, match="bad header"):
+                client.say(frame)
+        else:
+            client.say(frame)
+
+
+# ---- beside other promises ----
+
+
+# ---- memory ----
+
+MEMORY = 8 << 20
+KILOBYTE = b"x" * 1000
+
+
+def all_heard(house: Face, client: Face) -> list[bytes]:
+    """In turns, until there is no more."""
+    heard: list[bytes] = []
+    while more := heard_after(house, client, 20):
+        heard += more
+    return heard
+
+
+def fill(client: Face, most: int) -> int:
+    """How many messages of a kilobyte are scheduled before there is no room."""
+    for number in range(most):
+        try:
+            client.say(send(b"/queue/a", KILOBYTE, b"delay:1000\n"))
+        except Refused as refusal:
+            assert refusal.args[0] == b"server busy"
+            return number
+    return most
+
+
+def test_it_has_a_share_of_the_memory(face: Face) -> None:
+    """Whoever consumes could not make room, and everybody would wait until all of it is due."""
+    house = face.House(memory=MEMORY)
+    client = face.Client(house)
+    client.say(subscribe(b"1", b"/queue/a"))
+    for _ in range(2):
+        number = fill(client, 10_000)
+        assert MEMORY // 3 < number * len(KILOBYTE) < MEMORY // 2
+        assert house.is_full == (False, False)
+        client.say(send(b"/queue/a", b"now"))
+        assert bodies(client.hear()) == [b"now"]
+        house.advance(2000)
+        assert len(all_heard(house, client)) == number, "and there is room again"
+
+
+def test_a_commit_finds_room_for_all_or_does_nothing(face: Face) -> None:
+    house = face.House(memory=MEMORY)
+    client = face.Client(house)
+    client.say(subscribe(b"1", b"/queue/a") + b"BEGIN\ntransaction:t\n\n\0")
+    client.say(send(b"/queue/a", b"now", b"transaction:t\n"))
+    client.say(send(b"/queue/a", KILOBYTE, b"transaction:t\ndelay:1000\n") * 100)
+    number = fill(client, 10_000)
+    with pytest.raises(Refused, match="server busy"):
+        client.say(b"COMMIT\ntransaction:t\n\n\0")
+    assert (bodies(client.hear()), house.stats["scheduled"]) == ([], number)
+    house.advance(2000)
+    assert len(all_heard(house, client)) == number
+    client.say(b"COMMIT\ntransaction:t\n\n\0")
+    assert (bodies(client.hear()), house.stats["scheduled"]) == ([b"now"], 100)
+
+
+def test_what_comes_later_needs_no_room_in_a_queue_now(face: Face) -> None:
+    house = face.House(queues=[("a", {"max_messages": 1, "overflow": "reject"})])
+    client = face.Client(house)
+    client.say(b"BEGIN\ntransaction:t\n\n\0" + send(b"/queue/a", b"1", b"transaction:t\n"))
+    client.say(send(b"/queue/a", b"2", b"transaction:t\ndelay:1000\n"))
+    client.say(b"COMMIT\ntransaction:t\n\n\0" + subscribe(b"1", b"/queue/a"))
+    house.turn()
+    assert bodies(client.hear()) == [b"1"]
+    assert heard_after(house, client, 2000) == [b"2"]
+
+
 def test_its_memory_comes_back(face: Face, house: Face) -> None:
     client = face.Client(house)
     client.say(send(b"/queue/a", b"x", b"delay:1\n"))
