@@ -381,7 +381,9 @@ cdef class Namespace(QueueOwner):
 cdef int publish_due(Namespace self, int64_t until) except -1:
     """Messages whose time has come, as many as there is time and memory for."""
     cdef Job *job
-    if self.schedule.sweeps:
+    while self.schedule.sweeps:
+        if spent(self) > until:
+            return 0
         self.schedule.sweep()
     while spent(self) <= until and not ceiling_closed(self.ceiling):
         job = self.schedule.take_due()

@@ -5,7 +5,8 @@
 
 A job holds a stored message and the route that it takes when it is due; one with a period or a cron expression comes
 again. There is one timer, for the top of the heap. What is due at the same time is published in slices: the namespace
-takes jobs while its turn has time for them.
+takes jobs while its turn has time for them; but nothing while there is still something to be cancelled, as a RECEIPT
+has promised that it will not come.
 
 A job is due by the steady clock, which goes on while the process stands still: the hub's does not, so the timer looks
 again once a second. A time of day is turned into a delay when the message is accepted; a cron expression is asked for
@@ -34,8 +35,9 @@ cdef enum:
     CRON_COST = 320     # ... and its cron expression ...
     LONGEST_CRON = 256  # ... which may be so long, as it is read again each time
     LOOK_WORK = 4       # what looking at one job takes, in bytes of output ...
-    ASK_WORK = 131072   # ... and asking a cron expression
-    MOST = 1000         # jobs that one look finds
+    ASK_WORK = 131072   # ... asking a cron expression ...
+    DROP_WORK = 128     # ... and cancelling one
+    MOST = 1000         # jobs that one look finds, or one step cancels
     MOST_SWEEPS = 16
     LOOK_AGAIN = 1000   # milliseconds: the hub's clock may have stood still
     LEAST_PERIOD = 100
@@ -154,13 +156,21 @@ cdef class Schedule:
         return 0
 
     cdef int sweep(self) except -1:
-        """A step of that."""
+        """A step of that. It looks from the end of the heap: what is taken out there moves the least."""
+        cdef uint64_t ahead = wall_now(self.census) - steady_now(self.census), start, end, newest
+        cdef size_t place = self.count
+        cdef const Slot *slot
+        cdef list found = []
         start, end, newest = self.sweeps[0]
-        found = self.within(start, end)
+        while place and len(found) < MOST:
+            place -= 1
+            slot = &self.heap[place]
+            if start <= slot.due + ahead <= end and slot.job.number <= newest:
+                found.append(slot.job.number)
+        self.census.work += LOOK_WORK * <int64_t>(self.count - place) + DROP_WORK * len(found)
         for number in found:
-            if number <= newest:
-                self.cancel(number)
-        if len(found) < MOST or all([number > newest for number in found]):
+            self.cancel(number)
+        if place == 0:
             self.sweeps.pop(0)
         return 0
 
