@@ -406,8 +406,10 @@ cdef int publish_job(Namespace self, const Job *job) except -1:
     properties = content.properties[0]
     properties.delay = 0
     properties.flags &= ~<unsigned>ASKS_SCHEDULE
-    if properties.expires:
+    if properties.expires and job.first:
         properties.expires += job.due - job.first   # its time to live begins each time that it comes
+    if job.came:
+        properties.duplicate = 0    # it is no duplicate of itself
     content.properties = &properties
     self.census.work += JOB_WORK
     try:

@@ -47,6 +47,7 @@ cdef enum:
 cdef bytes PERIOD = b"AMQ_SCHEDULED_PERIOD"
 cdef bytes REPEAT = b"AMQ_SCHEDULED_REPEAT"
 cdef bytes CRON = b"AMQ_SCHEDULED_CRON"
+cdef bytes EXPIRES = b"expires"
 
 
 cdef Schedule schedule_new(Census *census, Wheel *wheel, const uint64_t *now, uint64_t seed, cron, int64_t most):
@@ -95,20 +96,23 @@ cdef class Schedule:
         cdef Job *job
         cdef bytes head
         cdef Job plan
-        plan.period = plan.repeat = plan.left = 0
+        plan.period = plan.repeat = plan.first = 0
         cron = None
         if content.properties.flags & ASKS_SCHEDULE:
             head = content.head[:content.head_length]
             cron = read_plan(self, head, &plan)
+            if line_value(head, EXPIRES) is None:
+                plan.first = steady_now(self.census) + content.properties.delay
         job = job_new(self, route, content)
-        job.period, job.repeat, job.left = plan.period, plan.repeat, plan.repeat
+        job.period, job.repeat, job.left, job.first = plan.period, plan.repeat, plan.repeat, plan.first
         job.delay = content.properties.delay
+        job.came = False
         if cron is not None:
             job.cron = <void *>cron
             Py_INCREF(cron)
             charge(self, CRON_COST)
         try:
-            job.first = job.due = job_due(self, job)
+            job.due = job_due(self, job)
             put(self, job)
         except:
             job_free(self, job)
@@ -127,7 +131,8 @@ cdef class Schedule:
 
     cdef int give_back(self, Job *job) except -1:
         """It was published. If it is to come again, it is due then; a cron expression may have no next time."""
-        if job.cron == NULL and job.left == 0:
+        job.came = True
+        if (job.cron == NULL and job.left == 0) or is_over(self, job):
             job_free(self, job)
             return 0
         try:
@@ -243,6 +248,12 @@ cdef int again(Schedule self, Job *job) except -1:
         job.due = job_due(self, job)
     put(self, job)
     return 0
+
+
+cdef bint is_over(Schedule self, const Job *job) noexcept:
+    """Nobody would get it any more."""
+    cdef uint64_t expires = message_properties(job.message).expires
+    return job.first == 0 and 0 < expires <= wall_now(self.census)
 
 
 cdef uint64_t next_of(Schedule self, bytes expression) except? 0:

@@ -12,7 +12,8 @@ from fastbroker.core.wire cimport ASKS_SCHEDULE, Census, Keeper, Properties, Tim
 cdef struct Job:
     uint64_t due            # milliseconds of the steady clock
     uint64_t number         # it is known by that, and comes in that order among those that are due at once
-    uint64_t first          # when the first of it was due
+    uint64_t first          # when its time to live would begin if it were due without cron; 0: it has one end for all
+    bint came               # it was published before
     size_t place            # in the heap
     Message *message
     void *route             # Route, which it keeps

@@ -150,6 +150,35 @@ def test_a_cron_expression_has_a_bound(house: Face, client: Face) -> None:
 # ---- beside other promises ----
 
 
+@pytest.mark.parametrize(
+    "when", [b"AMQ_SCHEDULED_CRON:* * * * *\n", b"AMQ_SCHEDULED_PERIOD:60000\nAMQ_SCHEDULED_REPEAT:2\n"]
+)
+def test_a_time_to_live_begins_each_time_that_it_is_due(house: Face, client: Face, when: bytes) -> None:
+    client.say(send(b"/queue/a", b"x", b"ttl:3000\n" + when))
+    heard_after(house, client, 20)
+    assert [heard_after(house, client, 61_000) for _ in range(2)] == [[b"x"], [b"x"]]
+
+
+@pytest.mark.parametrize(
+    "when", [b"AMQ_SCHEDULED_CRON:* * * * *\n", b"AMQ_SCHEDULED_PERIOD:60000\nAMQ_SCHEDULED_REPEAT:-1\n"]
+)
+def test_who_says_until_when_gets_nothing_later(house: Face, client: Face, when: bytes) -> None:
+    client.say(send(b"/queue/a", b"x", b"expires:%d\n" % (time.time() * 1000 + 90_000) + when))
+    heard_after(house, client, 20)
+    assert [heard_after(house, client, 61_000) for _ in range(3)] == [[b"x"], [], []]
+    assert house.stats["scheduled"] == 0, "it is over"
+
+
+def test_it_is_no_duplicate_of_itself(face: Face) -> None:
+    house = face.House(queues=[("#", {"duplicate_window": 10})])
+    client = face.Client(house)
+    client.say(subscribe(b"1", b"/queue/a"))
+    again = b"AMQ_SCHEDULED_PERIOD:1000\nAMQ_SCHEDULED_REPEAT:2\n"
+    client.say(send(b"/queue/a", b"x", b"message-dedup-id:1\n" + again))
+    client.say(send(b"/queue/a", b"y", b"message-dedup-id:1\n"))
+    assert heard_after(house, client, 3000) == [b"y", b"x", b"x"], "the first one is, of the other"
+
+
 # ---- memory ----
 
 MEMORY = 8 << 20
