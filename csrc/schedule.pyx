@@ -60,6 +60,7 @@ cdef Schedule schedule_new(Census *census, Wheel *wheel, const uint64_t *now, ui
     new.sweeps = []
     table_init(&new.by_number, seed)
     timer_init(&new.timer, has_come, <void *>new)
+    keeper_join(census, &new.keeper, visit_schedule, <void *>new)
     return new
 
 
@@ -71,6 +72,7 @@ cdef class Schedule:
 
     def __dealloc__(self):
         timer_cancel(&self.timer)
+        keeper_leave(&self.keeper)
         while self.count:
             drop(self, self.heap[self.count - 1].job)
         free(self.heap)
@@ -404,3 +406,29 @@ cdef void look_later(Schedule self) noexcept:
         now = steady_now(self.census)
         due = self.heap[0].due
         timer_arm(self.wheel, &self.timer, self.now[0] + min(due - now if due > now else 0, <uint64_t>LOOK_AGAIN))
+
+
+# ---- moving ----
+
+cdef int64_t visit_schedule(void *owner, int64_t budget) noexcept:
+    """What one job keeps for a year must not hold what thousands had beside it."""
+    cdef Schedule schedule = <Schedule>owner
+    cdef size_t place = schedule.keeper.place
+    while budget > 0 and place < schedule.count:
+        budget -= VISIT_COST + move_message(schedule, &schedule.heap[place].job.message)
+        place += 1
+    schedule.keeper.place = place if place < schedule.count else 0
+    return budget
+
+
+cdef inline int64_t move_message(Schedule self, Message **place) noexcept:
+    """Returns how many bytes that were."""
+    cdef Message *moved
+    if not block_is_left(blocks_of(self.census), place[0]):
+        return 0
+    moved = message_moved(place[0])
+    if moved == NULL:
+        return 0
+    message_left(place[0])
+    place[0] = moved
+    return <int64_t>moved.size

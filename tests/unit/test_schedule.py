@@ -246,6 +246,27 @@ def test_what_comes_later_needs_no_room_in_a_queue_now(face: Face) -> None:
     assert heard_after(house, client, 2000) == [b"2"]
 
 
+def test_what_stays_for_long_does_not_hold_what_lay_beside_it(face: Face) -> None:
+    house = face.House(memory=1 << 30)
+    client = face.Client(house)
+    client.say(send(b"/queue/a", b"x" * 4000, b"delay:1000000\n"))
+    before = house.stats["memory"]
+    for number in range(20_000):
+        client.say(send(b"/queue/b", b"%d" % number + b"x" * 4000))
+        if number % 1000 == 0:
+            client.say(send(b"/queue/a", b"%d" % number + b"x" * 4000, b"delay:1000000\n"))
+    client.say(subscribe(b"1", b"/queue/b"))
+    for _ in range(200):
+        house.turn()
+        client.hear()
+    assert house.queue(b"b")[:2] == (0, 0)
+    house.move_messages()
+    assert house.stats["memory"] < before + (10 << 20)
+    client.say(subscribe(b"2", b"/queue/a"))
+    assert min(len(body) for body in heard_after(house, client, 1_001_000)) == 4000
+    assert house.stats["scheduled"] == 0
+
+
 def test_its_memory_comes_back(face: Face, house: Face) -> None:
     client = face.Client(house)
     client.say(send(b"/queue/a", b"x", b"delay:1\n"))
