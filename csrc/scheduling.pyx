@@ -1,6 +1,6 @@
 """Looking at the schedule, and cancelling, as ActiveMQ's clients do: by SENDs to ActiveMQ.Scheduler.Management.
 
-    AMQ_SCHEDULER_ACTION: BROWSE        what is scheduled comes to reply-to:/temp-queue/<id>
+    AMQ_SCHEDULER_ACTION: BROWSE        the first of what is scheduled come to reply-to:/temp-queue/<id>
                           REMOVE        the one that scheduledJobId names
                           REMOVEALL     all
     ACTION_START_TIME, ACTION_END_TIME  only those that are due between two times (ms since 1970)
@@ -11,12 +11,15 @@ from libc.string cimport memset
 
 from fastbroker.core.frame cimport decoded, encoded
 from fastbroker.core.message cimport message_content, message_new
-from fastbroker.core.queue cimport Queue
+from fastbroker.core.queue cimport Queue, QueueOwner
 from fastbroker.core.route cimport Origin, route_init
 from fastbroker.core.schedule cimport Job
-from fastbroker.core.wire cimport counter_increment, parse_number, steady_now, wall_now
+from fastbroker.core.wire cimport ceiling_closed, counter_increment, parse_number, steady_now, wall_now
 
 from fastbroker.core.frame import Refused
+
+cdef enum:
+    MOST_SHOWN = 4194304    # bytes of messages, of which one BROWSE makes copies
 
 LAST = 2**63
 
@@ -88,9 +91,15 @@ cdef int remove(SchedulingRoute self, uint64_t number) except -1:
 
 cdef int browse(SchedulingRoute self, dict headers) except -1:
     cdef Queue queue = self.replies.get(headers.get(b"reply-to"))
+    cdef int64_t until
+    cdef list numbers
     if queue is None:
         raise Refused(b"missing header", b"BROWSE needs reply-to:/temp-queue/<id> for what is scheduled.")
-    for number in self.schedule.within(start_in(headers), end_in(headers)):
+    numbers = self.schedule.within(start_in(headers), end_in(headers))
+    until = self.census.work + MOST_SHOWN
+    for number in numbers:
+        if self.census.work > until or ceiling_closed((<QueueOwner>queue.owner).ceiling):
+            break   # whoever wants more asks for what is due later
         show(self, queue, self.schedule.job(number))
     queue.call()
     return 0

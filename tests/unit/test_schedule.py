@@ -373,6 +373,14 @@ def test_nothing_that_was_cancelled_comes(house: Face, client: Face) -> None:
     assert (house.stats["scheduled"], client.hear()) == (0, b"")
 
 
+def test_browse_copies_no_more_than_so_much(house: Face, client: Face) -> None:
+    client.say(send(b"/queue/a", b"x" * 100_000, b"delay:10000\n") * 100)
+    before = house.stats["memory"]
+    client.say(send(MANAGEMENT, b"", BROWSE))
+    assert house.stats["memory"] < before + (6 << 20)
+    assert 30 < len(all_heard(house, client)) < 60
+
+
 def test_what_it_refuses_is_not_part_of_anything(house: Face, client: Face) -> None:
     """A COMMIT, or a message to several places, would be half done."""
     with pytest.raises(Refused, match="bad destination"):
