@@ -158,27 +158,33 @@ cdef class Schedule:
         """What is due between two times of day is cancelled, as far as it is scheduled now."""
         if len(self.sweeps) >= MOST_SWEEPS:
             raise Refused(b"server busy", b"Earlier REMOVEALLs are still under way. Try again later.")
-        self.sweeps.append((start, end, self.next_number))
+        self.sweeps.append((start, end, self.next_number, self.count, False))
         self.ready = True
         return 0
 
     cdef int sweep(self) except -1:
-        """A step of that. It looks from the end of the heap: what is taken out there moves the least."""
+        """A step of that, from the end of the heap on: what is taken out there moves the least. What it moves may pass
+        the place that is looked at, so there is another round, until one finds nothing."""
         cdef uint64_t ahead = wall_now(self.census) - steady_now(self.census), start, end, newest
-        cdef size_t place = self.count
+        cdef size_t place, before
+        cdef bint again
         cdef const Slot *slot
         cdef list found = []
-        start, end, newest = self.sweeps[0]
+        start, end, newest, before, again = self.sweeps[0]
+        place = before = min(before, self.count)
         while place and len(found) < MOST:
             place -= 1
             slot = &self.heap[place]
             if start <= slot.due + ahead <= end and slot.job.number <= newest:
                 found.append(slot.job.number)
-        self.census.work += LOOK_WORK * <int64_t>(self.count - place) + DROP_WORK * len(found)
+        self.census.work += LOOK_WORK * <int64_t>(before - place) + DROP_WORK * len(found)
         for number in found:
             self.cancel(number)
-        if place == 0:
+        again = again or len(found) > 0
+        if place == 0 and not again:
             self.sweeps.pop(0)
+        else:
+            self.sweeps[0] = (start, end, newest, place or self.count, again and place > 0)
         return 0
 
     cdef list within(self, uint64_t start, uint64_t end):

@@ -43,7 +43,7 @@ cdef class Schedule:
     cdef size_t capacity
     cdef Table by_number
     cdef uint64_t next_number
-    cdef list sweeps            # (start, end, newest number) of what is being cancelled
+    cdef list sweeps            # (start, end, newest number, place, ...) of what is being cancelled
     cdef int64_t bytes          # of the jobs and their messages ...
     cdef int64_t most           # ... and how many there may be
     cdef Keeper keeper          # for the round that moves messages

@@ -373,6 +373,22 @@ def test_nothing_that_was_cancelled_comes(house: Face, client: Face) -> None:
     assert (house.stats["scheduled"], client.hear()) == (0, b"")
 
 
+def test_what_is_left_is_looked_at_seldom(house: Face, client: Face) -> None:
+    """What comes later lies at the end of the heap, from where on it is looked through."""
+    late = int(time.time() * 1000) + 5_000_000
+    many, in_one_step = 60_000, 1000
+    pair = send(b"/queue/a", b"x", b"delay:10000000\n") + send(b"/queue/a", b"y", b"delay:1000000\n")
+    client.say(pair * (many // 2))
+    client.say(send(MANAGEMENT, b"", b"AMQ_SCHEDULER_ACTION:REMOVEALL\nACTION_END_TIME:%d\n" % late))
+    before = house.stats["work"]
+    while house.stats["scheduled"] > many // 2:
+        house.turn()
+    house.turn()
+    assert house.stats["scheduled"] == many // 2
+    looks = (house.stats["work"] - before - 128 * many // 2) / 4
+    assert looks < 4 * many < many // 2 / in_one_step * many // 2
+
+
 def test_browse_copies_no_more_than_so_much(house: Face, client: Face) -> None:
     client.say(send(b"/queue/a", b"x" * 100_000, b"delay:10000\n") * 100)
     before = house.stats["memory"]
