@@ -31,6 +31,7 @@ typedef struct Census {
     int64_t scheduled;       /* messages that are accepted and not published yet */
     int64_t dead_dropped;    /* of those: that went nowhere, or that their queue had no room for */
     int64_t replies_dropped; /* answers to clients that had gone */
+    int64_t conflated;       /* messages that gave way to a newer one of the same last value or key */
     int64_t expired;         /* messages of queues whose time was over */
     int64_t wall_ahead;      /* milliseconds that the clock of a test is in front of the time of day */
     struct Blocks *blocks;   /* where messages are */

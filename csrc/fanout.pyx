@@ -23,7 +23,7 @@ from fastbroker.core.message cimport (
     SHARED_BODY, Entry, count_written, message_content, message_drop, message_keep, message_new, needs_other_form,
     put_message,
 )
-from fastbroker.core.policy cimport SLOW_DISCONNECT, SLOW_DROP_OLDEST
+from fastbroker.core.policy cimport SLOW_DISCONNECT, SLOW_DROP_NEWEST, SLOW_DROP_OLDEST
 from fastbroker.core.queue cimport RULED, Queue, queue_new, take_oldest
 from fastbroker.core.subscription cimport Receiver, Subscription
 from fastbroker.core.wire cimport (
@@ -176,7 +176,15 @@ cdef int ask(Fanout self, Receiver receiver, Transit *transit) except -1:
     transit.origin.took += 1
     if isinstance(receiver, Queue):
         return enqueue(self, <Queue>receiver, transit)
+    if must_wait(<Subscription>receiver):
+        return enqueue(self, <Queue>(<Subscription>receiver).source, transit)
     return deliver(self, <Subscription>receiver, transit)
+
+
+cdef inline bint must_wait(Subscription subscription) noexcept:
+    """Whether it wants newest values only, and does not take what it is given."""
+    return (subscription.source is not None and (<Queue>subscription.source).conflation is not None
+            and not (<Queue>subscription.source).conflation.lets_pass(subscription.out))
 
 
 cdef const Content *in_form(Fanout self, const Content *content, unsigned form, uint64_t number) except NULL:
@@ -217,8 +225,9 @@ cdef Queue detour(Subscription subscription, void *owner):
 
 cdef int enqueue(Fanout self, Queue queue, Transit *transit) except -1:
     cdef OutBuf *out = queue.outlet
+    cdef uint8_t policy = policy_for(queue, transit.policy)
     self.census.work += STORE_COST
-    if out != NULL and not may_take(self, out, transit.policy):
+    if out != NULL and not may_take(self, out, policy):
         transit.origin.dropped += 1
         return 0
     if queue.marks & RULED and not (<QueueOwner>queue.owner).is_plain(
@@ -233,12 +242,17 @@ cdef int enqueue(Fanout self, Queue queue, Transit *transit) except -1:
     queue.push(transit.message)
     if queue.ahead:
         queue.spring.rose(queue, transit.message.size)
-    if out != NULL and out.flow.overdue and transit.policy == SLOW_DROP_OLDEST:
+    if out != NULL and out.flow.overdue and policy == SLOW_DROP_OLDEST:
         drop_oldest(self, queue)
     queue.dispatch()
     if out != NULL and outbuf_pressure(out) > self.outlets.soft:
-        weigh(self, queue, out, transit.policy, transit.origin)
+        weigh(self, queue, out, policy, transit.origin)
     return 0
+
+
+cdef inline uint8_t policy_for(Queue queue, uint8_t policy) noexcept:
+    """Who wants the newest values keeps them, where others would keep the oldest."""
+    return SLOW_DROP_OLDEST if queue.conflation is not None and policy == SLOW_DROP_NEWEST else policy
 
 
 cdef bint may_take(Fanout self, OutBuf *out, uint8_t policy) noexcept:

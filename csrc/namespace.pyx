@@ -17,6 +17,7 @@ from libc.string cimport memset
 
 from fastbroker.core.bindings cimport bindings_new
 from fastbroker.core.composite cimport composite_route
+from fastbroker.core.conflation cimport conflation_new
 from fastbroker.core.deadletters cimport dead_letters_of, dead_reason_name
 from fastbroker.core.declaring cimport declare
 from fastbroker.core.destination cimport (
@@ -25,13 +26,15 @@ from fastbroker.core.destination cimport (
     is_apart, is_management, kind_of, name_in, parts_of,
 )
 from fastbroker.core.durables cimport durables_of
+from fastbroker.core.fanout cimport detour
 from fastbroker.core.frame cimport Content, shown
 from fastbroker.core.history cimport histories_new
 from fastbroker.core.message cimport Entry, Message, message_content, message_drop, message_new
+from fastbroker.core.pattern cimport is_pattern
 from fastbroker.core.policy cimport TopicPolicy
 from fastbroker.core.queue cimport (
-    DEAD_DELIVERIES, DEAD_REJECTED, RULED, DeadReason, claim_place, forget_duplicates, put_to_rest, queue_new,
-    queue_route,
+    DEAD_DELIVERIES, DEAD_REJECTED, RULED, DeadReason, claim_place, conflate_by, forget_duplicates, put_to_rest,
+    queue_new, queue_route,
 )
 from fastbroker.core.replay cimport replay_begin
 from fastbroker.core.replies cimport reply_topic, reply_topic_route
@@ -61,6 +64,7 @@ cdef enum:
     ROUTES_SHARE = 16       # looked-up destinations may take this part of the memory; then the oldest are forgotten ...
     FORGOTTEN = 2           # ... so many for each new one
     MOST_STATIONS = 64      # where one message may pass, by what the sender wrote and what the configuration copies
+    CONFLATION_COST = 192   # bytes of a Conflation beside the name of its header
     APART_LEVELS = 3        # words that the broker puts in front of a name that stands apart
     TELL_EVERY = 60000      # milliseconds between lines of the log on what one queue loses
     BURY_WORK = 1024        # what a dead letter takes, in bytes of output beside its header lines
@@ -376,6 +380,14 @@ cdef class Namespace(QueueOwner):
             messages += here
             queues += here > 0
         return messages + self.census.scheduled, queues
+
+
+cdef int conflate(Namespace self, Subscription subscription, bytes header, bytes pattern, bint apart) except -1:
+    """A new subscription to topics shall have the newest message of each value of a header, when it is slow."""
+    cdef Queue queue = detour(subscription, <void *>self)
+    conflate_by(queue, conflation_new(header, not apart and is_pattern(pattern, len(pattern))))
+    subscription.be_asked(CONFLATION_COST + len(header))
+    return 0
 
 
 cdef int publish_due(Namespace self, int64_t until) except -1:

@@ -201,7 +201,7 @@ cdef class Queue(Receiver):
             if self.census.bytes_out > until:
                 self.call()
                 return 0
-            if self.shelf.count and not (expire(self) and self.waiting()):
+            if self.shelf.count and not may_leave_shelf(self):
                 return 0
             consumer = next_consumer(self, ceiling_reached((<QueueOwner>self.owner).ceiling))
             if consumer is None:
@@ -499,6 +499,8 @@ cdef int shelve(Queue queue, Entry *entry) except -1:
     cdef unsigned priority = USUAL_PRIORITY if asks == NULL else asks.priority
     cdef uint64_t expires = NEVER if asks == NULL or asks.expires == 0 else asks.expires
     cdef uint64_t name = 0 if asks == NULL else asks.last_value
+    if queue.conflation is not None:
+        name = queue.conflation.key_of(entry.message) or name
     if name and not replaces_older(queue, entry, name):
         message_drop(entry.message)
         return 0
@@ -520,6 +522,7 @@ cdef bint replaces_older(Queue queue, Entry *entry, uint64_t name) noexcept:
     cdef uint32_t at = shelf_named(&queue.shelf, name)
     if at == NOWHERE:
         return True
+    queue.census.conflated += 1
     if queue.shelf.nodes[at].entry.message.id > entry.message.id:
         return False
     shelf_take(&queue.shelf, at, &older)
@@ -564,6 +567,27 @@ cdef void shelve_all(Queue queue) noexcept:
     """Somebody walks along all that waits there: it is moved to the shelf, some in each turn."""
     queue.marks |= SHELVED | SHELF
     queue.call()
+
+
+cdef void conflate_by(Queue queue, Conflation conflation) noexcept:
+    """From now on, while nothing waits: all that waits is on the shelf, by the name that its key gives it."""
+    queue.conflation = conflation
+    shelve_all(queue)
+
+
+cdef bint may_leave_shelf(Queue queue) except -1:
+    """Whether something there may go to a consumer now, as far as that is not the consumer's matter."""
+    return expire(queue) and queue.waiting() and (queue.conflation is None or lets_out(queue))
+
+
+cdef bint lets_out(Queue queue) noexcept:
+    """If not, its consumer comes again when its output has drained."""
+    cdef Link *next = queue.consumers.next
+    if queue.outlet == NULL or queue.conflation.lets_out(queue.outlet):
+        return True
+    if next != &queue.consumers:
+        link_join((<Subscription>next.owner).starved, next)
+    return False
 
 
 cdef int look_at_marks(Queue queue) except -1:

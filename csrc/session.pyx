@@ -31,7 +31,7 @@ from fastbroker.core.login cimport (
     short_session, software_of, version_name,
 )
 from fastbroker.core.message cimport message_cost
-from fastbroker.core.namespace cimport stations_of
+from fastbroker.core.namespace cimport conflate, stations_of
 from fastbroker.core.parking cimport PARKED_END, PARKED_ERROR, PARKED_FRAME, PARKED_RECEIPT, Parked, parking_new
 from fastbroker.core.parser cimport PARSE_FRAME, parse_error
 from fastbroker.core.properties cimport read_properties
@@ -785,18 +785,24 @@ cdef int attach_to_topic(Session self, Subscription subscription, Wishes wishes)
         check_title(subscription, wishes, apart)
         return attach_to_title(self, subscription, title)
     if kind == KIND_TEMPORARY_TOPIC:
-        return self.namespace.subscribe_topic(subscription, temporaries(self).topic(name).name[1:], True)
+        return join_topic(self, subscription, temporaries(self).topic(name).name[1:], wishes)
     if apart:
         name = canonical(kind, name)[1:]
     if wishes.queue_name is None:
-        self.namespace.subscribe_topic(subscription, name, apart)
+        join_topic(self, subscription, name, wishes)
         return 0 if apart else replay(self, subscription, name, wishes)
-    if subscription.chooses:
-        raise Refused(b"bad header", b"A queue that x-queue-name names takes no selector and no no-local.")
+    if subscription.chooses or wishes.conflate is not None:
+        raise Refused(b"bad header", b"A queue that x-queue-name names takes no selector, no no-local and no conflate.")
     if wishes.asked.what != REPLAY_NOTHING:
         raise Refused(b"bad header", b"A queue that x-queue-name names has no history: leave out since, from-seq and "
                       b"last.")
     return self.namespace.subscribe_bound(subscription, wishes.queue_name, name, apart)
+
+
+cdef int join_topic(Session self, Subscription subscription, bytes name, Wishes wishes) except -1:
+    cdef bint apart = kind_of(wishes.destination) != KIND_TOPIC
+    self.namespace.subscribe_topic(subscription, name, apart)
+    return 0 if wishes.conflate is None else conflate(self.namespace, subscription, wishes.conflate, name, apart)
 
 
 cdef int appear(Session self, Subscription subscription, Kind kind, bytes name) except -1:
@@ -818,6 +824,8 @@ cdef int check_title(Subscription subscription, Wishes wishes, bint apart) excep
         raise Refused(b"bad header", b"Only /topic/ has durable and shared subscriptions; this keeps nothing.")
     if wishes.queue_name is not None:
         raise Refused(b"bad header", b"A durable or shared subscription has its own queue: leave out x-queue-name.")
+    if wishes.conflate is not None:
+        raise Refused(b"bad header", b"A durable or shared subscription keeps all that comes: leave out conflate.")
     if subscription.chooses:
         raise Refused(b"bad header", b"A durable or shared subscription takes no selector and no no-local.")
     if wishes.asked.what != REPLAY_NOTHING:

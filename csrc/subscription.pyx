@@ -1,6 +1,6 @@
 """Subscriptions: writing a queued message to the client, and the list of what it has not settled."""
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy, strlen
 
 from fastbroker.core.frame cimport FORM_ACTIVEMQ, Content, encoded, form_of
@@ -70,11 +70,14 @@ cdef class Subscription(Receiver):
             return
         self.selector = selector
         self.not_from = not_from
+        self.be_asked(0 if selector is None else selector.cost)
+
+    cdef void be_asked(self, int64_t cost) noexcept:
+        """It is not written to en bloc, for something that costs so many bytes."""
         self.chooses = True
         self.plain = False
-        if selector is not None:
-            self.cost += selector.cost
-            account_charge(self.account, selector.cost)
+        self.cost += cost
+        account_charge(self.account, cost)
 
     cdef int hand_over(self, Entry *entry) except -1:
         """Writes one MESSAGE; takes over the entry's reference, until the client settles it unless it is `auto`."""

@@ -27,6 +27,7 @@ PRIORITY = (b"x-priority", b"activemq.priority")    # among the consumers of a q
 EXCLUSIVE = (b"activemq.exclusive", b"exclusive")   # one consumer has all: ActiveMQ's, Apollo's
 NO_LOCAL = (b"no-local", b"activemq.noLocal")   # leave out what the same connection has sent
 SINCE, FROM_SEQ, LAST = (b"since",), (b"from-seq",), (b"last",)     # of a topic's history
+CONFLATE = (b"conflate",)                       # of a slow subscriber's messages, the newest of each value wait
 SUBSCRIPTION_NAME = (b"activemq.subscriptionName",)     # of a durable subscription, which only topics have
 TYPE = (b"subscription-type",)                  # Artemis': whether a bare name is a queue or a topic
 QUEUE_NAME = (b"x-queue-name",)                 # a topic's messages go to that queue, and its consumers share them
@@ -73,6 +74,7 @@ cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits):
     if not is_topic(kind) and text(headers, SUBSCRIPTION_NAME):
         raise Refused(b"bad header", b"activemq.subscriptionName is for topics; a queue keeps everything anyway.")
     read_history(new, headers, kind)
+    new.conflate = conflate_in(headers, kind, new.asked.what)
     new.queue_name = (text(headers, QUEUE_NAME) or None) if is_topic(kind) else None
     return new
 
@@ -170,6 +172,22 @@ cdef int read_history(Wishes self, dict headers, Kind kind) except -1:
         self.asked.what = REPLAY_LAST
         self.asked.number = count_in(headers, LAST, 1)
     return 0
+
+
+cdef bytes conflate_in(dict headers, Kind kind, int replays):
+    """The header with the key; None: it wants all."""
+    cdef bytes header = text(headers, CONFLATE)
+    if header is None:
+        return None
+    if not header:
+        raise Refused(b"bad header", b"conflate is the name of a header: of each of its values the newest message "
+                      b"waits.")
+    if not is_topic(kind):
+        raise Refused(b"bad header", b"conflate is for topics. A queue has last values: _AMQ_LVQ_NAME on SEND.")
+    if replays == REPLAY_BEHIND or replays == REPLAY_ALL:
+        raise Refused(b"bad header", b"Of since, from-seq and conflate a SUBSCRIBE has one: newer values overtake "
+                      b"older ones, so no message-id tells what was seen. last is possible.")
+    return header
 
 
 cdef uint64_t count_in(dict headers, tuple names, uint64_t least) except? 0:

@@ -163,6 +163,8 @@ WHOLE_DEVICE = PLACE.replace(b"temperature", b"*")
 OTHER_PLACE = PLACE.replace(b"temperature", b"humidity")
 IN_TURN = PLAIN + PLAIN.replace(PLACE, OTHER_PLACE)
 VERSIONS = (("1.0", 10), ("1.1", 11), ("1.2", 12))
+FAST = b"conflate:destination\n"
+SLOW = FAST + b"ack:client\nprefetch-count:1\n"  # the first is never acknowledged
 SELECTING = b"selector:destination LIKE '/topic/%' AND priority IS NULL\n"
 THREE_COMPARISONS = b"priority > 3 AND content-type = 'application/json' AND trace-id < 5000"
 
@@ -248,6 +250,8 @@ TURNS = [
     Kernel("turn-1-10", "turn", _turn(lambda: send(PLAIN * FRAMES, 10)), 2, 10 * FRAMES),
     Kernel("turn-1-100", "turn", _turn(lambda: send(PLAIN * FRAMES, 100)), 1, 100 * FRAMES),
     Kernel("turn-1-10-selector", "turn", _turn(lambda: send(PLAIN * FRAMES, 10, headers=SELECTING)), 2, 10 * FRAMES),
+    Kernel("turn-1-10-conflate", "turn", _turn(lambda: send(PLAIN * FRAMES, 10, headers=FAST)), 2, 10 * FRAMES),
+    Kernel("turn-1-10-conflated", "turn", _turn(lambda: send(PLAIN * FRAMES, 10, headers=SLOW)), 2, 10 * FRAMES),
     Kernel("turn-receipts", "turn", _turn(lambda: send(fresh(PLAIN, FRAMES, b"receipt"))), 2, FRAMES),
     Kernel("turn-ping", "turn", _turn(lambda: ping(PLAIN)), 1000),
     Kernel("turn-queue-auto", "turn", _turn(lambda: send(QUEUED * FRAMES)), 2, FRAMES),

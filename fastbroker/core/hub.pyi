@@ -95,8 +95,8 @@ class Hub:
         Alive: ``connections``, ``sessions``, ``subscriptions``, ``queues``, ``routes``, ``messages``, ``deliveries``,
         ``transactions``; in bytes ``memory``, what is held for clients, and ``input``, what was received and waits to
         be handled. Since the start: ``messages_in``, ``messages_out``, ``bytes_out``, ``dropped``, ``dead_lettered``,
-        ``scheduled``, ``dead_dropped``, ``replies_dropped``, ``expired``, and ``work`` without output, in bytes that
-        would have taken as long.
+        ``scheduled``, ``dead_dropped``, ``replies_dropped``, ``conflated``, ``expired``, and ``work`` without output,
+        in bytes that would have taken as long.
         """
     @property
     def connection_count(self) -> int:

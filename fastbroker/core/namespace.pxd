@@ -77,4 +77,5 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
                              const uint64_t *now, Counter *counter, Link *due, Fanout fanout, Policies policies,
                              bytes epoch, cron)
 cdef list stations_of(Namespace self, list parts)
+cdef int conflate(Namespace self, Subscription subscription, bytes header, bytes pattern, bint apart) except -1
 cdef int remove_reply_topic(Namespace self, ReplyTopic topic) except -1

@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from fastbroker.core.conflation cimport Conflation
 from fastbroker.core.frame cimport Content
 from fastbroker.core.message cimport Entry, Message
 from fastbroker.core.policy cimport Policies, QueuePolicy, TopicPolicy
@@ -88,6 +89,7 @@ cdef class Queue(Receiver):
     cdef OutBuf *outlet             # of a private one: the output of its subscription, where the bytes kept count too
     cdef Spring spring              # of a private one; None: nothing comes before what waits ...
     cdef size_t ahead               # ... and 0; else 1, which counts as a message that waits
+    cdef Conflation conflation      # of a private one: only the newest of each key waits; None: all do
     cdef Entry *ring                # never delivered, oldest first
     cdef size_t head
     cdef size_t count
@@ -156,5 +158,6 @@ cdef void obey(Queue queue, QueuePolicy policy) noexcept
 cdef bint take_oldest(Queue queue, Entry *entry) noexcept
 cdef void take_again(Queue queue, Entry *entry) noexcept
 cdef void shelve_all(Queue queue) noexcept
+cdef void conflate_by(Queue queue, Conflation conflation) noexcept
 cdef int end_of_life(Queue queue, Entry *entry) except -1
 cdef void number_entry(Queue queue, Entry *entry, Message *message) noexcept

@@ -85,6 +85,7 @@ cdef class Subscription(Receiver):
     cdef object source          # the Queue it consumes; None: topic messages come directly
 
     cdef void choose(self, Selector selector, const void *not_from) noexcept
+    cdef void be_asked(self, int64_t cost) noexcept
     cdef int hand_over(self, Entry *entry) except -1
     cdef void take_out(self, uint32_t slot, Entry *entry) noexcept
 

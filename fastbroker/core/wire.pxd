@@ -127,6 +127,7 @@ cdef extern from "csrc/census.h" nogil:
         int64_t scheduled
         int64_t dead_dropped
         int64_t replies_dropped
+        int64_t conflated
         int64_t expired
     struct Ceiling:
         const Census *census

@@ -24,6 +24,7 @@ cdef class Wishes:
     cdef bint exclusive         # it wants all of a queue
     cdef dict declared          # what it says of the queue; or None
     cdef bytes destination      # as the kind of thing that the client means, without options
+    cdef bytes conflate         # of a topic: the header by which newer messages replace older ones; None: none
     cdef bytes queue_name       # None: it has none of its own
     cdef Asked asked            # of what was there before
     cdef bytes epoch            # in the message-id that says so; None: none does

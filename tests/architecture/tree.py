@@ -21,8 +21,8 @@ FLOORS = (
         "selector"
     ),
     (
-        "message properties redelivery resting subscription ledger settling consumers shelf queue rules deadletters "
-        "durables topic fanout route transaction access receipts schedule composite replies "
+        "message properties redelivery resting conflation subscription ledger settling consumers shelf queue rules "
+        "deadletters durables topic fanout route transaction access receipts schedule composite replies "
         "history replay soft"
     ),
     (

@@ -284,6 +284,7 @@ cdef class Client:
             length = outbuf_peek(&self.out, &start, outbuf_pending(&self.out))
             heard.append(start[:length])
             outbuf_consume(&self.out, length)
+            self.out.sent += length
         self.session.drained()
         if outbuf_pressure(&self.out) <= self.out.outlets.low:
             flow_ease(&self.out.flow, self.house.broker.now)
@@ -378,3 +379,8 @@ cdef class Client:
     def charged(self):
         """Bytes in its account."""
         return self.session.account.bytes
+
+
+def block(Client client not None, bint blocked=True):
+    """Its socket takes less than there is, or everything again."""
+    client.out.blocked = blocked
