@@ -28,6 +28,7 @@ cdef class Title:
 cdef class Durable:
     cdef Queue queue
     cdef bytes pattern
+    cdef bytes chosen       # by the selector that its queue has; None: everything
     cdef bint lasts
     cdef bint alone         # who has it wants to be the only one
 
@@ -52,15 +53,14 @@ cdef class Durables:
         """For another subscriber; made, or given another pattern, where that is asked for. The batch of a fan-out must
         be settled. Raises Refused when it cannot be had."""
         cdef Durable found = self.by_name.get(title.name)
-        if found is not None and found.queue.consumer_count and (
-                title.alone or found.alone or found.pattern != title.pattern):
-            raise in_use(title.name)
-        if found is not None and found.pattern != title.pattern:
+        if found is not None and found.queue.consumer_count:
+            check_guest(found, title)
+        if found is not None and not is_as(found, title):
             if title.renews:
                 self.end(found.queue)
                 found = None
             else:
-                change(self, found, title.pattern)
+                change(self, found, title)
         if found is None:
             found = add(self, title)
         found.alone = title.alone
@@ -91,6 +91,21 @@ cdef object in_use(bytes name):
                    b"or is deleted: end the other subscription, or choose another name." % shown(name))
 
 
+cdef bint is_as(Durable found, Title title):
+    """Whether it gets what is meant."""
+    return (found.pattern == title.pattern and found.chosen == title.chosen and found.queue.not_by == title.not_by)
+
+
+cdef int check_guest(Durable found, Title title) except -1:
+    """Somebody has it already."""
+    if title.alone or found.alone or found.pattern != title.pattern:
+        raise in_use(title.name)
+    if not is_as(found, title):
+        raise Refused(b"subscription in use", b"All who share '/%b' have the same selector, word for word, and all or "
+                      b"none no-local. It can be changed when nobody subscribes to it." % shown(title.name))
+    return 0
+
+
 cdef Durable add(Durables self, Title title):
     cdef Durable new = Durable()
     if title.lasts and self.lasting >= self.most:
@@ -99,6 +114,7 @@ cdef Durable add(Durables self, Title title):
     new.queue = queue_for_topics(<QueueOwner>self.owner, title)
     new.pattern = title.pattern
     new.lasts = title.lasts
+    choose(new, title)
     self.by_name[title.name] = new
     try:
         self.topics.insert(title.pattern, len(title.pattern), &new.queue.entry)
@@ -131,8 +147,9 @@ cdef QueuePolicy redelivery_of(QueuePolicy said):
     return new
 
 
-cdef int change(Durables self, Durable durable, bytes pattern) except -1:
-    """What it holds stays, what comes is that of other topics."""
+cdef int change(Durables self, Durable durable, Title title) except -1:
+    """What it holds stays, what comes is that of other topics, or others of their messages."""
+    cdef bytes pattern = title.pattern
     self.topics.remove(&durable.queue.entry)
     try:
         self.topics.insert(pattern, len(pattern), &durable.queue.entry)
@@ -142,12 +159,23 @@ cdef int change(Durables self, Durable durable, bytes pattern) except -1:
     durable.queue.census.memory -= cost_of(durable)
     durable.pattern = pattern
     durable.queue.kept = (<QueueOwner>self.owner).policies.of_topic(pattern)
+    choose(durable, title)
     durable.queue.census.memory += cost_of(durable)
     return 0
 
 
+cdef void choose(Durable durable, Title title) noexcept:
+    """What is not wanted is not kept."""
+    durable.chosen = title.chosen
+    durable.queue.selector = title.selector
+    durable.queue.not_by = title.not_by
+    durable.queue.chooses = title.selector is not None or title.not_by != 0
+
+
 cdef int64_t cost_of(Durable durable) noexcept:
-    return COST + <int64_t>len(durable.pattern)
+    cdef Selector selector = durable.queue.selector
+    cdef int64_t chosen = 0 if selector is None else selector.cost + <int64_t>len(durable.chosen)
+    return COST + <int64_t>len(durable.pattern) + chosen
 
 
 # ---- limits ----

@@ -58,8 +58,8 @@ from fastbroker.core.wire cimport (
     KNOWN_ACCEPT_VERSION, KNOWN_DESTINATION, KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID, KNOWN_PROPERTY,
     KNOWN_QUEUE, KNOWN_RECEIPT, KNOWN_REPLY_TO, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, KNOWN_TYPE, account_charge,
     ceiling_closed_again,
-    ceiling_parked_full, ceiling_reached, link_init, link_join, link_joined, link_leave, parse_number, ring_init,
-    ring_take,
+    ceiling_parked_full, ceiling_reached, link_init, link_join, link_joined, link_leave, parse_number, property_hash,
+    ring_init, ring_take,
 )
 from fastbroker.core.wishes cimport Wishes, ack_mode_name, headers_of, place_of, refusal_of, wishes_of
 
@@ -385,6 +385,7 @@ cdef int on_connect(Session self, const Frame *frame) except -1:
     self.client_id = client_id_of(frame)
     if self.client_id is not None:
         account_charge(&self.account, len(self.client_id))
+        self.origin.client = property_hash(self.client_id, len(self.client_id), self.broker.property_seed)
     if self.broker.debug:
         self.software = software_of(frame) or self.software
     if version >= 11:
@@ -782,8 +783,8 @@ cdef int attach_to_topic(Session self, Subscription subscription, Wishes wishes)
     cdef bint apart = kind != KIND_TOPIC
     cdef Title title = None if wishes.usual else title_of(wishes.headers, self.client_id, name)
     if title is not None:
-        check_title(subscription, wishes, apart)
-        return attach_to_title(self, subscription, title)
+        check_title(title, wishes, apart)
+        return attach_to_title(self, subscription, title, wishes)
     if kind == KIND_TEMPORARY_TOPIC:
         return join_topic(self, subscription, temporaries(self).topic(name).name[1:], wishes)
     if apart:
@@ -812,13 +813,18 @@ cdef int appear(Session self, Subscription subscription, Kind kind, bytes name) 
     return self.broker.presence.join(subscription, name, self.id, getattr(self.identity, "name", self.login))
 
 
-cdef int attach_to_title(Session self, Subscription subscription, Title title) except -1:
+cdef int attach_to_title(Session self, Subscription subscription, Title title, Wishes wishes) except -1:
+    """What is chosen is chosen where it is kept."""
+    title.selector = subscription.selector
+    title.chosen = None if title.selector is None else wishes.selector
+    title.not_by = self.origin.client if wishes.no_local else 0
+    subscription.choose_nothing()
     if self.access is not None:
         self.access.ask("subscribe", b"/" + title.name)
     return self.namespace.subscribe_title(subscription, title)
 
 
-cdef int check_title(Subscription subscription, Wishes wishes, bint apart) except -1:
+cdef int check_title(Title title, Wishes wishes, bint apart) except -1:
     """What a durable or shared subscription cannot be."""
     if apart:
         raise Refused(b"bad header", b"Only /topic/ has durable and shared subscriptions; this keeps nothing.")
@@ -826,8 +832,9 @@ cdef int check_title(Subscription subscription, Wishes wishes, bint apart) excep
         raise Refused(b"bad header", b"A durable or shared subscription has its own queue: leave out x-queue-name.")
     if wishes.conflate is not None:
         raise Refused(b"bad header", b"A durable or shared subscription keeps all that comes: leave out conflate.")
-    if subscription.chooses:
-        raise Refused(b"bad header", b"A durable or shared subscription takes no selector and no no-local.")
+    if wishes.no_local and not title.renews:
+        raise Refused(b"bad header", b"no-local is for a durable subscription with a client-id and a name: nobody can "
+                      b"say what those who share another one have sent themselves.")
     if wishes.asked.what != REPLAY_NOTHING:
         raise Refused(b"bad header", b"A durable or shared subscription goes on where it was: leave out since, "
                       b"from-seq and last.")

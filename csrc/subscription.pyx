@@ -72,6 +72,16 @@ cdef class Subscription(Receiver):
         self.not_from = not_from
         self.be_asked(0 if selector is None else selector.cost)
 
+    cdef void choose_nothing(self) noexcept:
+        """It takes all that it is given: somebody else chooses for it."""
+        if self.selector is not None:
+            self.cost -= self.selector.cost
+            account_charge(self.account, -self.selector.cost)
+        self.selector = None
+        self.not_from = NULL
+        self.chooses = False
+        self.plain = self.ack_mode == ACK_AUTO
+
     cdef void be_asked(self, int64_t cost) noexcept:
         """It is not written to en bloc, for something that costs so many bytes."""
         self.chooses = True

@@ -1,8 +1,9 @@
 """Subscriptions to topics that have a name: durable ones, which outlive their connections, and shared ones."""
 cimport cython
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from fastbroker.core.queue cimport Queue
+from fastbroker.core.selector cimport Selector
 from fastbroker.core.trie cimport Trie
 
 
@@ -12,9 +13,12 @@ cdef class Title:
     """Which one somebody means, and what it is to be."""
     cdef bytes name         # without the slash in front, it is that of its queue; with it, access is asked for that
     cdef bytes pattern      # of the topics whose messages it gets
+    cdef Selector selector  # which of these; None: all ...
+    cdef bytes chosen       # ... and what the client wrote of it
+    cdef uint64_t not_by    # nothing of that client-id, hashed; 0: whoever sends it
     cdef bint lasts         # it is durable; else it goes with its last subscriber
     cdef bint alone         # nobody else may have it at the same time
-    cdef bint renews        # for another pattern it begins anew; else it keeps what it holds
+    cdef bint renews        # for another pattern or selector it begins anew; else it keeps what it holds
 
 
 @cython.final

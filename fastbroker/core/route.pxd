@@ -11,6 +11,7 @@ cdef struct Origin:
     Link *full              # set by what it publishes: the ring of those who wait, with whom it must wait, for an ...
                             # ... output to drain, or for room in a queue; it sets NULL again
     bint untaken            # set with that: it was not taken, and comes again; it sets False again
+    uint64_t client         # hash of the client-id that it has given itself; 0: none
     bint accepted           # what it publishes is kept whatever the limits of a queue say: it was promised
     uint64_t durable        # the number that the journal gave to the last of it; receipts wait for that; 0: none
     # What became of what was published since the publisher last set these to 0.

@@ -6,6 +6,7 @@ from fastbroker.core.frame cimport Content
 from fastbroker.core.ledger cimport Ledger
 from fastbroker.core.message cimport Entry
 from fastbroker.core.redelivery cimport Redelivery
+from fastbroker.core.route cimport Origin
 from fastbroker.core.selector cimport Selector
 from fastbroker.core.trie cimport TrieEntry
 from fastbroker.core.wire cimport Account, Census, Claim, Link, OutBuf, Timer, outbuf_pending
@@ -32,7 +33,8 @@ cdef class Receiver:
     cdef bint plain
     cdef bint chooses
     cdef Selector selector      # None: any will do ...
-    cdef const void *not_from   # ... but those of that Origin; NULL: whoever sends it
+    cdef const void *not_from   # ... but those of that Origin (NULL: whoever sends it) ...
+    cdef uint64_t not_by        # ... and those of that client-id, hashed; 0: whoever that is
     cdef uint64_t filled        # when it last made the output of its connection too full; 0: never
 
     cdef inline void choose_as(self, Receiver other):
@@ -41,9 +43,12 @@ cdef class Receiver:
         self.not_from = other.not_from
         self.chooses = other.chooses
 
-    cdef inline bint wants(self, const Content *content, uint64_t number, const void *origin, Census *census) noexcept:
+    cdef inline bint wants(self, const Content *content, uint64_t number, const Origin *origin,
+                           Census *census) noexcept:
         """Of one that chooses: whether it takes a message of a topic, which it is offered once."""
         if self.not_from != NULL and self.not_from == origin:
+            return False
+        if self.not_by and origin != NULL and origin.client == self.not_by:
             return False
         return self.selector is None or self.selector.selects(content, number, 1, &census.work)
 
@@ -85,6 +90,7 @@ cdef class Subscription(Receiver):
     cdef object source          # the Queue it consumes; None: topic messages come directly
 
     cdef void choose(self, Selector selector, const void *not_from) noexcept
+    cdef void choose_nothing(self) noexcept
     cdef void be_asked(self, int64_t cost) noexcept
     cdef int hand_over(self, Entry *entry) except -1
     cdef void take_out(self, uint32_t slot, Entry *entry) noexcept

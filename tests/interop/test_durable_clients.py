@@ -105,6 +105,28 @@ def test_nothing_is_missed(stomp: Any, server: Broker, dialect: str) -> None:
     eventually(lambda: not server.census()["queues"], "it is deleted, and nothing of it is left")
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_with_a_selector_it_keeps_what_that_selects(stomp: Any, server: Broker, dialect: str) -> None:
+    connect, words = DIALECTS[dialect]
+    words = {**words, "selector": "size > 5"}
+    topic = f"/topic/{uuid4().hex}"
+    publisher, published = connected(stomp, server, {})
+    connection, heard = connected(stomp, server, connect)
+    connection.subscribe(topic, id="stock", headers={**words, "receipt": "1"})
+    done(heard, "1")
+    left(connection, heard)
+    for number in range(10):
+        publisher.send(topic, str(number), headers={"size": number}, receipt=str(number))
+        done(published, str(number))
+    again, heard = connected(stomp, server, connect)
+    again.subscribe(topic, id="stock", headers=words)
+    assert received(heard, 4) == ["6", "7", "8", "9"]
+    again.unsubscribe(id="stock", headers={**words, "receipt": "2"})
+    done(heard, "2")
+    left(again, heard)
+    left(publisher, published)
+
+
 @pytest.mark.parametrize("dialect", SHARED)
 def test_a_hundred_messages_are_a_hundred_for_all(stomp: Any, server: Broker, dialect: str) -> None:
     connect, words = SHARED[dialect]

@@ -235,7 +235,7 @@ def test_somebody_who_does_not_read_holds_nobody(talk, publish, topic, name, dia
         (["durable-subscription-name:x"], "missing header", "durable-subscription-name needs a client-id header"),
         (["durable:yes"], "bad header", "durable is true or false."),
         (["persistent:true", "subscription-group:x"], "bad header", "subscription-group is for subscriptions that"),
-        (["persistent:true", "selector:a = 1"], "bad header", "A durable or shared subscription takes"),
+        (["persistent:true", "no-local:true"], "bad header", "no-local is for a durable subscription with a client-id"),
     ],
 )
 def test_what_cannot_be(talk, topic, headers, message, text):
@@ -256,3 +256,48 @@ def test_what_is_not_there_is_not_deleted(talk, name):
         client = spoken.client()
         client.send(frame("UNSUBSCRIBE", f"id:{name}", *spoken.words, "receipt:1"))
         assert client.expect_error("unknown subscription", receipt="1").startswith("There is no durable subscription")
+
+
+# ---- that choose ----
+
+
+@every_version
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_what_is_not_selected_is_not_kept(talk, publish, topic, name, version, dialect):
+    dialect = Dialect(talk, name, dialect, version)
+    client = dialect.subscribed(topic, "auto", "selector:price > 10")
+    publish(topic, "a", "price:11")
+    publish(topic, "b", "price:9")
+    client.expect_message(topic, "a", "price:11", id=name)
+    leave(client)
+    publish(topic, "c", "price:9")
+    publish(topic, "d", "price:12")
+    client = dialect.subscribed(topic, "client", "selector:price > 10")
+    client.expect_message(topic, "d", "price:12", id=name)
+    client.expect_nothing()
+    dialect.delete(client)
+
+
+@pytest.mark.parametrize("dialect", SHARED)
+def test_all_who_share_one_have_one_selector(talk, topic, name, dialect):
+    dialect = Dialect(talk, name, dialect)
+    client, other = dialect.subscribed(topic, "auto", "selector:a = 1"), dialect.client()
+    lines = [f"id:{name}", f"destination:{topic}", *dialect.words, "selector:a = 2", "receipt:1"]
+    other.send(frame("SUBSCRIBE", *lines))
+    text = other.expect_error("subscription in use", receipt="1")
+    assert text.startswith("All who share '/dsub/")
+    client.expect_nothing()
+    dialect.delete(client)
+
+
+@pytest.mark.parametrize("dialect", ["activemq", "artemis"])
+def test_another_selector_is_another_subscription(talk, publish, topic, name, dialect):
+    dialect = Dialect(talk, name, dialect)
+    leave(dialect.subscribed(topic, "auto", "selector:a = 1"))
+    publish(topic, "old", "a:1")
+    client = dialect.subscribed(topic, "auto", "selector:a = 2", "no-local:true")
+    client.publish(topic, "own", "a:2")
+    publish(topic, "new", "a:2")
+    client.expect_message(topic, "new", "a:2", id=name)
+    client.expect_nothing()
+    dialect.delete(client)
