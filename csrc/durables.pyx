@@ -9,9 +9,9 @@ is there until it is deleted; a shared one that is not durable goes with its las
 from libc.stdint cimport int64_t
 
 from fastbroker.core.frame cimport shown
-from fastbroker.core.message cimport Entry, message_drop
-from fastbroker.core.policy cimport OVERFLOW_REJECT, QueuePolicy, TopicPolicy
-from fastbroker.core.queue cimport QueueOwner, queue_new, take_oldest
+from fastbroker.core.message cimport Entry, message_drop, message_keep
+from fastbroker.core.policy cimport OVERFLOW_DEAD_LETTER, OVERFLOW_REJECT, QueuePolicy, TopicPolicy
+from fastbroker.core.queue cimport DEAD_OVERFLOW, QueueOwner, number_entry, queue_new, take_oldest
 
 from fastbroker.core.frame import Refused
 
@@ -180,13 +180,16 @@ cdef int64_t cost_of(Durable durable) noexcept:
 
 # ---- limits ----
 
-cdef bint makes_room(Queue queue, size_t size) except -1:
-    """Whether it takes another message of that size; older ones may have gone for it."""
+cdef bint makes_room(Queue queue, Message *message) except -1:
+    """Whether it takes another message; older ones may have gone for it, or it goes elsewhere."""
     cdef TopicPolicy policy = queue.kept
+    cdef size_t size = message.size
     cdef Entry oldest
     cdef int dropped = 0
     if not is_full(queue, policy, size):
         return True
+    if policy.durable_overflow == OVERFLOW_DEAD_LETTER:
+        return bury(queue, message)
     if policy.durable_overflow == OVERFLOW_REJECT or (policy.durable_bytes and size > policy.durable_bytes):
         (<QueueOwner>queue.owner).has_lost(queue, 1)
         return False
@@ -196,6 +199,15 @@ cdef bint makes_room(Queue queue, size_t size) except -1:
     queue.census.work += dropped * DROP_WORK
     (<QueueOwner>queue.owner).has_lost(queue, dropped)
     return True
+
+
+cdef bint bury(Queue queue, Message *message) except -1:
+    """It is too much, and goes to the dead-letter queue: False."""
+    cdef Entry entry
+    message_keep(message)
+    number_entry(queue, &entry, message)
+    (<QueueOwner>queue.owner).dead_letter(queue, &entry, DEAD_OVERFLOW)
+    return False
 
 
 cdef inline bint is_full(Queue queue, TopicPolicy policy, size_t size) noexcept:

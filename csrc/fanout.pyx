@@ -235,7 +235,7 @@ cdef int enqueue(Fanout self, Queue queue, Transit *transit) except -1:
         return 0
     if transit.message == NULL:
         transit.message = message_new(self.census, transit.content, transit.number)
-    if queue.kept is not None and not makes_room(queue, transit.message.size):
+    if queue.kept is not None and not makes_room(queue, transit.message):
         transit.origin.dropped += 1
         return 0
     message_keep(transit.message)

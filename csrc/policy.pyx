@@ -10,7 +10,7 @@ from fastbroker.core.pattern cimport LEVELS_MAX, pattern_matches
 SLOW_POLICIES = {"disconnect": SLOW_DISCONNECT, "drop-oldest": SLOW_DROP_OLDEST, "drop-newest": SLOW_DROP_NEWEST}
 OVERFLOWS = {"reject": OVERFLOW_REJECT, "drop-oldest": OVERFLOW_DROP_OLDEST, "dead-letter": OVERFLOW_DEAD_LETTER,
              "block": OVERFLOW_BLOCK}
-DURABLE_OVERFLOWS = {name: OVERFLOWS[name] for name in ("drop-oldest", "reject")}
+DURABLE_OVERFLOWS = {name: OVERFLOWS[name] for name in ("drop-oldest", "reject", "dead-letter")}
 LAST_QUEUES = (("DLQ.>", {"max_messages": 10_000, "overflow": "drop-oldest"}),)
 
 cdef enum:

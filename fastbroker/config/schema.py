@@ -376,8 +376,11 @@ class Durable(Table, frozen=True):
     messages: Annotated[int, count("Messages.", 0, 1_000_000_000)] = 1_000_000
     bytes: Annotated[int, size("Their bytes, headers and bodies.", 0, 1024 * GiB)] = 0
     overflow: Annotated[
-        Literal["drop-oldest", "reject"],
-        Meta(description="What goes when there are more: the oldest, or the newest, which is not taken."),
+        Literal["drop-oldest", "reject", "dead-letter"],
+        Meta(
+            description="What goes when there are more: the oldest, or the newest, which is not taken, or goes to the "
+            "dead-letter queue."
+        ),
     ] = "drop-oldest"
 
 

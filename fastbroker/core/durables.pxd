@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
+from fastbroker.core.message cimport Message
 from fastbroker.core.queue cimport Queue
 from fastbroker.core.selector cimport Selector
 from fastbroker.core.trie cimport Trie
@@ -38,4 +39,4 @@ cdef class Durables:
 
 cdef Durables durables_of(object owner, Trie topics, uint32_t most)
 cdef object in_use(bytes name)
-cdef bint makes_room(Queue queue, size_t size) except -1
+cdef bint makes_room(Queue queue, Message *message) except -1

@@ -220,6 +220,22 @@ def test_a_selector_is_charged_to_the_subscription_that_keeps_it(face: Face, hou
     assert house.stats["memory"] - before < 2000
 
 
+def test_what_is_too_much_goes_to_the_dead_letters(face: Face) -> None:
+    house = face.House(topics=[("#", {"durable_messages": 2, "durable_overflow": "dead-letter"})])
+    one = client(face, house, APOLLO + SMALL)
+    one.say(LEAVE)
+    publish(house, 1, 9, 2, 3, 4)
+    assert house.durable(b"dsub/1") == (2, 0, 0)
+    assert house.queue(b"DLQ.dsub/1") == (2, 0, 0)
+    reader = client(face, house)
+    reader.say(subscribe(b"d", b"/queue/DLQ.dsub/1"))
+    house.turn()
+    heard = messages(reader.hear())
+    assert [each.body for each in heard] == [b"3", b"4"]
+    assert {each.headers[b"dead-letter-reason"] for each in heard} == {b"overflow"}
+    assert heard[0].headers[b"original-destination"] == b"/topic/a"
+
+
 # ---- beside a model ----
 
 CHOICES = {b"": lambda size: True, SMALL: lambda size: size < 5, LARGE: lambda size: size >= 5}

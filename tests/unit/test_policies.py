@@ -50,8 +50,8 @@ TOPIC = {
         {"history_messages": 3, "history_bytes": 2**20, "history_age": 600_000},
     ),
     "durable": (
-        {"messages": 4, "bytes": 5, "overflow": "reject"},
-        {"durable_messages": 4, "durable_bytes": 5, "durable_overflow": "reject"},
+        {"messages": 4, "bytes": 5, "overflow": "dead-letter"},
+        {"durable_messages": 4, "durable_bytes": 5, "durable_overflow": "dead-letter"},
     ),
     "presence": (True, {"presence": True}),
     "forward": (["/queue/x"], {"forward": ["/queue/x"]}),
