@@ -4,10 +4,11 @@ import secrets
 from libc.stdint cimport INT64_MAX
 
 from fastbroker.core.fanout cimport fanout_new
-from fastbroker.core.frame cimport frame_free, frame_init
+from fastbroker.core.frame cimport NAME_UNTOLD, frame_free, frame_init
 from fastbroker.core.namespace cimport namespace_new
 from fastbroker.core.policy cimport Policies
 from fastbroker.core.presence cimport presence_of
+from fastbroker.core.profile cimport profile_of
 from fastbroker.core.receipts cimport Receipts
 from fastbroker.core.wire cimport (
     blocks_end, blocks_init, ceiling_init, counter_init, memory_settle, pool_free, ring_init, text_free, wheel_init,
@@ -59,7 +60,7 @@ cdef class Broker:
         self.authorize = authorize
         self.log = log
         self.debug = debug
-        self.server = server.encode()
+        self.server = self.profile.server_named(server.encode())
         self.parser = Parser()
         self.parser.limits = &self.parser_limits
         self.short_sessions = set()
@@ -92,6 +93,8 @@ cdef int take_limits(Broker self, dict settings) except -1:
     self.limits = {name: settings[name] for name in LIMIT_NAMES}
     ceiling_init(&self.ceiling, &self.census, self.limits.memory)
     self.takes_wills = settings.get("last_will", False)
+    self.profile = profile_of(settings.get("profile", ""))
+    self.parser_limits.names = NAME_UNTOLD if self.profile.always else 0
     self.parser_limits.max_frame = settings["max_frame"]
     self.parser_limits.max_frame_before_login = settings["max_frame_before_login"]
     self.parser_limits.max_header_line = settings["max_header_line"]

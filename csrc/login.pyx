@@ -6,9 +6,9 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from fastbroker.core.broker cimport Broker
-from fastbroker.core.frame cimport Frame, Header, encoded, frame_text, frame_value, number_of
+from fastbroker.core.frame cimport Frame, Header, encoded, frame_value, header_text, number_of
 from fastbroker.core.limits cimport Limits
-from fastbroker.core.wire cimport KNOWN_CONTENT_LENGTH, KNOWN_REQUEST_ID
+from fastbroker.core.wire cimport KNOWN_CONTENT_LENGTH
 
 from fastbroker.core.frame import Refused
 
@@ -179,7 +179,6 @@ cdef bytes connected_headers(const Frame *frame, int version, Broker broker, byt
 
     No heart-beats are promised in a direction in which there are none: Spring's relay turns SockJS's off for a promise.
     """
-    cdef bytes request = frame_text(frame, KNOWN_REQUEST_ID)
     cdef bytes lines, beats = NO_BEATS
     if short_id is not None:
         lines = b"session:%b\nversion:1.0\nheart-beat:0,0\n" % short_id
@@ -188,7 +187,19 @@ cdef bytes connected_headers(const Frame *frame, int version, Broker broker, byt
             beats = b"heart-beat:%d,%d\n" % (broker.limits.heart_beat_send if sends else 0,
                                              broker.limits.heart_beat_receive if expects else 0)
         lines = b"".join([<bytes>VERSION_LINES[version], session_id(), b"\nserver:", broker.server, b"\n", beats])
-    return lines if request is None else b"%bresponse-id:%b\n" % (lines, encoded(request, 10))
+    for name, asked in broker.profile.answers:
+        lines += answer(frame, name, asked)
+    return lines
+
+
+cdef bytes answer(const Frame *frame, bytes name, tuple asked):
+    """A header line that says again what one of those headers did, if one is there."""
+    cdef bytes value
+    for each in asked:
+        value = header_text(frame, each)
+        if value is not None:
+            return b"%b:%b\n" % (name, encoded(value, 10))
+    return b""
 
 
 cdef bint ends_without_lf(const Frame *frame) noexcept:

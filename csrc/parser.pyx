@@ -191,7 +191,7 @@ cdef int read_head(Parser self, const char *limit, Frame *frame) noexcept:
     frame.seen = 0
     frame.counted = frame.stripped = frame.bodyless = False
     memset(frame.known, 0, sizeof(uint16_t) * KNOWN_COUNT)
-    frame.names = 0
+    frame.names = self.limits.names
     if kind == LINE_NUL:
         return end_head(self, line.end, line.end + 1, True, frame)
     return read_lines(self, line.end + 1, limit, frame)

@@ -65,11 +65,11 @@ cdef class TopicPolicy:
 
 cdef class Policies:
 
-    def __init__(self, queues=(), topics=()):
-        """(pattern, settings) of each, the first that matches counts."""
+    def __init__(self, queues=(), topics=(), usual=None):
+        """(pattern, settings) of each, the first that matches counts; `usual` settings have queues that none does."""
         self.queues = [(pattern.encode(), QueuePolicy(**settings)) for pattern, settings in (*queues, *LAST_QUEUES)]
         self.topics = [(pattern.encode(), TopicPolicy(**settings)) for pattern, settings in topics]
-        self.usual_queue = QueuePolicy()
+        self.usual_queue = QueuePolicy(**(usual or {}))
         self.usual_topic = TopicPolicy()
 
     cdef Policies counted_in(self, Census *census):

@@ -22,8 +22,8 @@ from fastbroker.core.destination cimport (
 )
 from fastbroker.core.durables cimport Title, in_use
 from fastbroker.core.frame cimport (
-    FORM_ACTIVEMQ, Content, Slice, content_of, decoded, frame_text, frame_value, has_header_of, header_text,
-    put_connected, put_error, put_frame, put_receipt, shown,
+    FORM_ACTIVEMQ, NAME_UNTOLD, Content, Slice, content_of, decoded, frame_text, frame_value, has_header_of,
+    header_text, put_connected, put_error, put_frame, put_receipt, shown,
 )
 from fastbroker.core.ledger cimport DELIVERY_OUT, NO_SLOT, ledger_new
 from fastbroker.core.login cimport (
@@ -34,6 +34,7 @@ from fastbroker.core.message cimport message_cost
 from fastbroker.core.namespace cimport conflate, stations_of
 from fastbroker.core.parking cimport PARKED_END, PARKED_ERROR, PARKED_FRAME, PARKED_RECEIPT, Parked, parking_new
 from fastbroker.core.parser cimport PARSE_FRAME, parse_error
+from fastbroker.core.profile cimport NACK_DROPS, NACK_REJECTS, Profile
 from fastbroker.core.properties cimport read_properties
 from fastbroker.core.queue cimport (
     ACKED, NACKED, REJECTED, Queue, QueueRoute, Verdict, leads_somewhere, queue_route,
@@ -59,7 +60,7 @@ from fastbroker.core.wire cimport (
     KNOWN_QUEUE, KNOWN_RECEIPT, KNOWN_REPLY_TO, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, KNOWN_TYPE, account_charge,
     ceiling_closed_again,
     ceiling_parked_full, ceiling_reached, link_init, link_join, link_joined, link_leave, parse_number, property_hash,
-    ring_init, ring_take,
+    ring_init, ring_take, wall_now,
 )
 from fastbroker.core.wishes cimport Wishes, ack_mode_name, headers_of, place_of, refusal_of, wishes_of
 
@@ -74,7 +75,7 @@ cdef enum:
     UNPARK_SLICE = 4194304  # bytes of output that one session's parked frames may cause before others are served
 
 cdef uint32_t UNUSUAL = (1 << KNOWN_REPLY_TO | 1 << KNOWN_PROPERTY | 1 << KNOWN_TRANSACTION
-                         | 1 << KNOWN_TYPE)     # of a SEND
+                         | 1 << KNOWN_TYPE | NAME_UNTOLD)   # of a SEND
 
 ACK_NAMES = {
     10: b"message-id", 11: b"message-id and subscription", 12: b"id, which is the value of the MESSAGE's ack header",
@@ -158,7 +159,7 @@ cdef class Session:
         self.end_of_input()
         if self.soft is not None and self.soft.may_tell(frame, message, self.broker.now):
             return tell_softly(self, self.soft.told(frame, message, body + b"\n", self.version))
-        put_error(self.out, message, body + b"\n", name, message == b"unsupported version", max(self.version, 10))
+        say_error(self, frame, message, body, name)
         self.detail = as_text(body)
         self.destination = as_text(frame_text(frame, KNOWN_DESTINATION))
         return close(self, message)
@@ -171,7 +172,7 @@ cdef class Session:
     cdef int fail(self, bytes message, bytes body) except -1:
         """ERROR for a reason that lies in no single frame."""
         self.end_of_input()     # no MESSAGE comes behind it
-        put_error(self.out, message, body + b"\n", None, False, max(self.version, 10))
+        say_error(self, NULL, message, body, None)
         self.detail = as_text(body)
         return close(self, message)
 
@@ -315,6 +316,8 @@ cdef int receipt(Session self, const Frame *frame) except -1:
     cdef Slice name = frame_value(frame, KNOWN_RECEIPT)
     if name.bytes == NULL or self.hold & HOLD_FULL:
         return 0
+    if frame.command == COMMAND_SEND and frame.known[KNOWN_TRANSACTION] and self.broker.profile.receipts_at_commit:
+        return transactions(self).owe(frame, name)
     self.end_of_input()
     if self.parking is not None and not self.parking.draining:
         return park(self, PARKED_RECEIPT, name.bytes, name.length)
@@ -346,6 +349,14 @@ cdef int tell_softly(Session self, bytes error) except -1:
     if self.parking is not None and not self.parking.draining:
         return park(self, PARKED_ERROR, error, len(error))
     return put_frame(self.out, error)
+
+
+cdef int say_error(Session self, const Frame *frame, bytes message, bytes body, bytes receipt) except -1:
+    """ERROR, in the words of the profile."""
+    cdef Profile profile = self.broker.profile
+    cdef bint versions = profile.error_versions or message == b"unsupported version"
+    message = profile.error_message(frame, message, self.login)
+    return put_error(self.out, message, body + b"\n", receipt, versions, max(self.version, 10))
 
 
 cdef int close(Session self, bytes reason) except -1:
@@ -481,6 +492,8 @@ cdef int send_unusually(Session self, const Frame *frame) except -1:
     if frame.known[KNOWN_PROPERTY] and read_properties(frame, &self.broker.census, self.broker.property_seed,
                                                        &self.broker.properties):
         content.properties = &self.broker.properties
+    if frame.names & NAME_UNTOLD:
+        self.broker.profile.complete(frame, &self.broker.scratch, wall_now(&self.broker.census), &content)
     if content.properties != NULL and comes_later(content.properties):
         return send_later(self, frame, &content)
     if frame.known[KNOWN_TRANSACTION]:
@@ -689,7 +702,7 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
         raise Refused(b"duplicate subscription", b"The connection has a subscription with this id; ids must be unique.")
     check_room(self, before)
     place = place_of(frame, destination)
-    wishes = wishes_of(frame, kind_of(place), &self.broker.limits)
+    wishes = wishes_of(frame, kind_of(place), &self.broker.limits, self.broker.profile)
     wishes.destination = place
     if self.access is not None:
         ask_to_hear(self, wishes)
@@ -702,6 +715,7 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
         subscription.form |= FORM_ACTIVEMQ
     try:
         subscription.prefetch = wishes.prefetch
+        subscription.prefetch_bytes = wishes.prefetch_bytes
         subscription.redelivery = wishes.redelivery
         subscription.priority = wishes.priority
         subscription.exclusive = wishes.exclusive
@@ -743,6 +757,8 @@ cdef Subscription new_subscription(Session self, bytes id, bytes destination, in
                                              self.ledger, &self.starved, &self.account)
     new.prefetch = self.broker.limits.prefetch
     new.prefetch_bytes = self.broker.limits.prefetch_bytes
+    if self.broker.profile.first_lines:
+        new.begin_with(self.broker.profile.first_lines)
     return new
 
 
@@ -958,10 +974,16 @@ cdef int on_ack(Session self, const Frame *frame) except -1:
 
 cdef int refuse(Session self, const Frame *frame, Subscription subscription, uint32_t slot) except -1:
     cdef Refusal refusal = refusal_of(frame)
-    cdef Verdict verdict = NACKED if refusal is None or refusal.requeue else REJECTED
+    cdef Verdict verdict = verdict_of(self.broker.profile, refusal)
     if frame.known[KNOWN_TRANSACTION]:
         return transactions(self).settle(frame, subscription, slot, verdict, refusal)
     return settle(subscription, slot, verdict, refusal)
+
+
+cdef Verdict verdict_of(Profile profile, Refusal refusal):
+    if refusal is not None and refusal.decided:
+        return NACKED if refusal.requeue else REJECTED
+    return REJECTED if profile.nack == NACK_REJECTS else ACKED if profile.nack == NACK_DROPS else NACKED
 
 
 cdef uint32_t find_delivery(Session self, const Frame *frame) except? 0xffffffff:
@@ -1056,6 +1078,7 @@ cdef int on_commit(Session self, const Frame *frame) except -1:
 cdef int carry_out(Session self) except -1:
     cdef Transaction transaction = self.committing
     cdef bytes receipt = transaction.receipt
+    cdef list owed = transaction.owed
     cdef bint done = True
     self.origin.accepted = True
     try:
@@ -1069,8 +1092,9 @@ cdef int carry_out(Session self) except -1:
     if not done:
         self.hold |= HOLD_COMMIT
         link_join(&self.broker.released, &self.go_on)
-    elif receipt is not None and self.state == STATE_CONNECTED:
-        return put_or_keep(self, Slice(receipt, len(receipt)))
+    elif self.state == STATE_CONNECTED:
+        for name in (owed or []) + ([receipt] if receipt is not None else []):
+            put_or_keep(self, Slice(<bytes>name, len(name)))
     return 0
 
 

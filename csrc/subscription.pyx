@@ -32,6 +32,8 @@ cdef Subscription subscription_new(bytes id, bytes destination, bytes epoch, int
     new.prefix_owner = prefix_of(id, epoch, version)
     new.prefix = PyBytes_AS_STRING(new.prefix_owner)
     new.prefix_length = PyBytes_GET_SIZE(new.prefix_owner)
+    new.again = new.prefix
+    new.again_length = new.prefix_length
     new.version = version
     new.form = form_of(version)
     new.ack_mode = ack_mode
@@ -89,9 +91,20 @@ cdef class Subscription(Receiver):
         self.cost += cost
         account_charge(self.account, cost)
 
+    cdef void begin_with(self, bytes lines):
+        """Those stand in front of each message that was not given out before."""
+        self.again_owner = self.prefix_owner
+        self.prefix_owner = b"MESSAGE\n%b%b" % (lines, self.again_owner[8:])
+        self.prefix = PyBytes_AS_STRING(self.prefix_owner)
+        self.prefix_length = PyBytes_GET_SIZE(self.prefix_owner)
+        self.cost += self.prefix_length
+        account_charge(self.account, self.prefix_length)
+
     cdef int hand_over(self, Entry *entry) except -1:
         """Writes one MESSAGE; takes over the entry's reference, until the client settles it unless it is `auto`."""
         cdef char middle[MIDDLE_SPACE]
+        cdef const char *prefix = self.prefix
+        cdef size_t prefix_length = self.prefix_length
         cdef size_t length = put_middle(middle, entry.message.id)
         cdef Content content
         cdef uint32_t slot
@@ -105,10 +118,12 @@ cdef class Subscription(Receiver):
                 middle[length] = c'\n'
                 length += 1
         if entry.deliveries > 1:
+            prefix = self.again
+            prefix_length = self.again_length
             length += put_redelivered(middle + length, entry)
         if self.marks:
             length += put_marks(self, middle + length)
-        put_message(self.out, self.prefix, self.prefix_length, middle, length, self.form, &content, entry.message)
+        put_message(self.out, prefix, prefix_length, middle, length, self.form, &content, entry.message)
         outbuf_touch(self.out)
         if self.ack_mode == ACK_AUTO:
             message_drop(entry.message)

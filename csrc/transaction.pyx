@@ -10,6 +10,7 @@ cdef enum:
     FEWEST = 8
     KEPT_COST = 8           # bytes of an operation's place in `kept`
     REFUSAL_COST = 160      # of what a NACK says, beside the text
+    OWED_COST = 48          # of a receipt that is owed, beside its name
 
 
 cdef Transaction transaction_new(bytes id, Census *census, Account *account):
@@ -93,6 +94,14 @@ cdef class Transaction:
         self.receipt = receipt[:length]
         account_charge(self.account, length)
 
+    cdef int owe_send(self, const char *receipt, size_t length) except -1:
+        if self.owed is None:
+            self.owed = []
+        self.owed.append(receipt[:length])
+        self.owed_cost += OWED_COST + <int64_t>length
+        account_charge(self.account, OWED_COST + <int64_t>length)
+        return 0
+
     cdef void end(self) noexcept:
         """It was carried out or taken back."""
         cdef uint32_t i
@@ -106,6 +115,8 @@ cdef class Transaction:
             account_charge(self.account, -self.refusals_cost)
         if self.receipt is not None:
             account_charge(self.account, -<int64_t>len(self.receipt))
+        if self.owed is not None:
+            account_charge(self.account, -self.owed_cost)
         self.operations = NULL
         self.count = self.capacity = 0
-        self.kept = self.refusals = self.id = self.receipt = None
+        self.kept = self.refusals = self.id = self.receipt = self.owed = None

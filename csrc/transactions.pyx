@@ -61,6 +61,10 @@ cdef class Transactions:
                           b"The memory ceiling is reached; a transaction cannot grow now. Try again later.")
         return settle_in(transaction, subscription, slot, verdict, refusal)
 
+    cdef int owe(self, const Frame *frame, Slice receipt) except -1:
+        """A SEND's comes with COMMIT; after ABORT it does not."""
+        return named(self, frame).owe_send(receipt.bytes, receipt.length)
+
     cdef int ask_for_room(self, const Frame *frame, Origin *origin) except -1:
         """Before a COMMIT: whether queues with a limit have room for all that it brings, less what it settles, and the
         schedule for the rest. Raises Refused if one has not, or has it wait and come again."""

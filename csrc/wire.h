@@ -54,7 +54,7 @@ enum {
     KNOWN_NONE, KNOWN_ACCEPT_VERSION, KNOWN_ACK, KNOWN_BROWSER, KNOWN_CONTENT_LENGTH, KNOWN_CREDIT,
     KNOWN_DESTINATION, KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID, KNOWN_PASSCODE,
     KNOWN_PREFETCH_COUNT, KNOWN_PREFETCH_SIZE, KNOWN_RECEIPT, KNOWN_REDELIVERED, KNOWN_REPLY_TO,
-    KNOWN_REQUEST_ID, KNOWN_REQUEUE, KNOWN_SELECTOR, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION,
+    KNOWN_REQUEUE, KNOWN_SELECTOR, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION,
     KNOWN_OURS,     /* what only the broker says of a message */
     KNOWN_PROPERTY, /* what the sender of a message asks for (property.h) */
     KNOWN_QUEUE,    /* what a client declares of a queue (declaring.pyx) */
@@ -199,7 +199,7 @@ static inline int known_of(const char *text, size_t length) {
         return IS("mandatory") ? KNOWN_PROPERTY : IS("x-expires") ? KNOWN_QUEUE : KNOWN_NONE;
     case 10:
         return IS("message-id") ? KNOWN_MESSAGE_ID : IS("heart-beat") ? KNOWN_HEART_BEAT
-             : IS("request-id") ? KNOWN_REQUEST_ID : IS("expiration") ? KNOWN_PROPERTY
+             : IS("expiration") ? KNOWN_PROPERTY
              : IS("x-overflow") ? KNOWN_QUEUE : KNOWN_NONE;
     case 11:
         return IS("destination") ? KNOWN_DESTINATION : IS("transaction") ? KNOWN_TRANSACTION

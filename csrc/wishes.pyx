@@ -9,6 +9,7 @@ from libc.string cimport memcmp
 from fastbroker.core.declaring cimport declared_in
 from fastbroker.core.destination cimport KIND_TOPIC, is_topic, options_of, typed, without_options
 from fastbroker.core.frame cimport Header, decoded, frame_text, has_header_of, number_of
+from fastbroker.core.profile cimport Profile
 from fastbroker.core.replay cimport REPLAY_ALL, REPLAY_BEHIND, REPLAY_LAST
 from fastbroker.core.subscription cimport ACK_AUTO, ACK_CLIENT, ACK_CLIENT_INDIVIDUAL
 from fastbroker.core.wire cimport KNOWN_QUEUE, KNOWN_REQUEUE, RANK_MOST, parse_number
@@ -46,9 +47,10 @@ cdef enum:
     LONGEST = 1000000000        # milliseconds; more counts as this
     LONGEST_TEXT = 1024         # bytes; the rest is cut off
     LONGEST_NUMBER = 20         # digits of a multiplier that are looked at
+    WIDEST = 1073741824         # bytes of credit: a wider window, and none, count as this
 
 
-cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits):
+cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits, Profile profile):
     """What a SUBSCRIBE to a destination of that kind asks for. Raises Refused for what cannot be."""
     cdef Wishes new = Wishes()
     cdef dict headers = headers_of(frame)
@@ -56,9 +58,12 @@ cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits):
     new.ack_mode = ack_mode_in(headers)
     new.headers = headers
     new.usual = USUAL.issuperset(headers)
+    new.prefetch_bytes = limits.prefetch_bytes
     if new.usual:   # as nearly all are
         new.prefetch = limits.prefetch
         return new
+    if name_in(headers, profile.windows) is not None:
+        new.prefetch_bytes = window_in(headers, profile.windows)
     new.prefetch = prefetch_in(headers, limits)
     new.selector = text(headers, SELECTOR)
     new.no_local = is_true(headers, NO_LOCAL)
@@ -87,6 +92,7 @@ cdef Refusal refusal_of(const Frame *frame):
     if delay is None and text is None and again is None:
         return None
     new = Refusal()
+    new.decided = again is not None or delay is not None
     new.requeue = again is None or truth(b"requeue", again)
     if delay is not None:
         new.timed = True
@@ -220,6 +226,21 @@ cdef uint32_t prefetch_in(dict headers, const Limits *limits) except? 0:
     if value is not None and not number_of(value.partition(b",")[0].strip(), &number):
         raise Refused(b"bad header", b"prefetch-count, activemq.prefetchSize and credit are numbers of messages.")
     return <uint32_t>min(number, limits.max_prefetch) if number else limits.prefetch
+
+
+cdef size_t window_in(dict headers, tuple names) except? 0:
+    """Credit in bytes: 0 is one message at a time, -1 as many as may be. Taken out of the headers: to others the same
+    name counts messages."""
+    cdef bytes name = name_in(headers, names)
+    cdef bytes value = headers[name]
+    cdef uint64_t number = 0
+    for each in names:
+        headers.pop(each, None)
+    if value == NO_LIMIT:
+        return WIDEST
+    if not number_of(value, &number):
+        raise Refused(b"bad header", b"%b is a number of bytes, or -1." % name)
+    return <size_t>min(max(number, <uint64_t>1), <uint64_t>WIDEST)
 
 
 cdef int8_t priority_in(dict headers) except? 0:

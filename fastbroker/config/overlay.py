@@ -17,6 +17,7 @@ from fastbroker.config.conflicts import Conflict, conflicts
 from fastbroker.config.keys import Key, all_keys, keys_of
 from fastbroker.config.lines import Lines
 from fastbroker.config.moved import MOVED
+from fastbroker.config.profiles import take_defaults
 from fastbroker.config.schema import Config
 from fastbroker.errors import ConfigError
 
@@ -108,6 +109,7 @@ class _Overlay:
 
     def effective(self, checks: Iterable[Check]) -> Effective:
         """The result; what cannot be used is left out while the rest of it is checked. Raises ConfigError."""
+        take_defaults(self._values, self._origins)
         config = msgspec.convert(self._values, Config)
         for check in checks:
             self._problems += [self._told(*conflict) for conflict in check(config) if not self._is_known(conflict)]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from fastbroker.config.profiles import of_each_queue
 from fastbroker.config.schema import Config, Queue, Topic
 from fastbroker.core.policy import LAST_QUEUES, asked_about
 from fastbroker.core.trie import PatternTable, check_pattern, has_wildcard, matches_pattern
@@ -26,9 +27,18 @@ class _Array(NamedTuple):
         return f"/{self.path[:-1]}/"
 
 
-def own_queues() -> tuple[Queue, ...]:
+def own_queues(profile: str = "") -> tuple[Queue, ...]:
     """The tables of the broker itself, behind all others."""
-    return tuple(Queue(pattern=pattern, **settings) for pattern, settings in LAST_QUEUES)
+    changed = of_each_queue(profile)
+    own = list(LAST_QUEUES)
+    if name := changed.get("dead_letter"):
+        own.append((name, own[0][1]))
+    return tuple(Queue(pattern=pattern, **settings, **changed) for pattern, settings in own)
+
+
+def usual_queue(profile: str = "") -> Queue:
+    """What queues have that no table is for."""
+    return Queue(pattern="#", **of_each_queue(profile))
 
 
 def deciding(tables: Sequence[Queue | Topic], name: str) -> int | None:
@@ -111,11 +121,11 @@ def _wrong_queue(path: str, queue: Queue) -> Wrong:
 
 def doubts(config: Config) -> Iterator[str]:
     """Find what is allowed, and still seldom meant: dead letters may fill the memory."""
-    queues = (*config.queues, *own_queues())
+    queues = (*config.queues, *own_queues(config.compat.profile))
     for queue in config.queues:
         name = queue.dead_letter.replace("{name}", queue.pattern)
         found = deciding(queues, name) if name else None
-        there = Queue(pattern="#") if found is None else queues[found]
+        there = usual_queue(config.compat.profile) if found is None else queues[found]
         if name and not (there.max_messages or there.max_bytes):
             yield (
                 f"[[queues]] {queue.pattern}: the dead letters go to /queue/{name}, which has no limit; a [[queues]] "

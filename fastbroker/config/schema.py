@@ -237,6 +237,13 @@ class HeartBeat(Table, frozen=True):
 class Compat(Table, frozen=True):
     """What some clients need, and others do not."""
 
+    profile: Annotated[
+        Literal["", "rabbitmq", "activemq", "artemis"],
+        Meta(
+            description="Word and default as that broker does what clients of it may rely on: "
+            "[compatibility.md](compatibility.md). It also changes defaults of other keys. Empty is none."
+        ),
+    ] = ""
     lenient_content_length: Annotated[
         bool,
         Meta(

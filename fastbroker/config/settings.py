@@ -5,6 +5,8 @@ from typing import Any
 from msgspec import Struct
 
 from fastbroker.config.keys import keys_of
+from fastbroker.config.policies import own_queues
+from fastbroker.config.profiles import of_each_queue
 from fastbroker.config.schema import Config, Queue, Topic
 from fastbroker.core.policy import Policies
 
@@ -30,7 +32,9 @@ def _in_core_units(table: Struct) -> dict[str, Any]:
 
 def policies_of(config: Config) -> Policies:
     """What the operator wants of queues and topics, as `Hub` wants it."""
-    return Policies([_policy(queue) for queue in config.queues], [_policy(topic) for topic in config.topics])
+    profile = config.compat.profile
+    queues = [*config.queues, *own_queues(profile)] if profile else config.queues
+    return Policies([_policy(each) for each in queues], [_policy(each) for each in config.topics], of_each_queue(profile))
 
 
 def _policy(table: Queue | Topic) -> tuple[str, dict[str, Any]]:

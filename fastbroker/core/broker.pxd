@@ -8,6 +8,7 @@ from fastbroker.core.limits cimport Limits
 from fastbroker.core.namespace cimport Namespace
 from fastbroker.core.parser cimport Parser, ParserLimits
 from fastbroker.core.presence cimport Presence
+from fastbroker.core.profile cimport Profile
 from fastbroker.core.wire cimport (
     Blocks, Ceiling, Census, Counter, Link, Outlets, Properties, Text, Wheel, ceiling_closed,
 )
@@ -38,7 +39,8 @@ cdef class Broker:
     cdef Fanout fanout
     cdef Namespace namespace
     cdef Presence presence      # None: no topic tells who is there
-    cdef readonly bytes server  # "fastbroker/<version>"
+    cdef Profile profile        # whose words and defaults count
+    cdef readonly bytes server  # "fastbroker/<version>", or as the profile has it
     cdef bint takes_wills       # what a client leaves behind is published
     cdef set wills              # Wills whose clients have gone
     cdef Link wills_due         # those whose time has come

@@ -15,6 +15,10 @@ cdef enum:
     FORMS = 6
 
 
+cdef enum:
+    NAME_UNTOLD = 1         # each MESSAGE has header lines which its sender may have left out; no KNOWN_* has this bit
+
+
 cdef struct Header:
     # offsets from the frame's first byte, escapes still in
     uint32_t name
@@ -42,7 +46,7 @@ cdef struct Frame:
     uint32_t header_count
     uint32_t header_capacity
     Header *headers
-    uint32_t names          # which KNOWN_* are there, as bits
+    uint32_t names          # which KNOWN_* are there, as bits; and NAME_UNTOLD
     uint16_t known[32]      # 1 + index of the first header of each KNOWN_* name, 0: not there
 
 
@@ -86,6 +90,7 @@ cdef bytes encoded(bytes text, int version)
 cdef bytes header_line(bytes name, bytes value, int version)
 cdef bytes header_text(const Frame *frame, bytes name)
 cdef bytes shown(bytes text)
+cdef int put_as_is(Text *scratch, const char *line, size_t length) except -1
 
 cdef int content_in_form(const Frame *frame, Text *scratch, const char *reply_to, size_t reply_to_length,
                          Content *content) except -1

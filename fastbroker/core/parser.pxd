@@ -28,6 +28,7 @@ cdef struct ParserLimits:
     size_t max_header_line
     size_t max_header_block
     uint32_t max_headers
+    uint32_t names          # what the names of each frame begin with: NAME_UNTOLD, or nothing
     bint strict
     bint lenient_content_length
 

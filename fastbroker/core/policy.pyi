@@ -11,9 +11,11 @@ class Policies:
         self,
         queues: Sequence[tuple[str, Mapping[str, Any]]] = (),
         topics: Sequence[tuple[str, Mapping[str, Any]]] = (),
+        usual: Mapping[str, Any] | None = None,
     ) -> None:
         """Take pairs of a pattern and settings, which are those of `[[queues]]` and `[[topics]]` in
-        docs/configuration.md; times are milliseconds and sizes bytes. Raises KeyError for a word that is none."""
+        docs/configuration.md; times are milliseconds and sizes bytes. `usual` ones have queues that no pattern is for.
+        Raises KeyError for a word that is none."""
 
 LAST_QUEUES: tuple[tuple[str, Mapping[str, Any]], ...]
 """The tables of queues that stand behind those of the operator."""

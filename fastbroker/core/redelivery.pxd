@@ -26,6 +26,7 @@ cdef class Redelivery:
 @cython.no_gc
 cdef class Refusal:
     """What a NACK says, beside which message it is about."""
+    cdef bint decided           # it says whether the message goes back:
     cdef bint requeue
     cdef bint timed             # it says when the message comes again:
     cdef uint64_t delay         # so many milliseconds from now

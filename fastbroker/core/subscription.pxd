@@ -69,6 +69,9 @@ cdef class Subscription(Receiver):
     cdef bytes prefix_owner
     cdef const char *prefix     # "MESSAGE LF ... message-id:<epoch>-"
     cdef size_t prefix_length
+    cdef bytes again_owner      # None: the same ...
+    cdef const char *again      # ... for a message that was given out before
+    cdef size_t again_length
     cdef int version
     cdef unsigned form          # FORM_*: how it reads header lines
     cdef int ack_mode
@@ -92,6 +95,7 @@ cdef class Subscription(Receiver):
     cdef void choose(self, Selector selector, const void *not_from) noexcept
     cdef void choose_nothing(self) noexcept
     cdef void be_asked(self, int64_t cost) noexcept
+    cdef void begin_with(self, bytes lines)
     cdef int hand_over(self, Entry *entry) except -1
     cdef void take_out(self, uint32_t slot, Entry *entry) noexcept
 

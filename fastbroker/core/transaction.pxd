@@ -32,6 +32,8 @@ cdef class Transaction:
     cdef bint limited               # something is sent to a queue that has rules
     cdef int64_t later              # bytes of what COMMIT puts into the schedule
     cdef bytes receipt              # for the COMMIT, if that takes several turns; or None
+    cdef list owed                  # receipts of its SENDs that come with COMMIT; None: they have come
+    cdef int64_t owed_cost
     cdef readonly uint32_t frames
     cdef readonly size_t bytes
     cdef list kept                  # keeps the targets alive
@@ -41,6 +43,7 @@ cdef class Transaction:
     cdef int send(self, Route route, const Content *content) except -1
     cdef int note(self, Subscription subscription, uint32_t slot, Verdict verdict, Refusal refusal) except -1
     cdef void owe(self, const char *receipt, size_t length)
+    cdef int owe_send(self, const char *receipt, size_t length) except -1
     cdef void end(self) noexcept
 
 

@@ -47,7 +47,6 @@ cdef extern from "csrc/wire.h" nogil:
         KNOWN_RECEIPT
         KNOWN_REDELIVERED
         KNOWN_REPLY_TO
-        KNOWN_REQUEST_ID
         KNOWN_REQUEUE
         KNOWN_SELECTOR
         KNOWN_SUBSCRIPTION

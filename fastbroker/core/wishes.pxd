@@ -5,6 +5,7 @@ from libc.stdint cimport int8_t, uint32_t
 from fastbroker.core.destination cimport Kind
 from fastbroker.core.frame cimport Frame
 from fastbroker.core.limits cimport Limits
+from fastbroker.core.profile cimport Profile
 from fastbroker.core.redelivery cimport Redelivery, Refusal
 from fastbroker.core.replay cimport Asked
 
@@ -15,7 +16,8 @@ cdef class Wishes:
     """What a SUBSCRIBE asks for."""
     cdef int ack_mode
     cdef bint usual             # it has no other wishes
-    cdef uint32_t prefetch      # messages
+    cdef uint32_t prefetch      # messages ...
+    cdef size_t prefetch_bytes  # ... and bytes
     cdef dict headers           # decoded: what it asks for of topics alone is read from them later
     cdef bytes selector         # of a topic: which messages, None: all ...
     cdef bint no_local          # ... but those of its own connection
@@ -30,7 +32,7 @@ cdef class Wishes:
     cdef bytes epoch            # in the message-id that says so; None: none does
 
 
-cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits)
+cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits, Profile profile)
 cdef bytes place_of(const Frame *frame, bytes destination)
 cdef Refusal refusal_of(const Frame *frame)
 cdef str ack_mode_name(int mode)

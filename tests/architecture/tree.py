@@ -18,7 +18,7 @@ FLOORS = (
     ),
     (
         "frame parser pattern entries nodes tails paths walk trie request reasons logline log backlog limits policy "
-        "selector"
+        "selector profile"
     ),
     (
         "message properties redelivery resting conflation subscription ledger settling consumers shelf queue rules "
