@@ -22,7 +22,9 @@ def explained(config: Config, origins: Mapping[str, str], destination: str) -> s
     changed = dict.fromkeys(of_each_queue(profile), f"profile {profile}")
     usual = usual_queue(profile)
     if array == "topics":
-        lines = _decided("topics", config.topics, name, origins) or _shown(_NO_TABLE.format(array=array), "topics", Topic(pattern="#"), {})
+        lines = _decided("topics", config.topics, name, origins) or _shown(
+            _NO_TABLE.format(array=array), "topics", Topic(pattern="#"), {}
+        )
     elif array == "queues":
         lines = (
             _decided("queues", config.queues, name, origins)

@@ -34,7 +34,9 @@ def policies_of(config: Config) -> Policies:
     """What the operator wants of queues and topics, as `Hub` wants it."""
     profile = config.compat.profile
     queues = [*config.queues, *own_queues(profile)] if profile else config.queues
-    return Policies([_policy(each) for each in queues], [_policy(each) for each in config.topics], of_each_queue(profile))
+    return Policies(
+        [_policy(each) for each in queues], [_policy(each) for each in config.topics], of_each_queue(profile)
+    )
 
 
 def _policy(table: Queue | Topic) -> tuple[str, dict[str, Any]]:

@@ -3,7 +3,11 @@
 Each row of the table (csrc/profile.pyx) has a test here that is named after it and says what the other server does.
 """
 
+import subprocess
+import sys
+
 import pytest
+from harness.broker import Broker
 from harness.frames import every_version, frame, receipt
 
 from fastbroker import __version__
@@ -244,7 +248,10 @@ def test_row_error_versions(guest, profile):
     """RabbitMQ says in each ERROR which versions it speaks."""
     client = guest.login()
     client.send(frame("BEGIN", "transaction:t"), frame("BEGIN", "transaction:t", "receipt:r"))
-    said = {"activemq": r"The transaction was already started\c t", "artemis": r"AMQ339012\c Error beginning a transaction t"}
+    said = {
+        "activemq": r"The transaction was already started\c t",
+        "artemis": r"AMQ339012\c Error beginning a transaction t",
+    }
     before = VERSIONS if profile == "rabbitmq" else ""
     client.expect_error(said.get(profile, "duplicate transaction"), receipt="r", before=before)
 
@@ -254,7 +261,7 @@ def test_row_error_versions(guest, profile):
 
 @with_none_too
 def test_row_prefetch(guest, queue, profile):
-    """RabbitMQ gives a consumer all there is, unless that says how much it wants; ours and ActiveMQ's default is 1000."""
+    """RabbitMQ gives a consumer all there is unless that says how much it wants; ActiveMQ gives it 1000, as we do."""
     client = guest.login()
     for number in range(1200):
         client.send(frame("SEND", f"destination:{queue}", body=f"{number}"))
@@ -334,7 +341,11 @@ CASES = {
     "unknown transaction": ("1.2", ["SEND\ndestination:a\ntransaction:t\n\n\0"], {"transaction": "t"}),
     "unknown transaction COMMIT": ("1.2", ["COMMIT\ntransaction:t\n\n\0"], {"transaction": "t"}),
     "unknown transaction ABORT": ("1.1", ["ABORT\ntransaction:t\n\n\0"], {"transaction": "t"}),
-    "duplicate transaction": ("1.2", ["BEGIN\ntransaction:t\n\n\0", "BEGIN\ntransaction:t\n\n\0"], {"transaction": "t"}),
+    "duplicate transaction": (
+        "1.2",
+        ["BEGIN\ntransaction:t\n\n\0", "BEGIN\ntransaction:t\n\n\0"],
+        {"transaction": "t"},
+    ),
     "too many transactions": ("1.2", [f"BEGIN\ntransaction:{name}\n\n\0" for name in "abc"], {}),
     "transaction too large": (
         "1.2",
@@ -373,6 +384,46 @@ OURS = {
     "duplicate transaction", "too many transactions", "transaction too large", "unknown ack", "unknown subscription",
     "duplicate subscription",
 }  # fmt: skip
+
+
+CAREFUL = """
+import asyncio
+from fastbroker import server
+from fastbroker.auth import Access
+from fastbroker.cli import main
+from fastbroker.core.login import LoginRefused
+
+async def later(login):
+    await asyncio.sleep(0.01)
+    raise LoginRefused("no")
+
+def at_once(login):
+    raise LoginRefused("no")
+
+server.access = lambda: Access(lambda login: (later if login.login == "late" else at_once)(login), None)
+main()
+"""
+
+
+@pytest.mark.over("tcp")
+@with_none_too
+def test_a_refused_login_has_their_words(dial, tmp_path, profile):
+    """RabbitMQ says Bad CONNECT, the others whose login it was."""
+    broker = Broker(
+        tmp_path,
+        {"compat": {"profile": profile}},
+        run=lambda command, **options: subprocess.Popen([sys.executable, "-c", CAREFUL, *command[3:]], **options),
+    )
+    whose = "User name [{}] or password is invalid"
+    said = {"rabbitmq": "Bad CONNECT", "activemq": f"{whose}.", "artemis": f"Security Error occurred: {whose}"}
+    try:
+        for login, shown in (("late", "late"), ("guest", "guest"), ("", "null")):
+            client = dial(to=broker)
+            client.send(frame("CONNECT", "accept-version:1.0", f"login:{login}"))
+            before = VERSIONS if profile == "rabbitmq" else ""
+            client.expect_error(said.get(profile, "login refused").format(shown), before=before)
+    finally:
+        broker.stop()
 
 
 @every_profile
@@ -431,7 +482,9 @@ receipt:done
     client.expect_error("Message not found", before=VERSIONS)
 
 
-@pytest.mark.parametrize(("profile", "product"), [("activemq", "ActiveMQ/6.1.6"), ("artemis", "ActiveMQ-Artemis/2.41.0")])
+@pytest.mark.parametrize(
+    ("profile", "product"), [("activemq", "ActiveMQ/6.1.6"), ("artemis", "ActiveMQ-Artemis/2.41.0")]
+)
 def test_a_session_with_activemqs_words(dial, broker_with, queue, profile, product):
     client = Guest(dial, broker_with, profile).raw()
     client.send(f"""CONNECT
@@ -462,5 +515,9 @@ hello\0""")
     assert message.startswith(b"MESSAGE\n" + first + b"subscription:1\nmessage-id:")
     assert b"\nexpires:0\npriority:4\ntimestamp:" in message
     client.send("NACK\nsubscription:1\nmessage-id:none\n\n\0")
-    said = r"Unexpected NACK received for message-id [none]" if profile == "activemq" else r"AMQ339018\c Error acknowledging message none"
+    said = (
+        r"Unexpected NACK received for message-id [none]"
+        if profile == "activemq"
+        else r"AMQ339018\c Error acknowledging message none"
+    )
     client.expect_error(said)
