@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,8 @@ import pytest
 from harness.certificates import tls_table
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TESTS.parent / "examples" / "chat"))
+EXAMPLE = TESTS.parent / "examples" / "chat"
+sys.path.insert(0, str(EXAMPLE))
 sys.path.append(str(chromium.DIRECTORY))
 
 import pages
@@ -40,6 +42,7 @@ def serve_chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
             "drain_timeout": 0.5,
             "websocket": {"pages": str(pages.PAGES), **websocket},
             "tls": tls_table(),
+            "topics": tomllib.loads((EXAMPLE / "chat.toml").read_text())["topics"],
         }
         running.append(Broker(tmp_path_factory.mktemp("chat"), config))
         return running[-1]
@@ -50,10 +53,12 @@ def serve_chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
             broker.stop()
 
 
-@pytest.fixture(scope="module")
-def chat(serve_chat: Callable[..., Broker]) -> Broker:
-    """The broker that most tests share."""
-    return serve_chat()
+@pytest.fixture
+def chat(serve_chat: Callable[..., Broker]) -> Iterator[Broker]:
+    """The broker of a test, whose rooms remember nothing of another one."""
+    broker = serve_chat()
+    yield broker
+    broker.stop()
 
 
 @pytest.fixture(scope="module")

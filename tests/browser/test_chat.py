@@ -24,7 +24,7 @@ import colours
 import pictures
 from harness.broker import Broker
 from harness.frames import frame
-from harness.plain import dial, greet, is_served
+from harness.plain import dial, greet, is_served, read_frame
 from harness.waiting import DEADLINE
 from playwright.sync_api import Page, expect
 from relay import Relay, relayed
@@ -126,6 +126,38 @@ def test_the_name_is_remembered(enter: Enter) -> None:
     expect(again.get_by_role("textbox", name="Your name")).to_have_value("Anabel")
 
 
+def test_who_comes_later_sees_what_was_said_before(enter: Enter) -> None:
+    """The last fifty lines, once, and not as news."""
+    ana = enter("Ana")
+    for number in range(52):
+        ana.say(f"line {number}")
+    ana.expect_tick("line 51", SENT)
+    tom = enter("Tom", room="help")
+    tom.open("lobby")
+    tom.expect_message("line 51", of="Ana")
+    expect(tom.page.locator("#log .message")).to_have_count(50)
+    expect(tom.messages("line 2")).to_have_count(1)
+    ben = enter("Ben", room="help")
+    ana.say("line 52")
+    expect(ben.conversation("lobby").locator(".unread")).to_have_text("1")
+
+
+def test_programs_are_nobody_in_a_room(enter: Enter, chat: Broker) -> None:
+    """Who is there is whose login says so, as that of a page does; whatever a login says is a name at most."""
+    ana = enter("Ana")
+    with dial(chat.ports["tcp"]) as robot, dial(chat.ports["tcp"]) as odd:
+        greet(robot)
+        login = f"{'d' * 16} {IMAGE}"
+        odd.sendall(frame("CONNECT", "accept-version:1.2", "host:x", f"login:{login}"))
+        assert read_frame(odd).startswith(b"CONNECTED\n")
+        for connection in (robot, odd):
+            connection.sendall(frame("SUBSCRIBE", "id:1", "destination:/topic/chat.lobby"))
+            is_served(connection)
+        expect(ana.person(IMAGE)).to_be_visible()
+        expect(ana.page.locator("#people li")).to_have_count(2)
+    expect(ana.page.locator("#people li")).to_have_count(1)
+
+
 def test_a_program_joins(enter: Enter, chat: Broker) -> None:
     ana = enter("Ana")
     text = json.dumps({"kind": "text", "from": {"id": "00000000000000aa", "name": "Robot"}, "text": "Hello!"})
@@ -172,13 +204,15 @@ def test_one_loses_its_network_and_comes_back_by_itself(enter: Enter) -> None:
     tom.say("Does anybody hear me?")
     tom.expect_tick("Does anybody hear me?", WAITING)
     expect(tom.page.locator("#countdown")).to_contain_text("One message waits.")
+    ana.say("Said meanwhile")
     ana.open("Tom")
     ana.say("This waits in a queue.")
     ana.expect_tick("This waits in a queue.", SENT)
     tom.page.context.set_offline(False)
     tom.expect_state("Online")
     tom.expect_tick("Does anybody hear me?", SENT)
-    expect(tom.page.locator("#log .note")).to_contain_text("You are back.")
+    tom.expect_message("Said meanwhile", of="Ana")
+    expect(tom.page.locator("#log .note")).to_have_count(0)
     ana.expect_tick("This waits in a queue.", DELIVERED)
     ana.open("lobby")
     ana.expect_message("Does anybody hear me?", of="Tom")
@@ -228,10 +262,13 @@ def test_a_connection_that_is_silent_is_given_up(enter: Enter, chat: Broker) -> 
 
 
 def test_the_broker_is_restarted(enter: Enter, serve_chat: Callable[..., Broker]) -> None:
+    """What it remembered is lost with it, and the pages say so, once."""
     old = serve_chat()
     with relayed(old.ports["ws"]) as relay:
         url = f"http://127.0.0.1:{relay.port}/"
         ana, tom = enter("Ana", url=url), enter("Tom", url=url)
+        ana.say("Before")
+        tom.expect_message("Before")
         relay.is_open = False
         old.stop()
         for person in (ana, tom):
@@ -243,6 +280,11 @@ def test_the_broker_is_restarted(enter: Enter, serve_chat: Callable[..., Broker]
         tom.expect_tick("Said without a broker", SENT)
         ana.say("And heard")
         tom.expect_message("And heard")
+        ana.expect_message("Said without a broker")
+        for person in (ana, tom):
+            expect(person.page.locator("#log .note")).to_have_text(
+                re.compile("^You are back. Some of what .* missing.$")
+            )
 
 
 # ---- when the page is loaded anew ----
@@ -267,7 +309,7 @@ def test_a_reload_loses_nothing_of_what_was_there(enter: Enter) -> None:
     ana.open("lobby")
     ana.expect_tick("Before", SENT)
     ana.expect_message("Said to Ana", of="Tom")
-    expect(ana.page.locator("#log .note")).to_contain_text("You are back.")
+    expect(ana.page.locator("#log .note")).to_have_count(0)
     tom.open("Ana")
     tom.say("The same queue")
     ana.open("Tom")
@@ -308,8 +350,12 @@ ODD_LINES = [*LINES, LINE, None, 1, {}, {"note": [1]}, {"note": "odd", "at": "x"
 ODD_ROOMS = [None, 7, "x", {"name": {}}, {"name": IMAGE, "unread": 1e300, "draft": {}, "entries": {"length": 9}}]
 ODD_PAGE = {
     "me": {"id": "c" * 16, "name": NAME},
-    "lostAt": "yesterday",
-    "conversations": [*ODD_ROOMS, {"person": {"id": 7, "name": "x"}}, {"name": "lobby", "entries": ODD_LINES}],
+    "conversations": [
+        *ODD_ROOMS,
+        {"person": {"id": 7, "name": "x"}},
+        {"name": "lobby", "seen": "no id", "entries": ODD_LINES},
+        {"name": "help", "seen": "abcdefgh-" + "9" * 400},
+    ],
 }
 BROKEN = ("", "{", "null", "7", "[]", '{"me":7}', '{"me":{"id":["cccccccccccccccc"],"name":"x"}}', "[" * 100_000)
 

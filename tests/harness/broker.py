@@ -32,8 +32,15 @@ def toml(config: Mapping[str, Any]) -> str:
         if isinstance(value, Mapping):
             lines += [f"[{name}]", toml(value)]
         elif has_tables(value):
-            lines += [line for table in value for line in (f"[[{name}]]", toml(table))]
+            lines += [line for table in value for line in (f"[[{name}]]", *map(pair, table.items()))]
     return "\n".join(lines) + "\n"
+
+
+def pair(item: tuple[str, Any]) -> str:
+    """A key of one of several tables, and its value, which may be a table between braces."""
+    key, value = item
+    written = f"{{ {', '.join(map(pair, value.items()))} }}" if isinstance(value, Mapping) else json.dumps(value)
+    return f"{key} = {written}"
 
 
 def has_tables(value: object) -> bool:

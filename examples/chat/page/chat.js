@@ -9,7 +9,7 @@ import * as words from "./words.js";
 const { $ } = view;
 const ROOMS = ["lobby", "help"];
 const MOST_ENTRIES = 500;
-const SAY_HERE = 40_000;
+const HISTORY = 50; // messages of a room that somebody who comes there sees
 const SAY_TYPING = 3000;
 
 const me = { id: words.newId(), name: "" };
@@ -17,11 +17,10 @@ const people = new People();
 const conversations = new Map(); // key → conversation; the key is what stands in the address: #room or #@person
 let current = null;
 let state = { name: "connecting" };
-let lostAt = 0; // when the last connection was; 0 before the first
 
 const line = new Line(`${location.origin.replace(/^http/, "ws")}/ws`, {
   state: changeState,
-  connected: greetAll,
+  connected: forgetPeople,
   delivered: (id) => mark(id, "sent"),
   refused: (id) => mark(id, "failed"),
 });
@@ -39,10 +38,12 @@ function conversation(key, more) {
 function joinRoom(name) {
   const key = `#${encodeURIComponent(name)}`;
   if (conversations.has(key)) return conversations.get(key);
-  const room = conversation(key, { name, topic: words.roomTopic(name), signs: words.roomSigns(name) });
-  line.listen(room.topic, (body) => hearInRoom(room, body));
+  const topics = { topic: words.roomTopic(name), presence: words.roomPresence(name), signs: words.roomSigns(name) };
+  const room = conversation(key, { name, seen: "", joinedAt: Date.now(), ...topics });
+  const missed = () => (room.seen ? { since: room.seen } : { last: `${HISTORY}` });
+  line.listen(room.topic, (body, headers) => hearInRoom(room, body, headers), missed);
+  line.listen(room.presence, (body, headers) => hearPresence(room, body, headers));
   line.listen(room.signs, (body) => hearSign(room, body));
-  line.hint(room.signs, message("hello"));
   remember();
   return room;
 }
@@ -55,10 +56,9 @@ function talkTo(person) {
   return conversation(key, more);
 }
 
-function leave({ key, topic, signs, person }) {
+function leave({ key, topic, presence, signs, person }) {
   if (!person) {
-    line.hint(signs, message("bye"));
-    [topic, signs].forEach((destination) => line.unlisten(destination));
+    [topic, presence, signs].forEach((destination) => line.unlisten(destination));
     people.clear(key);
   }
   conversations.delete(key);
@@ -82,16 +82,14 @@ function remember() {
 function keep() {
   if (!current) return;
   current.draft = $("text").value;
-  if (state.name === "online") lostAt = Date.now();
-  kept.putPage({ me, lostAt, conversations: [...conversations.values()] });
+  kept.putPage({ me, conversations: [...conversations.values()] });
 }
 
 /** Be who we were, where we were. What had no RECEIPT is said again: everybody knows it by its id. */
 function restore(page) {
   Object.assign(me, page.me);
-  lostAt = page.lostAt;
   for (const { name, person, ...more } of page.conversations) {
-    const to = Object.assign(person ? talkTo(person) : joinRoom(name), more);
+    const to = Object.assign(person ? talkTo(person) : joinRoom(name), more, { joinedAt: 0 });
     const waiting = to.entries.filter((entry) => entry.state === "waiting");
     waiting.forEach((entry) => line.say(to.topic, words.known(entry)));
   }
@@ -99,28 +97,30 @@ function restore(page) {
 
 // ---- what is heard ----
 
-function hearInRoom(room, body) {
+/** What is said there, and first what was said before we came, or since the connection was lost. */
+function hearInRoom(room, body, headers) {
   const heard = words.read(body);
+  if (headers.gap && room.seen)
+    add(room, { at: Date.now(), note: "You are back. Some of what others wrote here meanwhile is missing." });
+  room.seen = words.cleanSeen(headers["message-id"]);
   if (heard?.kind !== "text") return;
-  people.seen(room.key, heard.from);
   people.stopped(room.key, heard.from.id);
   add(room, heard);
 }
 
-function hearSign(room, body) {
-  const heard = words.read(body);
-  if (!heard || heard.from.id === me.id) return;
-  if (heard.kind === "bye") people.left(room.key, heard.from.id);
-  else people.seen(room.key, heard.from);
-  if (heard.kind === "typing") people.types(room.key, heard.from);
-  if (heard.kind === "hello") room.answer ||= setTimeout(answer, Math.random() * 500, room);
+function hearPresence(room, body, { event }) {
+  for (const { session, person } of words.readPresence(body)) {
+    if (event === "left") people.left(room.key, session);
+    else people.came(room.key, session, person);
+  }
   show();
 }
 
-/** Whoever comes is answered by all, not in the same moment; and many who come, once. */
-function answer(room) {
-  room.answer = 0;
-  line.hint(room.signs, message("here"));
+function hearSign(room, body) {
+  const heard = words.read(body);
+  if (heard?.kind !== "typing" || heard.from.id === me.id) return;
+  people.types(room.key, heard.from);
+  show();
 }
 
 function hearPrivately(body) {
@@ -148,7 +148,7 @@ function add(to, entry) {
   to.entries.push(entry);
   if (to.entries.length > MOST_ENTRIES) to.entries.shift();
   const isRead = to === current && !document.hidden;
-  if (!isRead && entry.text) to.unread += 1;
+  if (!isRead && entry.text && !(entry.at < to.joinedAt)) to.unread += 1;
   show();
 }
 
@@ -181,19 +181,12 @@ function sayTyping() {
   line.hint(current.signs, message("typing"));
 }
 
-/** After every connect: tell all rooms that we are there, and readers that something is missing. */
-function greetAll() {
-  for (const room of rooms()) {
-    people.clear(room.key);
-    line.hint(room.signs, message("hello"));
-    const seconds = Math.ceil((Date.now() - lostAt) / 1000);
-    if (lostAt)
-      add(room, { at: Date.now(), note: `You are back. What others wrote here in the last ${seconds} s is missing.` });
-  }
+/** After every connect the broker tells anew who is there. */
+function forgetPeople() {
+  for (const room of rooms()) people.clear(room.key);
 }
 
 function changeState(now) {
-  if (now.name === "offline" && state.name === "online") lostAt = Date.now();
   state = now;
   view.showState(state);
   showLine();
@@ -310,14 +303,14 @@ function begin() {
   view.portray($("my-avatar"), me);
   $("welcome").hidden = true;
   $("chat").hidden = false;
-  if (current) rooms().forEach(({ signs }) => line.hint(signs, message("here")));
-  else connect();
+  line.introduce(words.loginOf(me));
+  if (!current) connect();
   follow();
 }
 
 function connect() {
   if (!conversations.size) (kept.rooms() ?? ROOMS).forEach(joinRoom);
-  line.listen(words.personQueue(me.id), hearPrivately, { ack: "client-individual" });
+  line.listen(words.personQueue(me.id), hearPrivately, () => ({ ack: "client-individual" }));
   line.listen(words.personSigns(me.id), hearTyping);
   line.open();
 }
@@ -376,7 +369,6 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 addEventListener("pagehide", () => {
-  rooms().forEach(({ signs }) => line.hint(signs, message("bye")));
   keep();
   line.close();
 });
@@ -386,7 +378,6 @@ addEventListener("pageshow", (event) => {
   line.open();
 });
 setInterval(show, 1000);
-setInterval(() => rooms().forEach(({ signs }) => line.hint(signs, message("here"))), SAY_HERE);
 
 const before = kept.takePage();
 if (before) {

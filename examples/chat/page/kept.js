@@ -1,5 +1,5 @@
-// What is kept in the browser: the name and the rooms for the next visit; and for this window when it is loaded anew,
-// until the broker has history, also who we are, what was said last and what the broker does not have yet.
+// What is kept in the browser: the name and the rooms for the next visit; and for this window when it is loaded anew
+// also who we are, what was said last, up to where we know it, and what the broker does not have yet.
 //
 // Storage can be full, or forbidden so that even to ask for it throws: then less is kept, and all else goes on. What is
 // found there is let in as what arrives is.
@@ -40,7 +40,7 @@ export function rooms() {
 
 // ---- when the page is loaded anew ----
 
-/** Keep a page: { me, lostAt, conversations }, and of what was said as many of the last lines as there is room for. */
+/** Keep a page: { me, conversations }, and of what was said as many of the last lines as there is room for. */
 export function putPage({ conversations, ...page }) {
   for (let lines = LINES; ; lines >>= 1) {
     const kept = { ...page, conversations: conversations.map((each) => shortened(each, lines)) };
@@ -48,10 +48,10 @@ export function putPage({ conversations, ...page }) {
   }
 }
 
-function shortened({ name, person, unread, draft, entries }, lines) {
+function shortened({ name, person, unread, draft, seen, entries }, lines) {
   const isLast = (at) => at >= entries.length - lines && !(entries[at].note && entries[at + 1]?.note);
   const last = entries.filter(({ state }, at) => state === "waiting" || isLast(at));
-  return { name, person, unread, draft, entries: last.map(({ row, ...entry }) => entry) };
+  return { name, person, unread, draft, seen, entries: last.map(({ row, ...entry }) => entry) };
 }
 
 /** Nothing may be kept while the page lives: a copy of its window would be the same person, and share the queue. */
@@ -66,8 +66,7 @@ export function takePage() {
   const me = words.cleanPerson(found?.me);
   if (!me.id || !me.name) return null;
   const conversations = listOf(found.conversations, MOST_CONVERSATIONS).map(cleanConversation);
-  const lostAt = found.lostAt && words.cleanTime(found.lostAt);
-  return { me, lostAt, conversations: conversations.filter(({ name }) => name) };
+  return { me, conversations: conversations.filter(({ name }) => name) };
 }
 
 const listOf = (found, most) => (Array.isArray(found) ? found.slice(-most) : []);
@@ -79,6 +78,7 @@ function cleanConversation(found) {
     name: person ? person.id && person.name : words.cleanRoom(found?.name),
     unread: Number.isSafeInteger(found?.unread) ? Math.max(found.unread, 0) : 0,
     draft: words.cleanText(found?.draft),
+    seen: words.cleanSeen(found?.seen),
     entries: listOf(found?.entries, MOST_ENTRIES).map(cleanEntry).filter(Boolean),
   };
 }

@@ -1,5 +1,6 @@
 // The line to the broker: a STOMP client that comes back by itself and loses nothing that was said meanwhile.
 //
+//   line.introduce(login)                  who we are; somebody else from now on, over a new connection
 //   line.listen(destination, handler)      hear what is sent there; goes on after every reconnect
 //   line.say(destination, message)         send it once more after every reconnect, until the broker's RECEIPT is there
 //   line.hint(destination, message)        send it now or never
@@ -49,6 +50,15 @@ export class Line {
     addEventListener("online", () => this.tryNow());
   }
 
+  /** Who we are, as the broker tells others: a session has one login, so another one takes another session. */
+  async introduce(login) {
+    if (this.#client.connectHeaders.login === login) return;
+    this.#client.connectHeaders = { login };
+    if (!this.#client.active) return;
+    await this.#client.deactivate();
+    this.#client.activate();
+  }
+
   open() {
     this.#client.activate();
   }
@@ -65,8 +75,11 @@ export class Line {
     this.#client.activate();
   }
 
-  /** Call `handler(body)` for what is sent to `destination`; with ack, it stays the broker's until then. */
-  listen(destination, handler, headers = {}) {
+  /**
+   * Call `handler(body, headers)` for what is sent to `destination`; with ack, it stays the broker's until then.
+   * `headers()` says what is asked for, anew at each connection: what came since the last message, say.
+   */
+  listen(destination, handler, headers = () => ({})) {
     const heard = { handler, headers };
     this.#handlers.set(destination, heard);
     if (this.#client.connected) this.#subscribe(destination, heard);
@@ -99,11 +112,12 @@ export class Line {
   }
 
   #subscribe(destination, heard) {
+    const headers = heard.headers();
     const take = (frame) => {
-      heard.handler(frame.body);
-      if (heard.headers.ack) frame.ack();
+      heard.handler(frame.body, frame.headers);
+      if (headers.ack) frame.ack();
     };
-    heard.subscription = this.#client.subscribe(destination, take, { ...heard.headers });
+    heard.subscription = this.#client.subscribe(destination, take, headers);
   }
 
   #send(id, { destination, body }) {

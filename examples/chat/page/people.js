@@ -1,22 +1,22 @@
-// Who is in which room, as far as they say so themselves: the broker does not tell yet.
+// Who is in which room, as the broker tells, and who types, as they tell themselves.
 
-const BELIEVED = 150_000; // pages say that they are here every 40 s, but browsers slow the timers of hidden ones
 const TYPING = 5000;
 const MOST = 500;
 
 export class People {
-  #rooms = new Map(); // room → id → { id, name, until }
+  #rooms = new Map(); // room → session → { id, name }; a person may have two for a moment
   #typing = new Map(); // conversation → id → { name, until }
 
-  /** Somebody showed up in a room. */
-  seen(room, { id, name }) {
+  /** Somebody has come into a room, or is there. */
+  came(room, session, person) {
     const people = this.#of(this.#rooms, room);
-    if (people.has(id) || people.size < MOST) people.set(id, { id, name, until: Date.now() + BELIEVED });
+    if (people.has(session) || people.size < MOST) people.set(session, person);
   }
 
-  left(room, id) {
-    this.#of(this.#rooms, room).delete(id);
-    this.stopped(room, id);
+  left(room, session) {
+    const people = this.#of(this.#rooms, room);
+    if (people.has(session)) this.stopped(room, people.get(session).id);
+    people.delete(session);
   }
 
   /** Forget who was there: the connection was lost, or the room left. */
@@ -27,13 +27,14 @@ export class People {
 
   /** The people in a room by name; two of the same name get a mark, so that they can be told apart. */
   in(room) {
-    const people = [...this.#current(this.#rooms, room).values()].sort((a, b) => a.name.localeCompare(b.name));
+    const byId = new Map([...this.#of(this.#rooms, room).values()].map((person) => [person.id, person]));
+    const people = [...byId.values()].sort((a, b) => a.name.localeCompare(b.name));
     const isShared = (name) => people.filter((person) => person.name === name).length > 1;
     return people.map(({ id, name }) => ({ id, name, mark: isShared(name) ? id.slice(0, 4) : "" }));
   }
 
   isAnywhere(id) {
-    return [...this.#rooms.keys()].some((room) => this.#current(this.#rooms, room).has(id));
+    return [...this.#rooms.values()].some((people) => [...people.values()].some((person) => person.id === id));
   }
 
   types(conversation, { id, name }) {

@@ -6,7 +6,7 @@
 export const LONGEST = { name: 32, room: 40, text: 4000, body: 64 * 1024 };
 const ID = /^[0-9a-f]{16}$/;
 const cleanId = (id) => (typeof id === "string" && ID.test(id) ? id : "");
-const KINDS = new Set(["text", "got", "hello", "here", "bye", "typing"]);
+const KINDS = new Set(["text", "got", "typing"]);
 
 /** 16 hexadecimal digits that nobody else has. */
 export function newId() {
@@ -40,6 +40,27 @@ export function cleanPerson(found) {
   return { id: cleanId(found?.id), name: cleanName(found?.name) };
 }
 
+/** What we log in with: the broker tells it to those who want to know who is in a room. */
+export const loginOf = ({ id, name }) => `${id} ${name}`;
+
+/** Those of whom the broker tells in a body: { session, person }, without programs and whoever else is no page. */
+export function readPresence(body) {
+  try {
+    const told = JSON.parse(body).map(({ user, session }) => ({ session, person: personIn(user) }));
+    return told.filter(({ person }) => person.id && person.name);
+  } catch {
+    return [];
+  }
+}
+
+function personIn(user) {
+  const [id, ...name] = `${user}`.split(" ");
+  return cleanPerson({ id, name: name.join(" ") });
+}
+
+/** The id of a message as the broker makes it, from which on we want to have what was said; empty if it is none. */
+export const cleanSeen = (id) => (typeof id === "string" && /^[a-z0-9]{8}-\d{1,18}$/.test(id) ? id : "");
+
 /** A time in the past, in milliseconds. */
 export function cleanTime(at) {
   return Math.max(Math.min(Number.isFinite(at) ? at : Infinity, Date.now()), 0);
@@ -68,14 +89,17 @@ function word(name) {
     .replaceAll("%", "_");
 }
 
-// What is said in a room, for everybody who is there now.
+// What is said in a room, for everybody who is there, and from its history for those who come later.
 export const roomTopic = (room) => `/topic/chat.${word(room)}`;
+
+// Who is there: whoever has subscribed to the topic.
+export const roomPresence = (room) => `/presence/chat.${word(room)}`;
 
 // What is said to one person. A queue, so that it waits while that person's connection is down. Consumers of a queue
 // share its messages, so two people with the same name must not have the same queue: it has the random id of their page.
 export const personQueue = (id) => `/queue/chat.${id}`;
 
-// Who comes, goes and types is worth nothing a moment later. It has topics of its own, apart from what is worth keeping.
+// Who types is worth nothing a moment later. It has topics of its own, apart from what is worth keeping.
 export const roomSigns = (room) => `/topic/chat-signs.room.${word(room)}`;
 export const personSigns = (id) => `/topic/chat-signs.person.${id}`;
 
