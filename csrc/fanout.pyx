@@ -134,6 +134,7 @@ cdef int send_from(Fanout self, const Audience *audience, size_t first, const Co
     try:
         if content.body_length >= SHARED_BODY and audience.receivers.count > 1:
             transit.message = message_new(self.census, content, transit.number)
+            transit.message.shared.sender = origin.who
             message_content(transit.message, &stored)
             transit.content = &stored   # outputs will point into it
         for i in range(first, audience.receivers.count):
@@ -235,6 +236,7 @@ cdef int enqueue(Fanout self, Queue queue, Transit *transit) except -1:
         return 0
     if transit.message == NULL:
         transit.message = message_new(self.census, transit.content, transit.number)
+        transit.message.shared.sender = transit.origin.who
     if queue.kept is not None and not makes_room(queue, transit.message):
         transit.origin.dropped += 1
         return 0

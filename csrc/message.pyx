@@ -40,6 +40,7 @@ cdef Message *message_new(Census *census, const Content *content, uint64_t id) e
     if message == NULL:
         raise MemoryError()
     message.shared.references = 1
+    message.shared.sender = 0
     message.shared.release = message_free
     message.census = census
     message.id = id

@@ -16,6 +16,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.string cimport memset
 
 from fastbroker.core.bindings cimport bindings_new
+from fastbroker.core.choosing cimport begin_choosing, end_choosing
 from fastbroker.core.composite cimport composite_route
 from fastbroker.core.conflation cimport conflation_new
 from fastbroker.core.deadletters cimport dead_letters_of, dead_reason_name
@@ -207,7 +208,7 @@ cdef class Namespace(QueueOwner):
 
     cdef int subscribe_queue(self, Subscription subscription, Queue queue) except -1:
         if queue.name is not None:
-            claim_place(queue, subscription)
+            join_queue(queue, subscription)
         subscription.source = queue
         queue.add_consumer(subscription)
         return 0
@@ -224,6 +225,8 @@ cdef class Namespace(QueueOwner):
         if queue is None:
             return 0
         queue.remove_consumer(subscription)
+        if subscription.looked != NULL:
+            end_choosing(queue, subscription)
         if queue.name is None:
             self.bindings.leave(queue)
             queue.removed = True
@@ -387,6 +390,19 @@ cdef int conflate(Namespace self, Subscription subscription, bytes header, bytes
     cdef Queue queue = detour(subscription, <void *>self)
     conflate_by(queue, conflation_new(header, not apart and is_pattern(pattern, len(pattern))))
     subscription.be_asked(CONFLATION_COST + len(header))
+    return 0
+
+
+cdef int join_queue(Queue queue, Subscription consumer) except -1:
+    """What it wants of the queue beside its messages."""
+    if consumer.chooses:
+        begin_choosing(queue, consumer)
+    try:
+        claim_place(queue, consumer)
+    except MemoryError:
+        if consumer.looked != NULL:
+            end_choosing(queue, consumer)
+        raise
     return 0
 
 

@@ -43,6 +43,7 @@
 /* Something counted and immutable whose bytes an output may point into. The first field of its owner. */
 typedef struct Shared {
     uint32_t references;
+    uint32_t sender; /* of a message: the Origin that it is from; it has room here */
     void (*release)(struct Shared *shared);
 } Shared;
 

@@ -13,7 +13,8 @@ some of it in each turn.
 
 Consumers with room stand in a ring and take turns; one found without room leaves it and joins again when it gets credit
 or its output has drained. Where some come
-before others, `ranks` has rings of its own for them, and `consumers` is empty.
+before others, `ranks` has rings of its own for them, and `consumers` is empty. Where some choose, all that waits is
+shelved, and given out in choosing.pyx.
 
 The private queue of a topic subscription may have a spring: what goes to its consumer before all that waits there.
 
@@ -38,9 +39,10 @@ from fastbroker.core.shelf cimport (
 )
 from fastbroker.core.subscription cimport ACK_AUTO, Receiver, Subscription
 from fastbroker.core.wire cimport (
-    USUAL_PRIORITY, Properties, ceiling_reached, claim_end, claim_new, duplicates_add, duplicates_free, duplicates_has,
-    duplicates_new, keeper_join, keeper_leave, link_init, link_join, link_joined, link_leave, outbuf_touch, ranks_free,
-    ranks_new, ranks_ready, ring_empty, ring_init, ring_splice, timer_arm, timer_cancel, timer_init, wall_now,
+    USUAL_PRIORITY, Properties, ceiling_reached, choosers_free, claim_end, claim_new, duplicates_add, duplicates_free,
+    duplicates_has, duplicates_new, keeper_join, keeper_leave, link_init, link_join, link_joined, link_leave,
+    outbuf_touch, ranks_free, ranks_new, ranks_ready, ring_empty, ring_init, ring_splice, timer_arm, timer_cancel,
+    timer_init, wall_now,
 )
 
 cdef enum:
@@ -156,6 +158,8 @@ cdef class Queue(Receiver):
             forget_duplicates(self)
             if self.ranks != NULL:
                 ranks_free(self.ranks)
+            if self.choosers != NULL:
+                choosers_free(self.census, self.choosers)
         free(self.ring)
         free(self.returned)
 
@@ -179,10 +183,11 @@ cdef class Queue(Receiver):
     cdef bint take_first(self, Entry *entry) noexcept:
         """The next message and its reference, or False."""
         if self.shelf.count and shelf_is_first(self):
-            shelf_take(&self.shelf, shelf_from(&self.shelf, 0), entry)
-        elif not take_plain(self, entry):
+            take_from_shelf(self, shelf_from(&self.shelf, 0), entry)
+        elif take_plain(self, entry):
+            let_go(self, entry.message)
+        else:
             return False
-        let_go(self, entry.message)
         return True
 
     cdef int dispatch(self) except -1:
@@ -196,6 +201,8 @@ cdef class Queue(Receiver):
         if self.ahead and not has_run_dry(self):
             return 0
         if self.marks:
+            if self.marks & CHOSEN:
+                return self.give_out(self)
             look_at_marks(self)
         while self.waiting() and not self.returning:
             if self.census.bytes_out > until:
@@ -320,7 +327,7 @@ cdef inline Subscription next_consumer(Queue queue, bint tight):
     return consumer
 
 
-cdef inline Link *line_of(Queue queue, Subscription consumer) noexcept:
+cdef Link *line_of(Queue queue, Subscription consumer) noexcept:
     """Where it stands while it has room."""
     return &queue.consumers if queue.ranks == NULL else ranks_ready(queue.ranks, consumer.claim)
 
@@ -516,6 +523,12 @@ cdef int shelve(Queue queue, Entry *entry) except -1:
     return 0
 
 
+cdef void take_from_shelf(Queue queue, uint32_t at, Entry *entry) noexcept:
+    """That one, and its reference."""
+    shelf_take(&queue.shelf, at, entry)
+    let_go(queue, entry.message)
+
+
 cdef bint replaces_older(Queue queue, Entry *entry, uint64_t name) noexcept:
     """The newest of a name takes the place of an older one that still waits; whether it is the newest."""
     cdef Entry older
@@ -525,8 +538,7 @@ cdef bint replaces_older(Queue queue, Entry *entry, uint64_t name) noexcept:
     queue.census.conflated += 1
     if queue.shelf.nodes[at].entry.message.id > entry.message.id:
         return False
-    shelf_take(&queue.shelf, at, &older)
-    let_go(queue, older.message)
+    take_from_shelf(queue, at, &older)
     message_drop(older.message)
     entry.number = older.number
     return True
@@ -557,16 +569,24 @@ cdef bint take_oldest(Queue queue, Entry *entry) noexcept:
     at = shelf_from(&queue.shelf, lowest)
     if head != NULL and (lowest < usual or (lowest == usual and head.number < queue.shelf.nodes[at].entry.number)):
         take_plain(queue, entry)
+        let_go(queue, entry.message)
     else:
-        shelf_take(&queue.shelf, at, entry)
-    let_go(queue, entry.message)
+        take_from_shelf(queue, at, entry)
     return True
 
 
 cdef void shelve_all(Queue queue) noexcept:
     """Somebody walks along all that waits there: it is moved to the shelf, some in each turn."""
+    queue.walkers += 1
     queue.marks |= SHELVED | SHELF
     queue.call()
+
+
+cdef void unshelve_all(Queue queue) noexcept:
+    """He does not any more. What is on the shelf stays there until it is taken."""
+    queue.walkers -= 1
+    if queue.walkers == 0:
+        queue.marks &= ~<size_t>SHELVED
 
 
 cdef void conflate_by(Queue queue, Conflation conflation) noexcept:
@@ -631,8 +651,7 @@ cdef bint expire(Queue queue) except -1:
             queue.call()
             return False
         left -= 1
-        shelf_take(&queue.shelf, shelf_expiring(&queue.shelf), &entry)
-        let_go(queue, entry.message)
+        take_from_shelf(queue, shelf_expiring(&queue.shelf), &entry)
         end_of_life(queue, &entry)
     look_at_expiry(queue)
     queue.left()
@@ -781,20 +800,29 @@ cdef inline Subscription consumer_for_next(Queue queue):
     return next_consumer(queue, False)
 
 
-cdef inline int offer(Queue queue, const Content *content, uint64_t id) except -1:
+cdef inline int offer(Queue queue, const Content *content, uint64_t id, const Origin *origin) except -1:
     """A SEND that is plain, where nothing is on the shelf: straight to a consumer if one waits, without a copy if that
     is `auto`; else a message is kept."""
     cdef Subscription consumer = consumer_for_next(queue)
+    cdef Message *message
     cdef Entry entry
     if consumer is None:
-        queue.push(message_new(queue.census, content, id))
-        return queue.dispatch()
+        return keep_back(queue, content, id, origin)
     if consumer.ack_mode == ACK_AUTO:
         return pass_on(consumer, content, id)
-    number_entry(queue, &entry, message_new(queue.census, content, id))
+    message = message_new(queue.census, content, id)
+    message.shared.sender = origin.who
+    number_entry(queue, &entry, message)
     queue.unsettled += 1
     queue.unsettled_bytes += entry.message.size
     return consumer.hand_over(&entry)
+
+
+cdef int keep_back(Queue queue, const Content *content, uint64_t id, const Origin *origin) except -1:
+    cdef Message *message = message_new(queue.census, content, id)
+    message.shared.sender = origin.who
+    queue.push(message)
+    return queue.dispatch()
 
 
 cdef bint has_come(Queue queue, const Properties *asks) noexcept:
@@ -823,7 +851,7 @@ cdef class QueueRoute(Route):
         if self.queue.marks or content.properties != NULL:
             return take_apart(self, content, origin)
         origin.took += 1
-        return offer(self.queue, content, (<QueueOwner>self.queue.owner).number.value)
+        return offer(self.queue, content, (<QueueOwner>self.queue.owner).number.value, origin)
 
     cdef bint has_somebody(self) except -1:
         return not (self.queue.removed and self.queue.owned)
@@ -846,7 +874,7 @@ cdef int take_apart(QueueRoute self, const Content *content, Origin *origin) exc
     origin.took += 1
     if (self.queue.marks == 0 and content.properties == NULL) or owner.is_plain(
             self.queue, content, owner.number.value, origin, False):
-        offer(self.queue, content, owner.number.value)
+        offer(self.queue, content, owner.number.value, origin)
     if named and not origin.untaken:
         has_come_now(self.queue, content)
     return 0

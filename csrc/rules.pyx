@@ -14,7 +14,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from fastbroker.core.frame cimport shown
-from fastbroker.core.message cimport Entry, message_cost, message_drop, message_new
+from fastbroker.core.message cimport Entry, Message, message_cost, message_drop, message_new
 from fastbroker.core.policy cimport (
     OVERFLOW_BLOCK, OVERFLOW_DEAD_LETTER, OVERFLOW_DROP_OLDEST, OVERFLOW_REJECT, QueuePolicy,
 )
@@ -39,6 +39,7 @@ cdef bint is_plain(Queue queue, const Content *content, uint64_t number, Origin 
     `is_copy`: it was sent to a topic."""
     cdef Content ruled = content[0]
     cdef Properties properties
+    cdef Message *message
     if content.properties != NULL:
         properties = content.properties[0]
     else:
@@ -57,7 +58,9 @@ cdef bint is_plain(Queue queue, const Content *content, uint64_t number, Origin 
         return False
     if ruled.properties == NULL and not queue.marks & SHELF:
         return True
-    queue.push(message_new(queue.census, &ruled, number))
+    message = message_new(queue.census, &ruled, number)
+    message.shared.sender = origin.who
+    queue.push(message)
     queue.dispatch()
     return False
 

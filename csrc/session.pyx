@@ -112,6 +112,8 @@ cdef Session session_new(Broker broker, OutBuf *out, Parser parser, void *connec
     new.out = out
     new.parser = parser
     new.account.total = &broker.census.memory
+    broker.begun += 1
+    new.origin.who = broker.begun or 1  # after so many that it counts from 0 again
     new.subscriptions = subscriptions_of(&broker.census, &broker.ceiling, &new.account)
     new.returning = []
     link_init(&new.go_on, connection)
@@ -808,8 +810,8 @@ cdef int attach_to_topic(Session self, Subscription subscription, Wishes wishes)
     if wishes.queue_name is None:
         join_topic(self, subscription, name, wishes)
         return 0 if apart else replay(self, subscription, name, wishes)
-    if subscription.chooses or wishes.conflate is not None:
-        raise Refused(b"bad header", b"A queue that x-queue-name names takes no selector, no no-local and no conflate.")
+    if wishes.conflate is not None:
+        raise Refused(b"bad header", b"A queue that x-queue-name names takes no conflate.")
     if wishes.asked.what != REPLAY_NOTHING:
         raise Refused(b"bad header", b"A queue that x-queue-name names has no history: leave out since, from-seq and "
                       b"last.")

@@ -10,13 +10,16 @@
 A place is one number, the priority in front of the number in the queue: nothing points to a node, and who walks along
 the shelf keeps the place where he was. Nodes move: a number of one is good until the next change.
 
+    stamps    [ own, newest ] [ ... ]       of each node, while somebody looks at a part of what waits; newest is of all
+                                            below it, so that what has come since a stamp is found on the way down
+
 Who is taken leaves a gap that the last node fills. Buckets are split one at a time, where there are more names than
 buckets, so that nobody waits for all of them to be filled anew.
 """
 import os
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
 from fastbroker.core.table cimport hash_fold
@@ -36,6 +39,7 @@ cdef void shelf_init(Shelf *shelf, Census *census) noexcept:
 
 cdef void shelf_free(Shelf *shelf) noexcept:
     """The entries were taken before."""
+    shelf_unstamp(shelf)
     if shelf.capacity:
         resize(shelf, 0)
     forget_names(shelf)
@@ -57,10 +61,16 @@ cdef int shelf_put(Shelf *shelf, const Entry *entry, uint64_t place, uint64_t ex
     node.name = name
     node.weight = random()
     node.before = node.behind = node.next = NOWHERE
+    if shelf.stamps != NULL:
+        shelf.stamp += 1
+        shelf.stamps[at] = Stamp(shelf.stamp, shelf.stamp)
     shelf.count += 1
     if name:
         join_bucket(shelf, at)
-    hang_up(shelf, at)
+    if shelf.stamps == NULL:
+        hang_up(shelf, at, False)
+    else:
+        hang_up(shelf, at, True)
     return 0
 
 
@@ -73,7 +83,10 @@ cdef void shelf_take(Shelf *shelf, uint32_t at, Entry *entry) noexcept:
         shelf.named -= 1
         if shelf.named == 0:
             forget_names(shelf)
-    take_down(shelf, at)
+    if shelf.stamps == NULL:
+        take_down(shelf, at, False)
+    else:
+        take_down(shelf, at, True)
     shelf.count -= 1
     if at != shelf.count:
         fill_gap(shelf, at)
@@ -126,6 +139,66 @@ cdef uint32_t shelf_named(const Shelf *shelf, uint64_t name) noexcept:
     return at
 
 
+# ---- what has come lately ----
+
+cdef int shelf_stamp(Shelf *shelf) except -1:
+    """From now on it is known what has come since a stamp; what is there has 0, the lowest."""
+    if shelf.stamps != NULL:
+        return 0
+    if shelf.capacity == 0 and resize(shelf, FEWEST) < 0:
+        raise MemoryError()
+    shelf.stamps = <Stamp *>calloc(shelf.capacity, sizeof(Stamp))
+    if shelf.stamps == NULL:
+        raise MemoryError()
+    shelf.census.memory += shelf.capacity * <int64_t>sizeof(Stamp)
+    shelf.stamp = 0
+    return 0
+
+
+cdef void shelf_unstamp(Shelf *shelf) noexcept:
+    """Nobody wants to know any more."""
+    if shelf.stamps != NULL:
+        free(shelf.stamps)
+        shelf.stamps = NULL
+        shelf.census.memory -= shelf.capacity * <int64_t>sizeof(Stamp)
+
+
+cdef uint32_t shelf_newer(const Shelf *shelf, uint64_t place, int64_t since) noexcept:
+    """The first node at that place or behind it that has that stamp or a higher one; NOWHERE if there is none."""
+    cdef uint32_t at = shelf_from(shelf, place)
+    return at if at == NOWHERE or shelf.stamps[at].own >= since else shelf_newer_behind(shelf, at, since)
+
+
+cdef uint32_t shelf_newer_behind(const Shelf *shelf, uint32_t at, int64_t since) noexcept:
+    """The same, behind that node: below it, or else up to the next one that it is in front of, and so on."""
+    cdef uint32_t lower
+    while not is_newer(shelf, shelf.nodes[at].behind, since):
+        lower = at
+        at = shelf.nodes[at].above
+        while at != NOWHERE and shelf.nodes[at].behind == lower:
+            lower = at
+            at = shelf.nodes[at].above
+        if at == NOWHERE or shelf.stamps[at].own >= since:
+            return at
+    return first_newer(shelf, shelf.nodes[at].behind, since)
+
+
+cdef inline bint is_newer(const Shelf *shelf, uint32_t at, int64_t since) noexcept:
+    """Whether there is one at that node or below it."""
+    return at != NOWHERE and shelf.stamps[at].newest >= since
+
+
+cdef uint32_t first_newer(const Shelf *shelf, uint32_t at, int64_t since) noexcept:
+    """The first of those at that node and below it, of which there is one."""
+    while True:
+        if is_newer(shelf, shelf.nodes[at].before, since):
+            at = shelf.nodes[at].before
+        elif shelf.stamps[at].own >= since:
+            return at
+        else:
+            at = shelf.nodes[at].behind
+
+
 cdef inline uint32_t random() noexcept:
     global chance
     chance += 0x9e3779b97f4a7c15u
@@ -135,16 +208,33 @@ cdef inline uint32_t random() noexcept:
 # ---- memory ----
 
 cdef int resize(Shelf *shelf, uint32_t capacity) noexcept:
+    """Where it becomes smaller, the stamps follow, or stay if there is no memory to move them."""
     cdef Node *nodes = NULL
+    cdef int64_t size = sizeof(Node) + (sizeof(Stamp) if shelf.stamps != NULL else 0)
+    if capacity > shelf.capacity and resize_stamps(shelf, capacity) < 0:
+        return -1
     if capacity:
         nodes = <Node *>realloc(shelf.nodes, capacity * sizeof(Node))
         if nodes == NULL:
             return -1
     else:
         free(shelf.nodes)
-    shelf.census.memory += (<int64_t>capacity - <int64_t>shelf.capacity) * <int64_t>sizeof(Node)
+    shelf.census.memory += (<int64_t>capacity - <int64_t>shelf.capacity) * size
     shelf.nodes = nodes
+    if capacity and capacity < shelf.capacity:
+        resize_stamps(shelf, capacity)
     shelf.capacity = capacity
+    return 0
+
+
+cdef int resize_stamps(Shelf *shelf, uint32_t capacity) noexcept:
+    cdef Stamp *stamps
+    if shelf.stamps == NULL:
+        return 0
+    stamps = <Stamp *>realloc(shelf.stamps, capacity * sizeof(Stamp))
+    if stamps == NULL:
+        return -1
+    shelf.stamps = stamps
     return 0
 
 
@@ -160,6 +250,8 @@ cdef void fill_gap(Shelf *shelf, uint32_t gap) noexcept:
     if node.behind != NOWHERE:
         shelf.nodes[node.behind].above = gap
     shelf.nodes[gap] = node[0]
+    if shelf.stamps != NULL:
+        shelf.stamps[gap] = shelf.stamps[last]
 
 
 # ---- the tree ----
@@ -176,12 +268,19 @@ cdef inline uint64_t soonest_of(const Shelf *shelf, uint32_t at) noexcept:
     return NEVER if at == NOWHERE else shelf.nodes[at].soonest
 
 
-cdef inline void sum_up(Shelf *shelf, uint32_t at) noexcept:
+cdef inline int64_t newest_of(const Shelf *shelf, uint32_t at) noexcept:
+    return -1 if at == NOWHERE else shelf.stamps[at].newest
+
+
+cdef inline void sum_up(Shelf *shelf, uint32_t at, bint stamped) noexcept:
     cdef Node *node = &shelf.nodes[at]
     node.soonest = min(node.expires, min(soonest_of(shelf, node.before), soonest_of(shelf, node.behind)))
+    if stamped:
+        shelf.stamps[at].newest = max(shelf.stamps[at].own,
+                                      max(newest_of(shelf, node.before), newest_of(shelf, node.behind)))
 
 
-cdef void hang_up(Shelf *shelf, uint32_t at) noexcept:
+cdef inline void hang_up(Shelf *shelf, uint32_t at, bint stamped) noexcept:
     """A new node, at first at the end of a branch, then as far up as its weight brings it."""
     cdef Node *node = &shelf.nodes[at]
     cdef uint32_t above = NOWHERE, here = shelf.top
@@ -189,24 +288,26 @@ cdef void hang_up(Shelf *shelf, uint32_t at) noexcept:
     while here != NOWHERE:
         above = here
         shelf.nodes[above].soonest = min(shelf.nodes[above].soonest, node.expires)
+        if stamped:
+            shelf.stamps[above].newest = shelf.stamp
         link = &shelf.nodes[above].before if node.place < shelf.nodes[above].place else &shelf.nodes[above].behind
         here = link[0]
     link[0] = at
     node.above = above
     while node.above != NOWHERE and shelf.nodes[node.above].weight < node.weight:
-        turn_up(shelf, at)
+        turn_up(shelf, at, stamped)
 
 
-cdef void take_down(Shelf *shelf, uint32_t at) noexcept:
+cdef inline void take_down(Shelf *shelf, uint32_t at, bint stamped) noexcept:
     """First to the end of a branch, below all that are lighter than it, then off."""
     cdef Node *node = &shelf.nodes[at]
     cdef uint32_t above
     while node.before != NOWHERE or node.behind != NOWHERE:
-        turn_up(shelf, heavier(shelf, node.before, node.behind))
+        turn_up(shelf, heavier(shelf, node.before, node.behind), stamped)
     link_to(shelf, at)[0] = NOWHERE
     above = node.above
     while above != NOWHERE:
-        sum_up(shelf, above)
+        sum_up(shelf, above, stamped)
         above = shelf.nodes[above].above
 
 
@@ -216,7 +317,7 @@ cdef inline uint32_t heavier(const Shelf *shelf, uint32_t one, uint32_t other) n
     return one if shelf.nodes[one].weight > shelf.nodes[other].weight else other
 
 
-cdef void turn_up(Shelf *shelf, uint32_t at) noexcept:
+cdef inline void turn_up(Shelf *shelf, uint32_t at, bint stamped) noexcept:
     """The node changes places with the one above it."""
     cdef Node *node = &shelf.nodes[at]
     cdef uint32_t lower = node.above, moved
@@ -232,8 +333,8 @@ cdef void turn_up(Shelf *shelf, uint32_t at) noexcept:
         node.before = lower
     if moved != NOWHERE:
         shelf.nodes[moved].above = lower
-    sum_up(shelf, lower)
-    sum_up(shelf, at)
+    sum_up(shelf, lower, stamped)
+    sum_up(shelf, at, stamped)
 
 
 # ---- names ----

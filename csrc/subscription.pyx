@@ -1,6 +1,7 @@
 """Subscriptions: writing a queued message to the client, and the list of what it has not settled."""
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint32_t
+from libc.stdlib cimport free
 from libc.string cimport memcpy, strlen
 
 from fastbroker.core.frame cimport FORM_ACTIVEMQ, Content, encoded, form_of
@@ -62,6 +63,7 @@ cdef class Subscription(Receiver):
         self.first = self.last = NO_SLOT
 
     def __dealloc__(self):
+        free(self.looked)
         if self.census != NULL:
             self.census.subscriptions -= 1
 

@@ -71,8 +71,6 @@ cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits, Profi
     new.priority = priority_in(headers)
     new.exclusive = is_true(headers, EXCLUSIVE)
     new.declared = declared_in(frame) if frame.known[KNOWN_QUEUE] else None
-    if not is_topic(kind) and (new.selector or new.no_local):
-        raise for_topics(name_in(headers, SELECTOR + NO_LOCAL))
     for names in (BROWSER,):
         if is_true(headers, names):
             raise unsupported(name_in(headers, names))
@@ -253,10 +251,6 @@ cdef int8_t priority_in(dict headers) except? 0:
         raise Refused(b"bad header", b"%b is a whole number." % name_in(headers, PRIORITY))
     number = min(number, <uint64_t>RANK_MOST)
     return <int8_t>(-<int>number if value.startswith(b"-") else <int>number)
-
-
-cdef object for_topics(bytes name):
-    return Refused(b"bad header", b"%b is for topics so far; a queue gives its messages to all who consume it." % name)
 
 
 cdef object unsupported(bytes name):

@@ -141,7 +141,7 @@ static inline Wrapped *wrapped_new(Census *census, const char *bytes, size_t len
         if (from == limit) {
             larger = (Wrapped *)realloc(wrapped, sizeof(Wrapped) + done);
             wrapped = larger ? larger : wrapped;
-            *wrapped = (Wrapped){{1, wrapped_free}, census, done, sizeof(Wrapped) + done};
+            *wrapped = (Wrapped){{1, 0, wrapped_free}, census, done, sizeof(Wrapped) + done};
             census->memory += (int64_t)wrapped->size;
             return wrapped;
         }

@@ -45,6 +45,7 @@ cdef class Broker:
     cdef set wills              # Wills whose clients have gone
     cdef Link wills_due         # those whose time has come
     cdef int64_t will_memory    # bytes of all
+    cdef uint32_t begun         # sessions, so far
     cdef set short_sessions     # the four-letter session ids of STOMP 1.0 that are in use
     cdef object authenticate
     cdef object authorize

@@ -12,7 +12,8 @@ from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.shelf cimport Shelf
 from fastbroker.core.subscription cimport Receiver, Subscription
 from fastbroker.core.wire cimport (
-    Census, Ceiling, Counter, Duplicates, DuplicatesShare, Keeper, Link, OutBuf, Properties, Ranks, Timer, Wheel,
+    Census, Ceiling, Choosers, Counter, Duplicates, DuplicatesShare, Keeper, Link, OutBuf, Properties, Ranks, Timer,
+    Wheel,
 )
 
 cdef enum Verdict:
@@ -33,6 +34,7 @@ cdef enum:
     RULED = 1               # its policy says how long messages live, or how many there may be
     SHELF = 2               # there may be something on its shelf
     SHELVED = 4             # all that comes goes there, as somebody walks along it
+    CHOSEN = 8              # a consumer chooses: messages are given out in another way
 
 
 cdef class QueueOwner:
@@ -78,6 +80,8 @@ cdef class Queue(Receiver):
     cdef Keeper keeper              # for the round that moves messages
     cdef Link due_link              # in the owner's ring
     cdef Link consumers             # those believed to have room, in turn
+    cdef Choosers *choosers         # where some choose; NULL: nobody does ...
+    cdef int (*give_out)(Queue queue) except -1     # ... else what is done then in place of `dispatch`
     cdef Ranks *ranks               # where some come before others; NULL: all take turns
     cdef Timer idle                 # armed while nobody uses it
     cdef readonly uint32_t consumer_count
@@ -99,6 +103,7 @@ cdef class Queue(Receiver):
     cdef size_t returned_capacity
     cdef Resting resting            # refused, and not to be given out yet; None: there are none
     cdef Shelf shelf                # what has a priority, expires, or is the newest of its name
+    cdef uint32_t walkers           # those who walk along all that waits
     cdef Timer expiry               # armed while something on the shelf expires ...
     cdef uint64_t expires           # ... for that time, or earlier
     cdef Link waiters               # publishers who wait for room, by policy
@@ -159,5 +164,11 @@ cdef bint take_oldest(Queue queue, Entry *entry) noexcept
 cdef void take_again(Queue queue, Entry *entry) noexcept
 cdef void shelve_all(Queue queue) noexcept
 cdef void conflate_by(Queue queue, Conflation conflation) noexcept
+cdef void unshelve_all(Queue queue) noexcept
+cdef int look_at_marks(Queue queue) except -1
+cdef bint expire(Queue queue) except -1
+cdef Link *line_of(Queue queue, Subscription consumer) noexcept
+cdef const Entry *plain_head(Queue queue) noexcept
+cdef void take_from_shelf(Queue queue, uint32_t at, Entry *entry) noexcept
 cdef int end_of_life(Queue queue, Entry *entry) except -1
 cdef void number_entry(Queue queue, Entry *entry, Message *message) noexcept

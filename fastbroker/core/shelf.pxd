@@ -1,5 +1,5 @@
 """What waits in a queue out of its turn: by priority, then by age."""
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.message cimport Entry
 from fastbroker.core.wire cimport PRIORITIES, Census
@@ -29,9 +29,17 @@ cdef struct Node:
     uint32_t next           # in the bucket of its name
 
 
+cdef struct Stamp:
+    # of a node that somebody looks for
+    int64_t own             # when it was put there: each time a higher number
+    int64_t newest          # the highest of its own and of all below it
+
+
 cdef struct Shelf:
     Census *census
     Node *nodes
+    Stamp *stamps           # of each node; NULL: nobody looks for what has come lately
+    int64_t stamp           # the last one
     uint32_t count
     uint32_t capacity
     uint32_t top            # of the tree
@@ -58,5 +66,9 @@ cdef int shelf_put(Shelf *shelf, const Entry *entry, uint64_t place, uint64_t ex
 cdef void shelf_take(Shelf *shelf, uint32_t at, Entry *entry) noexcept
 cdef uint32_t shelf_from(const Shelf *shelf, uint64_t place) noexcept
 cdef uint32_t shelf_last(const Shelf *shelf) noexcept
+cdef int shelf_stamp(Shelf *shelf) except -1
+cdef void shelf_unstamp(Shelf *shelf) noexcept
+cdef uint32_t shelf_newer(const Shelf *shelf, uint64_t place, int64_t since) noexcept
+cdef uint32_t shelf_newer_behind(const Shelf *shelf, uint32_t at, int64_t since) noexcept
 cdef uint32_t shelf_expiring(const Shelf *shelf) noexcept
 cdef uint32_t shelf_named(const Shelf *shelf, uint64_t name) noexcept

@@ -9,7 +9,7 @@ from fastbroker.core.redelivery cimport Redelivery
 from fastbroker.core.route cimport Origin
 from fastbroker.core.selector cimport Selector
 from fastbroker.core.trie cimport TrieEntry
-from fastbroker.core.wire cimport Account, Census, Claim, Link, OutBuf, Timer, outbuf_pending
+from fastbroker.core.wire cimport Account, Census, Claim, Link, Looked, OutBuf, Timer, outbuf_pending
 
 cdef enum:
     ACK_AUTO
@@ -90,6 +90,7 @@ cdef class Subscription(Receiver):
     cdef bytes present          # the topic where it is told who is there, and it counts or watches; None: nowhere
     cdef Redelivery redelivery  # what it wants instead of the policy of its queue; or None
     cdef Ledger ledger
+    cdef Looked *looked         # of one that chooses among the messages of a queue: what it has looked at; NULL
     cdef object source          # the Queue it consumes; None: topic messages come directly
 
     cdef void choose(self, Selector selector, const void *not_from) noexcept

@@ -185,6 +185,7 @@ cdef extern from "csrc/outbuf.h":
         DOOM_LOST
     struct Shared:
         uint32_t references
+        uint32_t sender
         void (*release)(Shared *shared) noexcept
     void shared_drop(Shared *shared)
     struct Outlets:
@@ -335,6 +336,24 @@ cdef extern from "csrc/ranks.h" nogil:
     void claim_end(Ranks *ranks, Claim *claim)
     Link *ranks_ready(Ranks *ranks, const Claim *claim)
     void *ranks_heir(const Ranks *ranks)
+
+cdef extern from "csrc/choosers.h" nogil:
+    enum:
+        LOOKED_LEVELS
+    struct Level:
+        uint64_t place
+        int64_t since
+    struct Looked:
+        uint32_t depth
+        Level *levels
+    struct Choosers:
+        Link sated
+        int64_t seen
+        uint32_t count
+        int busy
+    void looked_up_to(Looked *looked, uint64_t place, int64_t since)
+    Choosers *choosers_new(Census *census)
+    void choosers_free(Census *census, Choosers *choosers)
 
 cdef extern from "csrc/property.h" nogil:
     enum:

@@ -1,4 +1,4 @@
-"""`selector` and `no-local` on SUBSCRIBE: subscribers of a topic that choose."""
+"""`selector` and `no-local` on SUBSCRIBE: subscribers of a topic that choose; test_30 has those of queues."""
 
 import pytest
 from harness.frames import every_version, frame, receipt
@@ -53,16 +53,6 @@ def test_one_that_is_wrong(talk, topic, version):
     assert text.startswith(
         "The selector is wrong at character 11, before `XPATH '//b'`: XPATH and XQUERY are not supported"
     )
-
-
-@every_version
-@pytest.mark.item(74)
-@pytest.mark.parametrize("header", ["selector:a = 1", "no-local:true", "activemq.noLocal:TRUE"])
-def test_queues_refuse_it(talk, queue, version, header):
-    client = talk(version)
-    client.send(frame("SUBSCRIBE", "id:1", f"destination:{queue}", header, "receipt:1"))
-    text = client.expect_error("bad header", receipt="1")
-    assert text.startswith(f"{header.partition(':')[0]} is for topics so far")
 
 
 @every_version

@@ -272,15 +272,6 @@ def test_a_batch_to_many_who_choose_is_a_small_one(face: Face, house: Face) -> N
     assert sent == 32_768 // 1600 + 1
 
 
-@pytest.mark.parametrize("header", [b"selector:a = 1", b"no-local:true", b"activemq.noLocal:true"])
-@pytest.mark.parametrize("destination", [b"/queue/a", b"/temp-queue/a"])
-def test_queues_do_not_choose_so_far(face: Face, house: Face, header: bytes, destination: bytes) -> None:
-    client = face.Client(house)
-    with pytest.raises(Refused, match=r"bad header.*is for topics so far"):
-        client.say(subscribe(b"0", destination, header + b"\n"))
-    assert house.stats["subscriptions"] == 0
-
-
 @pytest.mark.parametrize("destination", [b"/queue/a", b"/topic/a"])
 def test_a_selector_that_is_empty_asks_for_nothing(face: Face, house: Face, destination: bytes) -> None:
     client = face.Client(house)

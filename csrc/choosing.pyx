@@ -1,0 +1,295 @@
+"""Consumers of a queue that choose: they take what their selectors select, or what others have sent.
+
+    shelf       a   b   c   d   e   f   g   ...     all that waits, while one of them is there (queue.pyx)
+    consumer 1  -   -   -   -   ^                   it has looked at four, and goes on here; what it did not want stays
+    consumer 2  -   ^                               it has no credit, and holds nobody up
+
+In turn each takes the next message that it wants. It looks at a message once, and again only when that came back or
+took the place of another one (`Looked` in csrc/choosers.h); those who do not choose take the first. A consumer for
+whom there is nothing is set aside, `sated`, until something comes. What is much to look at goes on in the next turn,
+each consumer a part of it at a time.
+
+Where some come before others, a message goes to one of a lower rank when all of the higher ones with room have looked
+at it and left it.
+"""
+from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+from fastbroker.core.consumers cimport next_in_line, next_ranked
+from fastbroker.core.frame cimport Content
+from fastbroker.core.message cimport Entry, message_content
+from fastbroker.core.queue cimport (
+    CHOSEN, QueueOwner, expire, line_of, look_at_marks, plain_head, shelve_all, take_from_shelf, unshelve_all,
+)
+from fastbroker.core.route cimport Origin
+from fastbroker.core.shelf cimport (
+    NOWHERE, Node, Stamp, place_of, shelf_from, shelf_newer, shelf_newer_behind, shelf_stamp, shelf_unstamp,
+)
+from fastbroker.core.subscription cimport ACK_AUTO
+from fastbroker.core.wire cimport (
+    USUAL_PRIORITY, Link, Looked, Rank, account_charge, ceiling_grants, ceiling_reached,
+    choosers_free, choosers_new, link_join, link_joined, looked_up_to, rank_behind, ring_empty, ring_splice, ring_take,
+)
+
+from fastbroker.core.frame import Refused
+
+cdef enum:
+    SLICE = 1048576         # bytes of output and work that one queue may cause before others are served ...
+    SHARE = 65536           # ... and one consumer of it before the next one
+    LOOK_WORK = 32          # what it takes to look at a message beside its selector, in bytes of output
+    SERVE_WORK = 32         # and at a consumer
+
+
+cdef enum:
+    GIVEN                   # it has got a message
+    PAUSED                  # it has its share of looking
+    NOTHING                 # there is none for it
+
+
+# ---- coming and going ----
+
+cdef int begin_choosing(Queue queue, Subscription consumer) except -1:
+    """It is about to be a consumer of the queue. Raises Refused, and has changed nothing, where there is no memory."""
+    if queue.choosers == NULL:
+        open_up(queue)
+    consumer.looked = <Looked *>calloc(1, sizeof(Looked))
+    if consumer.looked == NULL:
+        if queue.choosers.count == 0:
+            close_up(queue)
+        raise MemoryError()
+    consumer.cost += sizeof(Looked)
+    account_charge(consumer.account, sizeof(Looked))
+    queue.choosers.count += 1
+    return 0
+
+
+cdef void end_choosing(Queue queue, Subscription consumer) noexcept:
+    """It is no consumer of the queue any more."""
+    free(consumer.looked)
+    consumer.looked = NULL
+    queue.choosers.count -= 1
+    if queue.choosers.count == 0:
+        close_up(queue)
+
+
+cdef int open_up(Queue queue) except -1:
+    """The first who chooses: all that waits goes to the shelf, where it is told what is new."""
+    cdef int64_t cost = <int64_t>queue.waiting() * <int64_t>(sizeof(Node) + sizeof(Stamp))
+    if not ceiling_grants((<QueueOwner>queue.owner).ceiling, cost):
+        raise Refused(b"server busy", b"There is no memory to choose among so many messages. Consume some of them "
+                      b"without a selector first.")
+    shelf_stamp(&queue.shelf)
+    queue.choosers = choosers_new(queue.census)
+    if queue.choosers == NULL:
+        shelf_unstamp(&queue.shelf)
+        raise MemoryError()
+    queue.give_out = give_out
+    queue.marks |= CHOSEN
+    shelve_all(queue)
+    return 0
+
+
+cdef void close_up(Queue queue) noexcept:
+    """The last one has gone: consumers take turns again."""
+    line_up(queue)
+    choosers_free(queue.census, queue.choosers)
+    queue.choosers = NULL
+    queue.marks &= ~<size_t>CHOSEN
+    unshelve_all(queue)
+    shelf_unstamp(&queue.shelf)
+    queue.call()
+
+
+# ---- the turn ----
+
+cdef int give_out(Queue queue) except -1:
+    """What the queue does in place of its own dispatch. Who sends does not go on with what a turn had no time for."""
+    cdef int64_t until = spent(queue) + SLICE
+    if queue.choosers.busy and link_joined(&queue.due_link):
+        return 0
+    queue.choosers.busy = False
+    look_at_marks(queue)
+    if queue.returning or (queue.shelf.count and not expire(queue)):
+        return 0
+    if queue.choosers.seen != queue.shelf.stamp:
+        line_up(queue)
+    if queue.ranks == NULL:
+        return serve(queue, &queue.consumers, UINT64_MAX, until)
+    if queue.ranks.exclusive:
+        return serve_holder(queue, until)
+    return serve_ranks(queue, until)
+
+
+cdef int serve_ranks(Queue queue, int64_t until) except -1:
+    """The highest first. If it has not looked at all in its time, which is half of what there is, the next one gets
+    what stands in front of the rest."""
+    cdef Rank *rank = rank_behind(queue.ranks, &queue.ranks.ring)
+    cdef uint64_t end = UINT64_MAX
+    while rank != NULL and queue.waiting():
+        serve(queue, &rank.ready, end, until - (until - spent(queue)) // 2)
+        end = min(end, first_unseen(queue, &rank.ready))
+        rank = rank_behind(queue.ranks, &rank.link)
+    return 0
+
+
+cdef int serve(Queue queue, Link *line, uint64_t end, int64_t until) except -1:
+    """Those in a line take turns while there is something for them, in front of that place."""
+    cdef Subscription consumer
+    while queue.waiting() and not ring_empty(line):
+        if spent(queue) > until:
+            return go_on(queue)
+        if queue.shelf.count and not expire(queue):
+            return 0
+        consumer = next_in_line(line, is_tight(queue))
+        if consumer is None:
+            return 0
+        if serve_one(queue, consumer, end, until) == NOTHING:
+            link_join(&queue.choosers.sated, &consumer.ready)
+            if end != UINT64_MAX:
+                queue.choosers.seen = -1    # there may be, as soon as others have looked further
+    return 0
+
+
+cdef int serve_holder(Queue queue, int64_t until) except -1:
+    """The exclusive consumer."""
+    cdef Subscription consumer
+    cdef int served = GIVEN
+    while queue.waiting() and served != NOTHING:
+        if spent(queue) > until:
+            return go_on(queue)
+        if queue.shelf.count and not expire(queue):
+            return 0
+        consumer = next_ranked(queue.ranks, is_tight(queue), queue.unsettled == 0)
+        if consumer is None:
+            return 0
+        served = serve_one(queue, consumer, UINT64_MAX, until)
+    return 0
+
+
+cdef int go_on(Queue queue) except -1:
+    """In the next turn."""
+    queue.choosers.busy = True
+    queue.look()
+    return 0
+
+
+cdef void line_up(Queue queue) noexcept:
+    """Something has come: those who were sated stand in line again."""
+    cdef void *owner
+    queue.choosers.seen = queue.shelf.stamp
+    if queue.ranks == NULL:
+        ring_splice(&queue.consumers, &queue.choosers.sated)
+        return
+    owner = ring_take(&queue.choosers.sated)
+    while owner != NULL:
+        link_join(line_of(queue, <Subscription>owner), &(<Subscription>owner).ready)
+        owner = ring_take(&queue.choosers.sated)
+
+
+cdef inline int64_t spent(Queue queue) noexcept:
+    return queue.census.bytes_out + queue.census.work
+
+
+cdef inline bint is_tight(Queue queue) noexcept:
+    return ceiling_reached((<QueueOwner>queue.owner).ceiling)
+
+
+# ---- one consumer ----
+
+cdef int serve_one(Queue queue, Subscription consumer, uint64_t end, int64_t until) except -1:
+    cdef Entry entry
+    cdef uint32_t at
+    cdef int served = GIVEN
+    queue.census.work += SERVE_WORK
+    if consumer.looked != NULL:
+        served = find_wanted(queue, consumer, min(end, on_shelf(queue)), min(until, spent(queue) + SHARE), &at)
+        if served == GIVEN:
+            take_from_shelf(queue, at, &entry)
+    elif first_place(queue) >= end or not queue.take_first(&entry):
+        served = NOTHING
+    if served != GIVEN:
+        return served
+    if consumer.ack_mode != ACK_AUTO:
+        queue.unsettled += 1
+        queue.unsettled_bytes += entry.message.size
+    consumer.hand_over(&entry)
+    return GIVEN
+
+
+cdef uint64_t on_shelf(Queue queue) noexcept:
+    """In front of that place all is on the shelf; the rest is still to be moved there."""
+    cdef const Entry *head = plain_head(queue)
+    return UINT64_MAX if head == NULL else place_of(USUAL_PRIORITY, head.number)
+
+
+cdef uint64_t first_place(Queue queue) noexcept:
+    """Of all that waits, of which there is something."""
+    cdef uint64_t place = on_shelf(queue)
+    return min(place, queue.shelf.nodes[shelf_from(&queue.shelf, 0)].place) if queue.shelf.count else place
+
+
+# ---- looking ----
+
+cdef int find_wanted(Queue queue, Subscription consumer, uint64_t end, int64_t until, uint32_t *found) noexcept:
+    """The first that the consumer wants of those in front of that place which it has not looked at."""
+    cdef Looked *looked = consumer.looked
+    cdef int64_t now = queue.shelf.stamp + 1, since = 0
+    cdef uint64_t border = 0, place = 0
+    cdef uint32_t at = next_unseen(queue, looked, &border, &since)
+    while at != NOWHERE and queue.shelf.nodes[at].place < end:
+        while at != NOWHERE and queue.shelf.nodes[at].place < min(border, end):
+            place = queue.shelf.nodes[at].place + 1
+            if wants(queue, consumer, &queue.shelf.nodes[at]):
+                looked_up_to(looked, place, now)
+                found[0] = at
+                return GIVEN
+            if spent(queue) > until:
+                looked_up_to(looked, place, now)
+                return PAUSED
+            at = shelf_newer_behind(&queue.shelf, at, since)
+        looked_up_to(looked, min(border, end), now)
+        at = next_unseen(queue, looked, &border, &since)
+    return NOTHING
+
+
+cdef uint32_t next_unseen(Queue queue, Looked *looked, uint64_t *border, int64_t *since) noexcept:
+    """The first message that somebody has not looked at, up to which place others are so, and from which stamp on."""
+    cdef uint64_t start = 0
+    cdef uint32_t at, i
+    for i in range(looked.depth):
+        at = shelf_newer(&queue.shelf, start, looked.levels[i].since)
+        if at != NOWHERE and queue.shelf.nodes[at].place < looked.levels[i].place:
+            border[0] = looked.levels[i].place
+            since[0] = looked.levels[i].since
+            return at
+        start = looked.levels[i].place
+    border[0] = UINT64_MAX
+    since[0] = 0
+    return shelf_newer(&queue.shelf, start, 0)
+
+
+cdef bint wants(Queue queue, Subscription consumer, const Node *node) noexcept:
+    cdef Content content
+    queue.census.work += LOOK_WORK
+    if consumer.not_from != NULL and node.entry.message.shared.sender == (<const Origin *>consumer.not_from).who:
+        return False
+    if consumer.selector is None:
+        return True
+    message_content(node.entry.message, &content)
+    return consumer.selector.selects(&content, node.entry.message.id, node.entry.deliveries + 1, &queue.census.work)
+
+
+cdef uint64_t first_unseen(Queue queue, const Link *line) noexcept:
+    """In front of that place all who still stand in a line have looked at everything."""
+    cdef const Link *link = line.next
+    cdef uint64_t first = UINT64_MAX, border = 0
+    cdef int64_t since = 0
+    cdef uint32_t at
+    while link != line and first:
+        queue.census.work += SERVE_WORK
+        if (<Subscription>link.owner).looked == NULL:
+            return 0
+        at = next_unseen(queue, (<Subscription>link.owner).looked, &border, &since)
+        first = min(first, UINT64_MAX if at == NOWHERE else queue.shelf.nodes[at].place)
+        link = link.next
+    return first
