@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "csrc/census.h"
+#include "csrc/groups.h"
 #include "csrc/ring.h"
 
 enum { LOOKED_LEVELS = 4 };
@@ -33,6 +34,7 @@ typedef struct Level {
 typedef struct Looked {
     uint32_t depth;
     Level levels[LOOKED_LEVELS];
+    Link groups; /* ring of those that it has (groups.h) */
 } Looked;
 
 /* What a queue needs while there is such a consumer. */
@@ -40,7 +42,14 @@ typedef struct Choosers {
     Link sated;   /* consumers with room, for whom there is nothing in what waits ... */
     int64_t seen; /* ... up to this stamp */
     uint32_t count;
+    int chosen; /* there is one, or there was */
     int busy; /* there is more to look at than one turn has time for */
+    Groups *groups; /* of the messages; NULL: none has one */
+    /* What is told of a message then (grouping.pyx): it stands on the shelf; it does not any more; a consumer is done
+     * with it. */
+    void (*came)(void *queue, uint32_t at);
+    void (*went)(void *queue, const void *message);
+    void (*settled)(void *queue, const void *message);
 } Choosers;
 
 /* Everything in front of that place was looked at that came before that stamp. */
@@ -59,6 +68,14 @@ static inline void looked_up_to(Looked *looked, uint64_t place, int64_t since) {
 }
 
 /* NULL when there is no memory. */
+static inline Looked *looked_new(void) {
+    Looked *looked = (Looked *)calloc(1, sizeof(Looked));
+    if (looked)
+        ring_init(&looked->groups);
+    return looked;
+}
+
+/* NULL when there is no memory. */
 static inline Choosers *choosers_new(Census *census) {
     Choosers *choosers = (Choosers *)calloc(1, sizeof(Choosers));
     if (!choosers)
@@ -70,6 +87,8 @@ static inline Choosers *choosers_new(Census *census) {
 
 /* All consumers have left it. */
 static inline void choosers_free(Census *census, Choosers *choosers) {
+    if (choosers->groups)
+        groups_free(choosers->groups);
     census->memory -= sizeof(Choosers);
     free(choosers);
 }

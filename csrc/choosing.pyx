@@ -1,4 +1,5 @@
-"""Consumers of a queue that choose: they take what their selectors select, or what others have sent.
+"""Consumers of a queue that choose: they take what their selectors select, what others have sent, or what is of a group
+that is theirs (grouping.pyx).
 
     shelf       a   b   c   d   e   f   g   ...     all that waits, while one of them is there (queue.pyx)
     consumer 1  -   -   -   -   ^                   it has looked at four, and goes on here; what it did not want stays
@@ -12,23 +13,29 @@ each consumer a part of it at a time.
 Where some come before others, a message goes to one of a lower rank when all of the higher ones with room have looked
 at it and left it.
 """
+import secrets
+
 from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport free
 
 from fastbroker.core.consumers cimport next_in_line, next_ranked
 from fastbroker.core.frame cimport Content
+from fastbroker.core.grouping cimport (
+    Groups, came, claim, groups_new, groups_of, leave_groups, may_have, settled, went,
+)
 from fastbroker.core.message cimport Entry, message_content
 from fastbroker.core.queue cimport (
-    CHOSEN, QueueOwner, expire, line_of, look_at_marks, plain_head, shelve_all, take_from_shelf, unshelve_all,
+    CHOSEN, GROUPED, QueueOwner, expire, line_of, look_at_marks, plain_head, shelve_all, take_from_shelf, unshelve_all,
 )
 from fastbroker.core.route cimport Origin
 from fastbroker.core.shelf cimport (
-    NOWHERE, Node, Stamp, place_of, shelf_from, shelf_newer, shelf_newer_behind, shelf_stamp, shelf_unstamp,
+    NOWHERE, Node, Stamp, place_of, shelf_from, shelf_newer, shelf_newer_behind, shelf_renew, shelf_stamp,
+    shelf_unstamp,
 )
 from fastbroker.core.subscription cimport ACK_AUTO
 from fastbroker.core.wire cimport (
-    USUAL_PRIORITY, Link, Looked, Rank, account_charge, ceiling_grants, ceiling_reached,
-    choosers_free, choosers_new, link_join, link_joined, looked_up_to, rank_behind, ring_empty, ring_splice, ring_take,
+    USUAL_PRIORITY, Link, Looked, Rank, account_charge, ceiling_grants, ceiling_reached, choosers_free, choosers_new,
+    link_join, link_joined, looked_new, looked_up_to, rank_behind, ring_empty, ring_splice, ring_take,
 )
 
 from fastbroker.core.frame import Refused
@@ -50,34 +57,68 @@ cdef enum:
 
 cdef int begin_choosing(Queue queue, Subscription consumer) except -1:
     """It is about to be a consumer of the queue. Raises Refused, and has changed nothing, where there is no memory."""
-    if queue.choosers == NULL:
-        open_up(queue)
-    consumer.looked = <Looked *>calloc(1, sizeof(Looked))
+    if queue.choosers == NULL and not open_up(queue):
+        raise Refused(b"server busy", b"There is no memory to choose among so many messages. Consume some of them "
+                      b"without a selector first.")
+    queue.choosers.count += 1
+    if not queue.choosers.chosen:
+        queue.choosers.chosen = True
+        shelf_renew(&queue.shelf)   # also what was not to be seen of groups
+    try:
+        begin_to_look(consumer)
+    except MemoryError:
+        end_choosing(queue, consumer)
+        raise
+    return 0
+
+
+cdef int begin_groups(Queue queue) except -1:
+    """The first message that has one is about to be put in. Without memory for it, they are kept together later."""
+    cdef Groups *groups
+    if queue.choosers == NULL and not open_up(queue):
+        return 0
+    groups = groups_new(queue.census, int.from_bytes(secrets.token_bytes(8), "little"))
+    if groups == NULL:
+        end_if_unused(queue)
+        raise MemoryError()
+    queue.choosers.groups = groups
+    queue.choosers.came = came
+    queue.choosers.went = went
+    queue.choosers.settled = settled
+    queue.marks |= GROUPED
+    return 0
+
+
+cdef int begin_to_look(Subscription consumer) except -1:
+    consumer.looked = looked_new()
     if consumer.looked == NULL:
-        if queue.choosers.count == 0:
-            close_up(queue)
         raise MemoryError()
     consumer.cost += sizeof(Looked)
     account_charge(consumer.account, sizeof(Looked))
-    queue.choosers.count += 1
     return 0
 
 
 cdef void end_choosing(Queue queue, Subscription consumer) noexcept:
     """It is no consumer of the queue any more."""
+    if consumer.looked != NULL and queue.choosers.groups != NULL:
+        leave_groups(queue, consumer)
     free(consumer.looked)
     consumer.looked = NULL
-    queue.choosers.count -= 1
-    if queue.choosers.count == 0:
+    queue.choosers.count -= consumer.chooses
+    end_if_unused(queue)
+
+
+cdef void end_if_unused(Queue queue) noexcept:
+    if queue.choosers.count == 0 and (queue.choosers.groups == NULL or groups_of(queue).by_name.count == 0):
         close_up(queue)
 
 
-cdef int open_up(Queue queue) except -1:
-    """The first who chooses: all that waits goes to the shelf, where it is told what is new."""
+cdef bint open_up(Queue queue) except -1:
+    """The first who chooses, or the first group: all that waits goes to the shelf, where it is told what is new. False
+    if there is no memory for so much."""
     cdef int64_t cost = <int64_t>queue.waiting() * <int64_t>(sizeof(Node) + sizeof(Stamp))
     if not ceiling_grants((<QueueOwner>queue.owner).ceiling, cost):
-        raise Refused(b"server busy", b"There is no memory to choose among so many messages. Consume some of them "
-                      b"without a selector first.")
+        return False
     shelf_stamp(&queue.shelf)
     queue.choosers = choosers_new(queue.census)
     if queue.choosers == NULL:
@@ -86,7 +127,7 @@ cdef int open_up(Queue queue) except -1:
     queue.give_out = give_out
     queue.marks |= CHOSEN
     shelve_all(queue)
-    return 0
+    return True
 
 
 cdef void close_up(Queue queue) noexcept:
@@ -94,7 +135,7 @@ cdef void close_up(Queue queue) noexcept:
     line_up(queue)
     choosers_free(queue.census, queue.choosers)
     queue.choosers = NULL
-    queue.marks &= ~<size_t>CHOSEN
+    queue.marks &= ~<size_t>(CHOSEN | GROUPED)
     unshelve_all(queue)
     shelf_unstamp(&queue.shelf)
     queue.call()
@@ -201,9 +242,13 @@ cdef int serve_one(Queue queue, Subscription consumer, uint64_t end, int64_t unt
     cdef uint32_t at
     cdef int served = GIVEN
     queue.census.work += SERVE_WORK
+    if consumer.looked == NULL and queue.choosers.groups != NULL:
+        begin_to_look(consumer)
     if consumer.looked != NULL:
         served = find_wanted(queue, consumer, min(end, on_shelf(queue)), min(until, spent(queue) + SHARE), &at)
         if served == GIVEN:
+            if queue.choosers.groups != NULL:
+                claim(queue, consumer, queue.shelf.nodes[at].entry.message)
             take_from_shelf(queue, at, &entry)
     elif first_place(queue) >= end or not queue.take_first(&entry):
         served = NOTHING
@@ -271,6 +316,8 @@ cdef uint32_t next_unseen(Queue queue, Looked *looked, uint64_t *border, int64_t
 cdef bint wants(Queue queue, Subscription consumer, const Node *node) noexcept:
     cdef Content content
     queue.census.work += LOOK_WORK
+    if queue.choosers.groups != NULL and not may_have(queue, consumer, node.entry.message):
+        return False
     if consumer.not_from != NULL and node.entry.message.shared.sender == (<const Origin *>consumer.not_from).who:
         return False
     if consumer.selector is None:

@@ -231,7 +231,7 @@ cdef int enqueue(Fanout self, Queue queue, Transit *transit) except -1:
     if out != NULL and not may_take(self, out, policy):
         transit.origin.dropped += 1
         return 0
-    if queue.marks & RULED and not (<QueueOwner>queue.owner).is_plain(
+    if (queue.marks & RULED or has_group(queue, transit.content)) and not (<QueueOwner>queue.owner).is_plain(
             queue, transit.content, transit.number, transit.origin, True):
         return 0
     if transit.message == NULL:
@@ -255,6 +255,12 @@ cdef int enqueue(Fanout self, Queue queue, Transit *transit) except -1:
 cdef inline uint8_t policy_for(Queue queue, uint8_t policy) noexcept:
     """Who wants the newest values keeps them, where others would keep the oldest."""
     return SLOW_DROP_OLDEST if queue.conflation is not None and policy == SLOW_DROP_NEWEST else policy
+
+
+cdef inline bint has_group(Queue queue, const Content *content) noexcept:
+    """Whether a queue that has a name keeps a message together with others."""
+    return content.properties != NULL and content.properties.group != 0 and queue.name is not None and (
+        queue.kept is None)
 
 
 cdef bint may_take(Fanout self, OutBuf *out, uint8_t policy) noexcept:

@@ -225,7 +225,7 @@ cdef class Namespace(QueueOwner):
         if queue is None:
             return 0
         queue.remove_consumer(subscription)
-        if subscription.looked != NULL:
+        if queue.choosers != NULL:
             end_choosing(queue, subscription)
         if queue.name is None:
             self.bindings.leave(queue)
@@ -400,7 +400,7 @@ cdef int join_queue(Queue queue, Subscription consumer) except -1:
     try:
         claim_place(queue, consumer)
     except MemoryError:
-        if consumer.looked != NULL:
+        if consumer.chooses:
             end_choosing(queue, consumer)
         raise
     return 0

@@ -224,6 +224,7 @@ cdef class Queue(Receiver):
         """A consumer is done with it; takes over the entry's reference."""
         self.unsettled -= 1
         self.unsettled_bytes -= entry.message.size
+        tell_group(self, entry)
         message_drop(entry.message)
 
     cdef void add_consumer(self, Subscription consumer) noexcept:
@@ -380,6 +381,7 @@ cdef void number_entry(Queue queue, Entry *entry, Message *message) noexcept:
 cdef int put_back(Queue queue, Entry *entry) except -1:
     """To its original position; takes over the entry's reference."""
     cdef size_t place = queue.returned_count, parent
+    tell_group(queue, entry)
     if belongs_on_shelf(queue, entry.message):
         return shelve(queue, entry)
     if queue.returned_count == queue.returned_capacity:
@@ -406,8 +408,10 @@ cdef int came_back(Queue queue, Entry *entry, Verdict verdict, Subscription cons
         message_drop(entry.message)
         return 0
     if verdict == REJECTED:
+        tell_group(queue, entry)
         return owner.dead_letter(queue, entry, DEAD_REJECTED, refusal.text)
     if was_last(queue, entry, consumer):
+        tell_group(queue, entry)
         return owner.dead_letter(queue, entry, DEAD_DELIVERIES, None if refusal is None else refusal.text)
     if queue.removed:
         message_drop(entry.message)
@@ -417,6 +421,12 @@ cdef int came_back(Queue queue, Entry *entry, Verdict verdict, Subscription cons
     put_back(queue, entry)
     queue.call()
     return 0
+
+
+cdef inline void tell_group(Queue queue, const Entry *entry) noexcept:
+    """Its group has it no longer with a consumer, and it does not rest."""
+    if queue.marks & GROUPED:
+        queue.choosers.settled(<void *>queue, entry.message)
 
 
 cdef int try_later(Queue queue, Entry *entry, Subscription consumer, Refusal refusal) except -1:
@@ -518,6 +528,8 @@ cdef int shelve(Queue queue, Entry *entry) except -1:
         message_drop(entry.message)
         raise
     keep(queue, entry.message)
+    if queue.marks & GROUPED:
+        queue.choosers.came(<void *>queue, queue.shelf.count - 1)
     if expires != NEVER:
         look_at_expiry(queue)
     return 0
@@ -527,6 +539,8 @@ cdef void take_from_shelf(Queue queue, uint32_t at, Entry *entry) noexcept:
     """That one, and its reference."""
     shelf_take(&queue.shelf, at, entry)
     let_go(queue, entry.message)
+    if queue.marks & GROUPED:
+        queue.choosers.went(<void *>queue, entry.message)
 
 
 cdef bint replaces_older(Queue queue, Entry *entry, uint64_t name) noexcept:

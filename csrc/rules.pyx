@@ -13,13 +13,14 @@ A COMMIT is asked about as a whole, less what it settles, before any of it is do
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
+from fastbroker.core.choosing cimport begin_groups
 from fastbroker.core.frame cimport shown
 from fastbroker.core.message cimport Entry, Message, message_cost, message_drop, message_new
 from fastbroker.core.policy cimport (
     OVERFLOW_BLOCK, OVERFLOW_DEAD_LETTER, OVERFLOW_DROP_OLDEST, OVERFLOW_REJECT, QueuePolicy,
 )
 from fastbroker.core.queue cimport (
-    DEAD_OVERFLOW, RULED, SHELF, QueueOwner, end_of_life, has_come, number_entry, take_oldest,
+    DEAD_OVERFLOW, GROUPED, RULED, SHELF, QueueOwner, end_of_life, has_come, number_entry, take_oldest,
 )
 from fastbroker.core.shelf cimport NOWHERE, shelf_named
 from fastbroker.core.wire cimport (
@@ -58,6 +59,8 @@ cdef bint is_plain(Queue queue, const Content *content, uint64_t number, Origin 
         return False
     if ruled.properties == NULL and not queue.marks & SHELF:
         return True
+    if properties.group and not queue.marks & GROUPED:
+        begin_groups(queue)
     message = message_new(queue.census, &ruled, number)
     message.shared.sender = origin.who
     queue.push(message)

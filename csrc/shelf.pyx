@@ -19,7 +19,7 @@ buckets, so that nobody waits for all of them to be filled anew.
 import os
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 
 from fastbroker.core.table cimport hash_fold
@@ -142,17 +142,41 @@ cdef uint32_t shelf_named(const Shelf *shelf, uint64_t name) noexcept:
 # ---- what has come lately ----
 
 cdef int shelf_stamp(Shelf *shelf) except -1:
-    """From now on it is known what has come since a stamp; what is there has 0, the lowest."""
-    if shelf.stamps != NULL:
-        return 0
+    """From now on it is known what has come since a stamp. What is there is new to everybody."""
     if shelf.capacity == 0 and resize(shelf, FEWEST) < 0:
         raise MemoryError()
-    shelf.stamps = <Stamp *>calloc(shelf.capacity, sizeof(Stamp))
+    shelf.stamps = <Stamp *>malloc(shelf.capacity * sizeof(Stamp))
     if shelf.stamps == NULL:
         raise MemoryError()
     shelf.census.memory += shelf.capacity * <int64_t>sizeof(Stamp)
-    shelf.stamp = 0
+    shelf_renew(shelf)
     return 0
+
+
+cdef void shelf_renew(Shelf *shelf) noexcept:
+    """All that is there is found, and new."""
+    cdef uint32_t at
+    shelf.stamp += 1
+    for at in range(shelf.count):
+        shelf.stamps[at] = Stamp(shelf.stamp, shelf.stamp)
+
+
+cdef void shelf_see(Shelf *shelf, uint32_t at) noexcept:
+    """It is found, and new."""
+    shelf.stamp += 1
+    set_stamp(shelf, at, shelf.stamp)
+
+
+cdef void shelf_unsee(Shelf *shelf, uint32_t at) noexcept:
+    """Nobody finds it who looks for what is new."""
+    set_stamp(shelf, at, -1)
+
+
+cdef void set_stamp(Shelf *shelf, uint32_t at, int64_t stamp) noexcept:
+    shelf.stamps[at].own = stamp
+    while at != NOWHERE:
+        sum_up(shelf, at, True)
+        at = shelf.nodes[at].above
 
 
 cdef void shelf_unstamp(Shelf *shelf) noexcept:

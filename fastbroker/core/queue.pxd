@@ -34,7 +34,8 @@ cdef enum:
     RULED = 1               # its policy says how long messages live, or how many there may be
     SHELF = 2               # there may be something on its shelf
     SHELVED = 4             # all that comes goes there, as somebody walks along it
-    CHOSEN = 8              # a consumer chooses: messages are given out in another way
+    CHOSEN = 8              # a consumer chooses, or messages have groups: they are given out in another way
+    GROUPED = 16            # messages have groups
 
 
 cdef class QueueOwner:
@@ -80,7 +81,7 @@ cdef class Queue(Receiver):
     cdef Keeper keeper              # for the round that moves messages
     cdef Link due_link              # in the owner's ring
     cdef Link consumers             # those believed to have room, in turn
-    cdef Choosers *choosers         # where some choose; NULL: nobody does ...
+    cdef Choosers *choosers         # where some choose, or messages have groups; NULL: none does ...
     cdef int (*give_out)(Queue queue) except -1     # ... else what is done then in place of `dispatch`
     cdef Ranks *ranks               # where some come before others; NULL: all take turns
     cdef Timer idle                 # armed while nobody uses it

@@ -31,7 +31,7 @@ cdef struct Node:
 
 cdef struct Stamp:
     # of a node that somebody looks for
-    int64_t own             # when it was put there: each time a higher number
+    int64_t own             # when it was put there: each time a higher number; -1: nobody shall find it
     int64_t newest          # the highest of its own and of all below it
 
 
@@ -68,6 +68,9 @@ cdef uint32_t shelf_from(const Shelf *shelf, uint64_t place) noexcept
 cdef uint32_t shelf_last(const Shelf *shelf) noexcept
 cdef int shelf_stamp(Shelf *shelf) except -1
 cdef void shelf_unstamp(Shelf *shelf) noexcept
+cdef void shelf_renew(Shelf *shelf) noexcept
+cdef void shelf_see(Shelf *shelf, uint32_t at) noexcept
+cdef void shelf_unsee(Shelf *shelf, uint32_t at) noexcept
 cdef uint32_t shelf_newer(const Shelf *shelf, uint64_t place, int64_t since) noexcept
 cdef uint32_t shelf_newer_behind(const Shelf *shelf, uint32_t at, int64_t since) noexcept
 cdef uint32_t shelf_expiring(const Shelf *shelf) noexcept

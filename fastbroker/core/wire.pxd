@@ -346,11 +346,18 @@ cdef extern from "csrc/choosers.h" nogil:
     struct Looked:
         uint32_t depth
         Level *levels
+        Link groups
     struct Choosers:
         Link sated
         int64_t seen
         uint32_t count
+        int chosen
         int busy
+        void *groups
+        void (*came)(void *queue, uint32_t at) noexcept
+        void (*went)(void *queue, const void *message) noexcept
+        void (*settled)(void *queue, const void *message) noexcept
+    Looked *looked_new()
     void looked_up_to(Looked *looked, uint64_t place, int64_t since)
     Choosers *choosers_new(Census *census)
     void choosers_free(Census *census, Choosers *choosers)

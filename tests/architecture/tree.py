@@ -14,15 +14,15 @@ ROOT = Path(__file__).resolve().parents[2]
 FLOORS = (
     (
         "wire ring census text blocks moving outbuf flow wrapping wheel table places peer wsframe property "
-        "ranks choosers duplicates"
+        "ranks choosers groups duplicates"
     ),
     (
         "frame parser pattern entries nodes tails paths walk trie request reasons logline log backlog limits policy "
         "selector profile"
     ),
     (
-        "message properties redelivery resting conflation subscription ledger settling consumers shelf queue choosing "
-        "rules deadletters durables topic fanout route transaction access receipts schedule composite replies "
+        "message properties redelivery resting conflation subscription ledger settling consumers shelf queue grouping "
+        "choosing rules deadletters durables topic fanout route transaction access receipts schedule composite replies "
         "history replay soft"
     ),
     (

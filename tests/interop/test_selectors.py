@@ -1,4 +1,4 @@
-"""Selectors as stomp.py asks for them: whose subscribers get what they want, and nothing else."""
+"""Selectors as stomp.py asks for them: subscribers and consumers get what they want, and nothing else."""
 
 from __future__ import annotations
 
@@ -37,6 +37,12 @@ connection.subscribe(topic, "red", ack="client", headers={"selector": "colour IN
 connection.subscribe(topic, "foreign", headers={"no-local": "true"})
 for number, (price, colour) in enumerate([(5, "red"), (50, "scarlet"), (9.5, "blue"), (10, "green")]):
     connection.send(topic, str(number), content_type="text/plain", headers={"price": price, "colour": colour})
+queue = "/queue/offers"
+connection.subscribe(queue, "few", ack="client", headers={"selector": "price < 10 AND JMSRedelivered = FALSE"})
+connection.subscribe(queue, "many", ack="client", headers={"selector": "price BETWEEN 10 AND 20"})
+connection.subscribe(queue, "others", headers={"no-local": "true"})
+for number in range(30):
+    connection.send(queue, str(number), headers={"price": number})
 connection.send(topic, "last")
 if not listener.last.wait(float(sys.argv[2])):
     sys.exit("the last one did not come")
@@ -65,4 +71,6 @@ def test_stomp_py(peer: Peer, tmp_path: Path) -> None:
     heard = json.loads(ran.stdout)
     assert sorted(body for id, body in heard if id == "cheap") == ["0", "2"]
     assert sorted(body for id, body in heard if id == "red") == ["0", "1", "last"]
-    assert not [body for id, body in heard if id == "foreign"]
+    assert [body for id, body in heard if id == "few"] == [str(number) for number in range(10)]
+    assert [body for id, body in heard if id == "many"] == [str(number) for number in range(10, 21)]
+    assert not [body for id, body in heard if id in ("foreign", "others")]

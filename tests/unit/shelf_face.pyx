@@ -1,11 +1,12 @@
 """A face to Python of csrc/shelf.pyx, for its test: entries without messages."""
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from fastbroker.core.message cimport Entry
 from fastbroker.core.shelf cimport (
-    NEVER, NOWHERE, Node, Shelf, lane_of, place_of, shelf_expiring, shelf_free, shelf_from, shelf_init, shelf_last,
-    shelf_named, shelf_put, shelf_soonest, shelf_take,
+    NEVER, NOWHERE, Node, Shelf, Stamp, lane_of, place_of, shelf_expiring, shelf_free, shelf_from, shelf_init,
+    shelf_last, shelf_named, shelf_newer, shelf_newer_behind, shelf_put, shelf_see, shelf_soonest, shelf_stamp,
+    shelf_take, shelf_unsee, shelf_unstamp,
 )
 from fastbroker.core.wire cimport Census
 
@@ -50,6 +51,27 @@ cdef class Shelved:
     def after(self, uint64_t place):
         return self._place(shelf_from(&self.shelf, place))
 
+    def begin_to_stamp(self):
+        shelf_stamp(&self.shelf)
+
+    def stop_stamping(self):
+        shelf_unstamp(&self.shelf)
+
+    def see(self, uint64_t place, seen):
+        (shelf_see if seen else shelf_unsee)(&self.shelf, shelf_from(&self.shelf, place))
+
+    @property
+    def stamp(self):
+        """The last one, or None where it has none."""
+        return None if self.shelf.stamps == NULL else self.shelf.stamp
+
+    def newer(self, uint64_t place, int64_t since):
+        return self._place(shelf_newer(&self.shelf, place, since))
+
+    def newer_behind(self, uint64_t place, int64_t since):
+        """Behind the one that is there."""
+        return self._place(shelf_newer_behind(&self.shelf, shelf_from(&self.shelf, place), since))
+
     def last(self):
         return self._place(shelf_last(&self.shelf))
 
@@ -86,4 +108,5 @@ cdef class Shelved:
     @property
     def room(self):
         """Bytes that it has allocated."""
-        return self.shelf.capacity * sizeof(Node) + self.shelf.bucket_capacity * sizeof(uint32_t)
+        size = sizeof(Node) + (sizeof(Stamp) if self.shelf.stamps != NULL else 0)
+        return self.shelf.capacity * size + self.shelf.bucket_capacity * sizeof(uint32_t)

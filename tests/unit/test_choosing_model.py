@@ -1,4 +1,4 @@
-"""Consumers of one queue that choose, against a small model: everybody gets what he wants, in order."""
+"""Consumers of one queue that choose, and groups, against a small model: everybody gets what is his, in order."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ class Sent:
     priority: int
     expires: int
     sender: int
+    group: str = ""
     deliveries: int = 0
 
     @property
@@ -88,6 +89,7 @@ class ChoosingMachine(RuleBasedStateMachine):
         self.now = self.sent = self.joined = 0
         self.waiting: dict[int, Sent] = {}
         self.consumers: list[Consumer] = []
+        self.owners: dict[str, Consumer] = {}
 
     # ---- what happens ----
 
@@ -108,27 +110,36 @@ class ChoosingMachine(RuleBasedStateMachine):
         self.consumers.append(new)
         self.follow()
 
-    @rule(who=picks, values=st.lists(st.integers(0, 9), min_size=1, max_size=8), priority=st.sampled_from([4, 4, 0, 9]))
-    def send(self, who: int, values: list[int], priority: int) -> None:
+    @rule(
+        who=picks,
+        values=st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["", "", "g", "h", "k"])), min_size=1, max_size=8),
+        priority=st.sampled_from([4, 4, 0, 9]),
+    )
+    def send(self, who: int, values: list[tuple[int, str]], priority: int) -> None:
         """From a consumer, or somebody else."""
         whose = [(0, self.sender)] + [(each.number, each.client) for each in self.consumers]
         number, client = whose[who % len(whose)]
-        for value in values:
-            self.send_one(number, client, value, priority, 0)
+        for value, group in values:
+            self.send_one(number, client, value, priority, 0, group)
         self.follow()
 
-    @rule(values=st.lists(st.integers(0, 9), min_size=1, max_size=4), ttl=st.integers(1, 5))
-    def send_what_expires(self, values: list[int], ttl: int) -> None:
+    @rule(
+        values=st.lists(st.integers(0, 9), min_size=1, max_size=4),
+        ttl=st.integers(1, 5),
+        group=st.sampled_from(["", "g"]),
+    )
+    def send_what_expires(self, values: list[int], ttl: int, group: str) -> None:
         for value in values:
-            self.send_one(0, self.sender, value, 4, ttl * 100 - 5)  # never at the end of a tick
+            self.send_one(0, self.sender, value, 4, ttl * 100 - 5, group)  # never at the end of a tick
         self.follow()
 
-    def send_one(self, number: int, client: Face, value: int, priority: int, ttl: int) -> None:
+    def send_one(self, number: int, client: Face, value: int, priority: int, ttl: int, group: str) -> None:
         self.sent += 1
         headers = b"x:%d\n" % value
         headers += b"priority:%d\n" % priority if priority != 4 else b""
         headers += b"ttl:%d\n" % ttl if ttl else b""
-        self.waiting[self.sent] = Sent(self.sent, value, priority, self.now + ttl if ttl else 0, number)
+        headers += b"JMSXGroupID:%b\n" % group.encode() if group else b""
+        self.waiting[self.sent] = Sent(self.sent, value, priority, self.now + ttl if ttl else 0, number, group)
         client.say(send(QUEUE, b"%d" % self.sent, headers))
 
     @rule(milliseconds=st.integers(1, 30))
@@ -171,6 +182,7 @@ class ChoosingMachine(RuleBasedStateMachine):
             consumer = self.consumers.pop(who % len(self.consumers))
             for held in consumer.held.values():
                 self.give_back(held)
+            self.owners = {group: each for group, each in self.owners.items() if each is not consumer}
             if leaves:
                 consumer.client.leave()
             else:
@@ -203,6 +215,9 @@ class ChoosingMachine(RuleBasedStateMachine):
         assert consumer.has_credit()
         sent = self.waiting.pop(int(message.body))
         assert consumer.wants(sent), (consumer, sent)
+        assert self.may_have(consumer, sent), (consumer, sent, self.owners)
+        if sent.group:
+            self.owners[sent.group] = consumer
         assert not sent.expires or sent.expires > self.now
         sent.deliveries += 1
         assert int(message.headers.get(b"delivery-count", b"1")) == sent.deliveries
@@ -210,11 +225,14 @@ class ChoosingMachine(RuleBasedStateMachine):
             consumer.held[message.ack] = sent
         return sent
 
+    def may_have(self, consumer: Consumer, sent: Sent) -> bool:
+        return self.owners.get(sent.group, consumer) is consumer
+
     def check(self, consumer: Consumer, got: list[Sent]) -> None:
         """All that one consumer got came in order, and before what is left for it."""
         places = [each.place for each in got]
         assert places == sorted(places)
-        left = [each.place for each in self.waiting.values() if consumer.wants(each)]
+        left = [each.place for each in self.waiting.values() if consumer.wants(each) and self.may_have(consumer, each)]
         assert not left or not consumer.has_credit(), f"{consumer} waits for {left}"
         assert not left or not places or max(places) < min(left)
 

@@ -35,6 +35,7 @@ class ShelfMachine(RuleBasedStateMachine):
         self.face = face
         self.shelf = face.Shelved()
         self.there: dict[int, tuple[int | None, int]] = {}
+        self.stamps: dict[int, int] = {}
 
     @rule(priority=st.integers(0, 9), number=st.integers(0, 300), expires=st.none() | st.integers(1, 50), name=picks)
     def put(self, priority: int, number: int, expires: int | None, name: int) -> None:
@@ -42,6 +43,7 @@ class ShelfMachine(RuleBasedStateMachine):
         if place not in self.there and (not name or name not in {each for _, each in self.there.values()}):
             self.shelf.put(place, expires, name, number)
             self.there[place] = expires, name
+            self.stamps[place] = self.shelf.stamp or 0
 
     @rule(pick=picks)
     def take(self, pick: int) -> None:
@@ -54,6 +56,31 @@ class ShelfMachine(RuleBasedStateMachine):
     def walk(self, priority: int, number: int) -> None:
         place = self.face.place(priority, number)
         assert self.shelf.after(place) == min((each for each in self.there if each >= place), default=None)
+
+    @rule(stamps=st.booleans())
+    def stamp(self, stamps: bool) -> None:
+        if stamps and self.shelf.stamp is None:
+            self.shelf.begin_to_stamp()
+            self.stamps = dict.fromkeys(self.there, self.shelf.stamp)
+        elif not stamps:
+            self.shelf.stop_stamping()
+
+    @rule(pick=picks, seen=st.booleans())
+    def show_or_hide(self, pick: int, seen: bool) -> None:
+        if self.there and self.shelf.stamp is not None:
+            place = [*self.there][pick % len(self.there)]
+            self.shelf.see(place, seen)
+            self.stamps[place] = self.shelf.stamp if seen else -1
+
+    @rule(priority=st.integers(0, 9), number=st.integers(0, 300), age=st.integers(-1, 20))
+    def find_what_is_newer(self, priority: int, number: int, age: int) -> None:
+        if self.shelf.stamp is None:
+            return
+        place, since = self.face.place(priority, number), self.shelf.stamp - age
+        newer = sorted(each for each in self.there if self.stamps[each] >= since)
+        assert self.shelf.newer(place, since) == next((each for each in newer if each >= place), None)
+        for each in self.there:
+            assert self.shelf.newer_behind(each, since) == next((other for other in newer if other > each), None)
 
     @rule()
     def take_all_that_expire(self) -> None:
