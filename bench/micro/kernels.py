@@ -166,6 +166,8 @@ VERSIONS = (("1.0", 10), ("1.1", 11), ("1.2", 12))
 FAST = b"conflate:destination\n"
 SLOW = FAST + b"ack:client\nprefetch-count:1\n"  # the first is never acknowledged
 SELECTING = b"selector:destination LIKE '/topic/%' AND priority IS NULL\n"
+GROUPED = QUEUED.replace(b"\n\n", b"\nJMSXGroupID:device42\n\n", 1)
+CHOOSING = SELECTING.replace(b"topic", b"queue")
 THREE_COMPARISONS = b"priority > 3 AND content-type = 'application/json' AND trace-id < 5000"
 
 # Streams are made when they are needed: callgrind would take longer for all of them than for a kernel.
@@ -257,6 +259,9 @@ TURNS = [
     Kernel("turn-queue-auto", "turn", _turn(lambda: send(QUEUED * FRAMES)), 2, FRAMES),
     Kernel("turn-queue-ack", "turn", _turn(lambda: acknowledge(QUEUED * FRAMES)), 2, FRAMES),
     Kernel("turn-queue-priority", "turn", _turn(lambda: send(URGENT * FRAMES)), 2, FRAMES),
+    Kernel("turn-queue-selector", "turn", _turn(lambda: send(QUEUED * FRAMES, headers=CHOOSING)), 2, FRAMES),
+    Kernel("turn-queue-10-selectors", "turn", _turn(lambda: send(QUEUED * FRAMES, 10, headers=CHOOSING)), 2, FRAMES),
+    Kernel("turn-queue-group", "turn", _turn(lambda: send(GROUPED * FRAMES)), 2, FRAMES),
     Kernel("turn-ws-1-1", "turn", _turn(lambda: send(PLAIN * FRAMES), WebSocketClient), 2, FRAMES),
     Kernel("turn-ws-1-100", "turn", _turn(lambda: send(PLAIN * FRAMES, 100), WebSocketClient), 1, 100 * FRAMES),
     Kernel("turn-ws-ping", "turn", _turn(lambda: ping(PLAIN), WebSocketClient), 1000),
