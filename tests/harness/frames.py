@@ -28,6 +28,8 @@ FIELDS = {
     "length": rb"[0-9]+",
     "count": rb"[2-9]|[1-9][0-9]+",
     "text": rb"[^\0]+\n",
+    "event": rb"present|joined|left",
+    "people": rb"\[[^\0\n]*\]",
 }
 FIELD = re.compile(rb"<(" + b"|".join(name.encode() for name in FIELDS) + rb")>")
 CONTENT_LENGTH = re.compile(rb"^content-length:([0-9]+)$", re.MULTILINE)

@@ -1,173 +1,116 @@
 """Last wills, over sockets: whatever ends a connection but DISCONNECT and the broker's own stop."""
 
-import asyncio
-import io
-import socket
-import struct
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-import uvloop
-from harness.waiting import DEADLINE
+from harness.broker import Broker
+from harness.client import Client
+from harness.frames import frame
+from harness.waiting import eventually
 
-from fastbroker import server as server_module
-from fastbroker.config import Config
-from fastbroker.core.log import Log
-from fastbroker.log import line_of
-from fastbroker.server import Server
-
-WILL = "will-destination:/queue/wills\nwill-body:gone"
+Talk = Callable[..., Client]
+PERMITTED = {"auth": {"last_will": True}}
+DELAY = 0.3
 
 
-class Caller:
-    """A client, no more than a socket."""
-
-    def __init__(self, reader, writer):
-        self.reader, self.writer = reader, writer
-
-    @classmethod
-    async def connect(cls, server, headers="x:y"):
-        port = int(server.addresses[0].rpartition(":")[2])
-        caller = cls(*await asyncio.open_connection("127.0.0.1", port))
-        caller.say(f"CONNECT\naccept-version:1.2\nhost:x\n{headers}\n\n\0")
-        assert (await caller.hear()).startswith("CONNECTED\n")
-        return caller
-
-    def say(self, frame):
-        self.writer.write(frame.encode())
-
-    async def hear(self):
-        async with asyncio.timeout(DEADLINE):
-            return (await self.reader.readuntil(b"\0")).decode().lstrip("\n")
-
-    async def next_will(self):
-        frame = await self.hear()
-        assert frame.startswith("MESSAGE\n")
-        return frame.partition("\n\n")[2]
-
-    def reset(self):
-        there = self.writer.get_extra_info("socket")
-        there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
+def will(queue: str, body: str = "gone") -> tuple[str, str]:
+    """The headers of a CONNECT that leave a message for this queue."""
+    return f"will-destination:{queue}", f"will-body:{body}"
 
 
 @pytest.fixture
-def taking_wills(monkeypatch):
-    usual = server_module.hub_settings
-    monkeypatch.setattr(server_module, "hub_settings", lambda config: {**usual(config), "last_will": True})
+def willing(broker_with: Callable[..., Broker]) -> Broker:
+    """A broker that takes wills."""
+    return broker_with(**PERMITTED)
 
 
-def serving():
-    lines = io.StringIO()
-    log = Log(
-        "info",
-        line_of("text", colors=False),
-        lambda line: lines.write(line.decode()),
-        lambda *arguments: asyncio.get_running_loop().call_later(*arguments),
-    )
-    return Server(Config(listen=("tcp://127.0.0.1:0",)), log=log)
+@pytest.fixture
+def heir(talk: Talk, willing: Broker, queue: str) -> Client:
+    """Somebody who gets what is in the queue."""
+    client = talk(to=willing)
+    client.subscribe(queue)
+    return client
 
 
-def run(work):
-    uvloop.run(asyncio.wait_for(work(), DEADLINE))
+def half_closed(client: Client) -> None:
+    client.stop_sending()
 
 
-async def heir_of(server):
-    heir = await Caller.connect(server)
-    heir.say("SUBSCRIBE\nid:1\ndestination:/queue/wills\n\n\0")
-    return heir
+def cut_off_in_a_frame(client: Client) -> None:
+    client.send("SEND\ndestination:/queue/a\n\nhal")
+    client.stop_sending()
 
 
-async def leave(client, how):
-    if how == "reset":
+def an_error(client: Client) -> None:
+    client.send(frame("UNSUBSCRIBE", "id:none"))
+    client.expect_error("unknown subscription")
+
+
+def malformed(client: Client) -> None:
+    client.send("SEND\nno colon\n\n\0")
+
+
+def silent(client: Client) -> None:
+    """It had promised heart-beats."""
+
+
+ENDS = (Client.reset, Client.close, half_closed, cut_off_in_a_frame, an_error, malformed, silent)
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
+def test_every_unclean_end_has_it_sent_once(
+    end: Callable[[Client], None], talk: Talk, willing: Broker, heir: Client, queue: str
+) -> None:
+    end(talk("1.2", *will(queue), "heart-beat:1000,0", to=willing))
+    heir.expect_message(queue, "gone")
+    talk("1.2", *will(queue, "second"), to=willing).reset()
+    heir.expect_message(queue, "second")
+
+
+@pytest.mark.parametrize("receipt", [False, True])
+def test_disconnect_takes_it_back(receipt: bool, talk: Talk, willing: Broker, heir: Client, queue: str) -> None:
+    client = talk("1.2", *will(queue), to=willing)
+    client.send(frame("DISCONNECT", *(["receipt:bye"] if receipt else [])))
+    if receipt:
+        client.expect("RECEIPT\nreceipt-id:bye\n\n\0\n")
+    else:
         client.reset()
-    elif how == "closed":
-        client.writer.close()
-    elif how == "half closed":
-        client.writer.write_eof()
-    elif how == "cut off in a frame":
-        client.say("SEND\ndestination:/queue/a\n\nhal")
-        client.writer.write_eof()
-    elif how == "an error":
-        client.say("UNSUBSCRIBE\nid:none\n\n\0")
-        assert (await client.hear()).startswith("ERROR\n")
-    elif how == "malformed":
-        client.say("SEND\nno colon\n\n\0")
-    # "silent": nothing, though heart-beats were promised
+    talk("1.2", *will(queue, "second"), to=willing).reset()
+    heir.expect_message(queue, "second")
 
 
-@pytest.mark.usefixtures("taking_wills")
-@pytest.mark.parametrize(
-    "how", ["reset", "closed", "half closed", "cut off in a frame", "an error", "malformed", "silent"]
-)
-def test_every_unclean_end_has_it_sent_once(how):
-    async def work():
-        async with serving() as server:
-            heir = await heir_of(server)
-            client = await Caller.connect(server, WILL + "\nheart-beat:1000,0")
-            await leave(client, how)
-            assert await heir.next_will() == "gone\0"
-            last = await Caller.connect(server, WILL.replace("gone", "second"))
-            last.reset()
-            assert await heir.next_will() == "second\0"
-
-    run(work)
+def test_it_comes_though_nobody_is_there(talk: Talk, tmp_path: Path, queue: str) -> None:
+    """The last connection has gone, and its will is published all the same, and not before its time."""
+    broker = Broker(tmp_path, PERMITTED)
+    client = talk("1.2", *will(queue), f"will-delay:{DELAY * 1000:.0f}", to=broker)
+    start = time.monotonic()
+    client.reset()
+    eventually(lambda: broker.census()["messages"], "the will is in its queue")
+    assert time.monotonic() - start > DELAY - 0.01
+    heir = talk(to=broker)
+    heir.subscribe(queue)
+    heir.expect_message(queue, "gone")
+    broker.stop()
 
 
-@pytest.mark.usefixtures("taking_wills")
-@pytest.mark.parametrize("receipt", ["", "receipt:bye\n"])
-def test_disconnect_takes_it_back(receipt):
-    async def work():
-        async with serving() as server:
-            heir = await heir_of(server)
-            client = await Caller.connect(server, WILL)
-            client.say(f"DISCONNECT\n{receipt}\n\0")
-            client.reset() if not receipt else await client.hear()
-            last = await Caller.connect(server, WILL.replace("gone", "second"))
-            last.reset()
-            assert await heir.next_will() == "second\0"
-
-    run(work)
+def test_the_brokers_own_stop_sends_none(talk: Talk, tmp_path: Path, queue: str) -> None:
+    broker = Broker(tmp_path, PERMITTED)
+    heir = talk(to=broker)
+    heir.subscribe(queue)
+    clients = [talk("1.2", *will(queue), to=broker) for _ in range(3)]
+    talk("1.2", *will(queue), "will-delay:60000", to=broker).reset()
+    eventually(lambda: broker.census()["connections"] == 4, "the one with a delay has gone")
+    broker.stop()
+    for client in (heir, *clients):
+        client.expect_end()
 
 
-@pytest.mark.usefixtures("taking_wills")
-def test_it_comes_though_nobody_is_there():
-    """The last connection has gone, and the clock still goes until its will is published."""
-
-    async def work():
-        async with serving() as server:
-            client = await Caller.connect(server, WILL + "\nwill-delay:300")
-            client.reset()
-            while server.census()["connections"]:
-                await asyncio.sleep(0.01)
-            assert server.census()["messages"] == 0
-            while not server.census()["messages"]:
-                await asyncio.sleep(0.01)
-            heir = await heir_of(server)
-            assert await heir.next_will() == "gone\0"
-
-    run(work)
-
-
-@pytest.mark.usefixtures("taking_wills")
-def test_the_brokers_own_stop_sends_none():
-    async def work():
-        async with serving() as server:
-            heir = await heir_of(server)
-            clients = [await Caller.connect(server, WILL) for _ in range(3)]
-            waiting = await Caller.connect(server, WILL + "\nwill-delay:1000")
-            waiting.reset()
-            while server.census()["connections"] > 4:
-                await asyncio.sleep(0.01)
-        assert [await client.reader.read() for client in (heir, *clients)] == [b"\n"] * 4
-
-    run(work)
-
-
-def test_by_default_none_is_taken():
-    async def work():
-        async with serving() as server:
-            reader, writer = await asyncio.open_connection("127.0.0.1", int(server.addresses[0].rpartition(":")[2]))
-            writer.write(f"CONNECT\naccept-version:1.2\nhost:x\n{WILL}\n\n\0".encode())
-            assert (await reader.read()).startswith(b"ERROR\nmessage:access refused\n")
-
-    run(work)
+def test_by_default_none_is_taken(dial: Callable[..., Client], queue: str) -> None:
+    client = dial()
+    client.version = "1.2"
+    client.send(frame("CONNECT", "accept-version:1.2", "host:x", *will(queue)))
+    client.expect_error("access refused")

@@ -1,57 +1,60 @@
 """Presence, over sockets: the names and sessions that clients know themselves by."""
 
-import asyncio
-import io
+from __future__ import annotations
+
 import json
+from collections.abc import Callable
 
-import uvloop
-from harness.waiting import DEADLINE
+import pytest
+from harness.broker import Broker
+from harness.client import Client
+from harness.frames import frame
 
-from fastbroker import server as server_module
-from fastbroker.config import Config
-from fastbroker.core.log import Log
-from fastbroker.core.policy import Policies
-from fastbroker.log import line_of
-from fastbroker.server import Server
-
-
-async def hear(reader):
-    async with asyncio.timeout(DEADLINE):
-        text = (await reader.readuntil(b"\0")).decode().lstrip("\n").removesuffix("\0")
-    head, _, body = text.partition("\n\n")
-    return dict(line.split(":", 1) for line in head.split("\n")[1:]), body
+Dial = Callable[..., Client]
+ROOM, WATCHED = "/topic/room.a", "/presence/room.a"
+TOLD = (
+    "MESSAGE\nsubscription:p\nmessage-id:<message-id>\ndestination:/presence/room.a\ncontent-type:application/json\n"
+    "event:<event>\ncontent-length:<length>\n\n<people>\0\n"
+)
 
 
-async def enter(server, login, frame):
-    """Connect and say that: (reader, writer, the session's id)."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(server.addresses[0].rpartition(":")[2]))
-    writer.write(f"CONNECT\naccept-version:1.2\nhost:x\nlogin:{login}\n\n\0{frame}\n\n\0".encode())
-    headers, _ = await hear(reader)
-    return reader, writer, headers["session"]
+@pytest.fixture
+def watched(broker_with: Callable[..., Broker]) -> Broker:
+    return broker_with(topics=[{"pattern": "room.#", "presence": True}])
 
 
-def test_a_watcher_learns_who_comes_and_who_is_lost(monkeypatch):
-    monkeypatch.setattr(server_module, "policies_of", lambda config: Policies(topics=[("room.#", {"presence": True})]))
+def enter(dial: Dial, broker: Broker, login: str) -> tuple[Client, dict[str, str]]:
+    """A client that has connected, and what others see of it."""
+    client = dial(to=broker)
+    return client, {"user": login, "session": client.login("1.2", f"login:{login}")["session"]}
 
-    async def work():
-        log = Log("info", line_of("text", colors=False), io.BytesIO().write, asyncio.get_running_loop().call_later)
-        async with Server(Config(listen=("tcp://127.0.0.1:0",)), log=log) as server:
-            there = "SUBSCRIBE\nid:1\ndestination:/topic/room.a\nreceipt:r"
-            first, first_writer, ana = await enter(server, "ana", there)
-            assert (await hear(first))[0] == {"receipt-id": "r"}
-            watching = "SUBSCRIBE\nid:p\ndestination:/presence/room.a\nreceipt:r"
-            watcher, last_writer, _ = await enter(server, "watcher", watching)
-            assert (await hear(watcher))[0] == {"receipt-id": "r"}
-            headers, body = await hear(watcher)
-            assert (headers["event"], headers["destination"]) == ("present", "/presence/room.a")
-            assert json.loads(body) == [{"user": "ana", "session": ana}]
-            _, writer, tom = await enter(server, "tom", there)
-            headers, body = await hear(watcher)
-            assert (headers["event"], json.loads(body)) == ("joined", [{"user": "tom", "session": tom}])
-            writer.transport.abort()
-            headers, body = await hear(watcher)
-            assert (headers["event"], json.loads(body)) == ("left", [{"user": "tom", "session": tom}])
-            for writer in (first_writer, last_writer):  # which are there for as long as they are held
-                writer.close()
 
-    uvloop.run(asyncio.wait_for(work(), DEADLINE))
+def told(watcher: Client) -> tuple[str, object]:
+    """What a watcher learns next: what has happened, and to whom."""
+    fields = watcher.expect(TOLD)
+    assert int(fields["length"]) == len(fields["people"].encode())
+    return fields["event"], json.loads(fields["people"])
+
+
+def test_a_watcher_learns_who_comes_and_who_is_lost(dial: Dial, watched: Broker) -> None:
+    first, ana = enter(dial, watched, "ana")
+    first.subscribe(ROOM)
+    watcher, _ = enter(dial, watched, "watcher")
+    watcher.subscribe(WATCHED, id="p")
+    assert told(watcher) == ("present", [ana])
+    second, tom = enter(dial, watched, "tom")
+    second.subscribe(ROOM)
+    assert told(watcher) == ("joined", [tom])
+    second.reset()
+    assert told(watcher) == ("left", [tom])
+    first.unsubscribe()
+    assert told(watcher) == ("left", [ana])
+
+
+def test_by_default_nobody_is_told(dial: Dial, watched: Broker) -> None:
+    """Neither of a topic that the table does not name, nor without any table."""
+    for client, destination in ((enter(dial, watched, "x")[0], "/presence/hall"), (dial(), WATCHED)):
+        if not client.version:
+            client.login("1.2")
+        client.send(frame("SUBSCRIBE", "id:p", f"destination:{destination}"))
+        client.expect_error("access refused")
