@@ -8,17 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import debian_peers
 import node_peers
 import python_peers
 from drivers.scenarios import SCENARIOS
 from peers import HERE, Peer, Run
 
 PAGE = HERE.parents[1] / "docs" / "clients.md"
-TABLES = {"js": node_peers.TABLE, "py": python_peers.TABLE}
+TABLES = {"js": node_peers.TABLE, "py": python_peers.TABLE, "deb": debian_peers.TABLE}
 GENERAL = (node_peers.TRIMS, node_peers.NO_ESCAPES, node_peers.NO_BYTES)
 """Gaps that the options of a library do not change."""
 HEAD = "| client | STOMP | over | scenarios | not asked |\n|---|---|---|---|---|\n"
-MARKED = re.compile(r"(<!-- (js|py) -->\n).*?(?=<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- (js|py|deb) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 FOR_TESTS_ONLY = {"silence"}
 """Abilities that no program needs."""
 
@@ -42,8 +43,7 @@ def row(peer: Peer) -> str:
 
 def name_of(peer: Peer) -> str:
     """Name, version, and what is special."""
-    variant = getattr(peer, "variant", "")
-    return f"{peer.name} {peer.version}" + (f", {variant}" if variant else "")
+    return f"{peer.name} {peer.version}" + (f", {peer.variant}" if peer.variant else "")
 
 
 def counts(runs: list[Run]) -> str:
@@ -54,11 +54,10 @@ def counts(runs: list[Run]) -> str:
 
 def reasons(peer: Peer) -> Iterator[str]:
     """Why some are left out; of a library with other options what differs."""
-    variant = bool(getattr(peer, "variant", ""))
-    if not variant:
+    if not peer.variant:
         yield f"no {', '.join(sorted(needs_of(peer) - peer.abilities - FOR_TESTS_ONLY))}"
     for gap in peer.gaps:
-        if gap in GENERAL and variant:
+        if gap in GENERAL and peer.variant:
             continue
         if any(gap.covers(name, run.way, run.stomp) for run in peer.runs() for name in gap.scenarios):
             yield gap.why + (f" ({', '.join(gap.ways)})" if gap.ways else "")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 import time
 
+import debian_peers
 import node_peers
 import python_peers
 from peers import PEERS, Peer
@@ -19,7 +20,8 @@ from peers import PEERS, Peer
 def main() -> None:
     """Install what is missing, and say so."""
     PEERS.mkdir(parents=True, exist_ok=True)
-    for name, peer in {peer.directory.name: peer for peer in (*python_peers.TABLE, *node_peers.TABLE)}.items():
+    peers = (*python_peers.TABLE, *node_peers.TABLE, *debian_peers.TABLE)
+    for name, peer in {peer.directory.name: peer for peer in peers}.items():
         if peer.installed():
             print(f"{name}: there")
             continue

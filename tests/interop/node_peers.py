@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from peers import ALL_VERSIONS, HERE, PEERS, RECEIPTS, Gap, Peer, driver_environment, stamp_of
+from peers import ALL_VERSIONS, HEADERS, HERE, PEERS, RECEIPTS, Gap, Peer, driver_environment, stamp_of
 
 DRIVERS = HERE / "drivers-node"
 PINNED = (DRIVERS / "package.json", DRIVERS / "package-lock.json")
@@ -39,8 +39,6 @@ def node_trouble() -> str:
 class NodePeer(Peer):
     """A client from npm."""
 
-    variant: str = ""
-    """What is special about these options."""
     options: str = "{}"
     """What the driver gives to the library, as JSON."""
 
@@ -83,7 +81,8 @@ class NodePeer(Peer):
         return ", ".join(complaints or [f"npm ended with code {done.returncode}"]) if done.returncode else ""
 
 
-RECONNECTING = RECEIPTS | {"reconnects", "close codes"}
+OF_STOMPIT = HEADERS - {"headers of UNSUBSCRIBE", "headers of RECEIPT"} | {"ack transactions"}
+RECONNECTING = RECEIPTS | HEADERS | {"reconnects", "close codes"}
 
 TRIMS = Gap("takes blanks off header values", ("blanks_around_header_values_are_kept",))
 NO_ESCAPES = Gap(
@@ -137,7 +136,7 @@ def stompjs(variant: str = "", *gaps: Gap, **options: object) -> NodePeer:
 def webstomp(variant: str, *gaps: Gap, **options: object) -> NodePeer:
     """webstomp-client with its defaults, or with options over WebSocket."""
     versions = ALL_VERSIONS[-1:] if variant else ALL_VERSIONS
-    abilities = RECEIPTS | {"close codes"}
+    abilities = RECEIPTS | HEADERS | {"close codes"}
     return NodePeer(
         "webstomp-client", "1.2.6", "webstomp", versions, abilities, ("ws",), gaps, variant, json.dumps(options)
     )
@@ -158,7 +157,7 @@ TABLE = (
         "2.3.3",
         "stompjs2",
         ("1.0", "1.1"),
-        RECEIPTS,
+        RECEIPTS | HEADERS - {"headers of UNSUBSCRIBE"},
         ("ws", "tcp"),
         (TRIMS, NO_ESCAPES, NO_BYTES, CUTS_CHARACTERS, WHOLE_PACKETS),
     ),
@@ -167,13 +166,13 @@ TABLE = (
         "2.3.3",
         "stompjs2",
         ("1.1",),
-        RECEIPTS,
+        RECEIPTS | HEADERS - {"headers of UNSUBSCRIBE"},
         ("ws",),
         (TRIMS, NO_ESCAPES, NO_BYTES, CUTS_CHARACTERS, ONE_MEBIBYTE_FRAMES),
         "overWS",
         json.dumps({"overWS": True}),
     ),
-    NodePeer("stompit", "1.0.0", "stompit", ALL_VERSIONS, frozenset({"ack transactions"}), ("tcp", "tls"), (NO_BODY,)),
+    NodePeer("stompit", "1.0.0", "stompit", ALL_VERSIONS, OF_STOMPIT, ("tcp", "tls"), (NO_BODY,)),
     NodePeer(
         "stomp-client",
         "0.9.0",

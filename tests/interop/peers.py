@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from drivers.scenarios import SCENARIOS
+from drivers.messaging import SCENARIOS
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE.parents[1] / "build" / "peers"
@@ -22,6 +22,15 @@ ALL_VERSIONS = ("1.0", "1.1", "1.2")
 
 RECEIPTS = frozenset({"receipts", "ack receipts", "ack transactions", "error headers"})
 """What a client can do whose programs choose the headers of every frame, and see all of those that come."""
+
+HEADERS = frozenset(f"headers of {command}" for command in ("CONNECT", "SUBSCRIBE", "UNSUBSCRIBE", "NACK", "RECEIPT"))
+"""What a client can do whose programs give more headers to these frames, or see those of a RECEIPT."""
+
+CONFIGURATION = {
+    "auth": {"last_will": True},
+    "topics": [{"pattern": "kept.#", "presence": True, "history": {"count": 10}}],
+}
+"""What the broker must be told so that every scenario can be played."""
 
 
 class Gap(NamedTuple):
@@ -54,6 +63,8 @@ class Peer(abc.ABC):
     """The transports that it can use: the first with every version of STOMP, the others with the newest only."""
     gaps: tuple[Gap, ...] = ()
     """What it cannot do although every client should."""
+    variant: str = ""
+    """What is special about its options."""
 
     @property
     def label(self) -> str:
@@ -102,6 +113,11 @@ class Peer(abc.ABC):
             return f"{self.label} could not be installed: {self.failure.read_text()}"
         return f"{self.label} is not installed: run python tests/interop/install_peers.py"
 
+    @property
+    def usual(self) -> tuple[str, str, str]:
+        """The transport, version and options that stand for all where these make no difference."""
+        return self.ways[0], self.stomp[-1], ""
+
     def runs(self) -> Iterator[Run]:
         """Every transport and version that it is tried with."""
         for way in self.ways:
@@ -127,6 +143,8 @@ class Run(NamedTuple):
         return [scenario.name for scenario in SCENARIOS.values() if self._asks(scenario.name)]
 
     def _asks(self, scenario: str) -> bool:
+        if SCENARIOS[scenario].once and (self.way, self.stomp, self.peer.variant) != self.peer.usual:
+            return False
         applies = SCENARIOS[scenario].applies(self.way, self.stomp, self.peer.abilities)
         return applies and not any(gap.covers(scenario, self.way, self.stomp) for gap in self.peer.gaps)
 

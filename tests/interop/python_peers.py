@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from peers import ALL_VERSIONS, PEERS, RECEIPTS, Gap, Peer, driver_environment, stamp_of
+from peers import ALL_VERSIONS, HEADERS, PEERS, RECEIPTS, Gap, Peer, driver_environment, stamp_of
 
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries", "1", "--timeout", "20")
 TIME_LIMIT = 180.0
@@ -68,7 +68,7 @@ class PythonPeer(Peer):
         return ""
 
 
-STOMP_PY = RECEIPTS | {"anonymous subscriptions"}
+STOMP_PY = RECEIPTS | HEADERS | {"anonymous subscriptions"}
 STOMPEST = STOMP_PY | {"escaped names"}
 WEBSOCKET_CLIENT = ("websocket-client==1.9.2",)
 TWISTED = (
@@ -108,7 +108,7 @@ TABLE = (
         with_it=WEBSOCKET_CLIENT,
     ),
     PythonPeer("stomp.py", "8.2.0", "stomp_py", ALL_VERSIONS, STOMP_PY, ("tcp", "ws"), with_it=WEBSOCKET_CLIENT),
-    PythonPeer("stomp.py", "4.1.24", "stomp_py", ALL_VERSIONS, STOMP_PY),
+    PythonPeer("stomp.py", "4.1.24", "stomp_py", ALL_VERSIONS, STOMP_PY - {"headers of NACK"}),
     PythonPeer("stompest", "2.3.0", "stompest_sync", ALL_VERSIONS, STOMPEST | {"silence"}),
     PythonPeer(
         "stompest.async",
@@ -124,14 +124,14 @@ TABLE = (
         "1.7.3",
         "aiostomp_loop",
         ("1.1",),
-        frozenset({"receipts", "ack transactions", "reconnects"}),
+        frozenset({"receipts", "ack transactions", "reconnects", "headers of SUBSCRIBE", "headers of RECEIPT"}),
     ),
     PythonPeer(
         "stompman",
         "3.16.0",
         "stompman_loop",
         ("1.2",),
-        frozenset({"reconnects", "escaped names"}),
+        frozenset({"reconnects", "escaped names", "headers of SUBSCRIBE"}),
         ("tcp", "tls", "ws"),
         with_it=("websockets==17.4",),
     ),

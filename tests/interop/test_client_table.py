@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import debian_peers
 import node_peers
 import pytest
 import python_peers
@@ -9,7 +10,8 @@ from client_table import PAGE, with_tables
 from drivers.scenarios import SCENARIOS
 from peers import Peer
 
-EVERY_PEER = [pytest.param(peer, id=peer.label) for peer in (*node_peers.TABLE, *python_peers.TABLE)]
+EVERY_TABLE = (node_peers.TABLE, python_peers.TABLE, debian_peers.TABLE)
+EVERY_PEER = [pytest.param(peer, id=peer.label) for table in EVERY_TABLE for peer in table]
 
 
 def test_page_says_what_is_tested() -> None:

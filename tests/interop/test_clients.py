@@ -1,7 +1,8 @@
 """Client libraries that nobody here wrote, against the real broker process.
 
 The table is (client, transport, STOMP version, scenario): every scenario of `drivers/scenarios.py` runs with every
-library of `python_peers.py` and `node_peers.py` over its transports, as far as the library can do it at all.
+library of `python_peers.py`, `node_peers.py` and `debian_peers.py` over its transports, as far as the library can do it
+at all.
 
 To install the libraries (`make test` does it first):
 
@@ -24,17 +25,18 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 
+import debian_peers
 import node_peers
 import pytest
 import python_peers
 from campaign import Campaign, serving, urls_of
 from harness.waiting import eventually
-from peers import Run
+from peers import CONFIGURATION, Run
 
 OF_CLIENTS = ("connections", "sessions", "subscriptions", "deliveries", "transactions")
 CASES = [
     pytest.param(run, scenario, id=f"{run.label}/{scenario}")
-    for peer in (*node_peers.TABLE, *python_peers.TABLE)
+    for peer in (*node_peers.TABLE, *python_peers.TABLE, *debian_peers.TABLE)
     for run in peer.runs()
     for scenario in run.scenarios
 ]
@@ -49,7 +51,7 @@ def campaign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             run, scenario = (item.callspec.params[name] for name in ("run", "scenario"))
             if not run.peer.missing():
                 wanted.setdefault(run, []).append(scenario)
-    broker = serving(tmp_path_factory.mktemp("broker"))
+    broker = serving(tmp_path_factory.mktemp("broker"), **CONFIGURATION)
     campaign = Campaign(wanted, urls_of(broker), tmp_path_factory.mktemp("drivers"))
     yield campaign
     campaign.stop()

@@ -53,8 +53,8 @@ export class Adapter {
     this.tell("message", headers, encoded(body), key);
   }
 
-  heardReceipt(id) {
-    this.tell("receipt", id);
+  heardReceipt(headers) {
+    this.tell("receipt", headers["receipt-id"], headers);
   }
 
   heardError(headers, body) {

@@ -18,21 +18,24 @@ export default class Rx extends StompJs {
     library.configure(configuration);
     library.serverHeaders$.subscribe((headers) => this.heardConnected(headers));
     library.stompErrors$.subscribe((frame) => this.heardError(frame.headers, frame.binaryBody));
-    library.unhandledReceipts$.subscribe((frame) => this.heardReceipt(frame.headers["receipt-id"]));
+    library.unhandledReceipts$.subscribe((frame) => this.heardReceipt(frame.headers));
     library.connectionState$.subscribe((state) => {
       if (state === RxStompState.CLOSED && this.library) this.heardLost(this.code, this.reason);
     });
     return library;
   }
 
-  subscribe(destination, id, ack, receipt) {
-    const subHeaders = receipt === null ? { id, ack } : { id, ack, receipt };
-    const watched = this.library.watch({ destination, subHeaders });
-    this.subscriptions.set(id, watched.subscribe((message) => this.onMessage(message)));
+  subscribe(destination, id, ack, more) {
+    const unsubHeaders = {}; // asked for when it ends
+    const watched = this.library.watch({ destination, subHeaders: { id, ack, ...more }, unsubHeaders });
+    const watching = watched.subscribe((message) => this.onMessage(message));
+    this.subscriptions.set(id, { watching, unsubHeaders });
   }
 
-  unsubscribe(id) {
-    this.subscriptions.get(id).unsubscribe();
+  unsubscribe(id, headers) {
+    const { watching, unsubHeaders } = this.subscriptions.get(id);
+    Object.assign(unsubHeaders, headers);
+    watching.unsubscribe();
   }
 
   begin(transaction) {

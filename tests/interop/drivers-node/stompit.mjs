@@ -13,10 +13,10 @@ export default class Stompit extends Adapter {
     return { "1.0": ":", 1.1: ":\\\n", 1.2: ":\\\n\r" }[stomp];
   }
 
-  async connect(login, passcode, heartbeat) {
+  async connect(login, passcode, heartbeat, headers) {
     this.subscriptions = new Map();
     this.transactions = new Map();
-    const connectHeaders = defined({ "accept-version": this.stomp, login, passcode });
+    const connectHeaders = defined({ "accept-version": this.stomp, login, passcode, ...headers });
     const options = { host: this.host, port: this.port, timeout: 0, heartbeat, connectHeaders };
     const tls = this.url.protocol === "tls:" ? { ssl: true, ca: authority } : {};
     this.library = stompit.connect({ ...options, ...tls }, (error, client) => {
@@ -32,8 +32,8 @@ export default class Stompit extends Adapter {
     this.heardLost();
   }
 
-  subscribe(destination, id, ack) {
-    const subscription = this.library.subscribe({ destination, id, ack }, async (error, message) => {
+  subscribe(destination, id, ack, more) {
+    const subscription = this.library.subscribe({ destination, id, ack, ...more }, async (error, message) => {
       if (error) return;
       const pieces = [];
       for await (const piece of message) pieces.push(piece);

@@ -15,9 +15,9 @@ export default class StompJs extends Adapter {
     return { "1.0": ":", 1.1: "", 1.2: ":\n\r" }[stomp];
   }
 
-  async connect(login, passcode, heartBeat) {
+  async connect(login, passcode, heartBeat, headers) {
     this.subscriptions = new Map();
-    this.library = this.made(this.configuration(login, passcode, heartBeat));
+    this.library = this.made(this.configuration(login, passcode, heartBeat, headers));
     this.library.activate();
     try {
       await this.answered();
@@ -28,13 +28,13 @@ export default class StompJs extends Adapter {
   }
 
   /** What both this library and rx-stomp are configured with. */
-  configuration(login, passcode, [outgoing, incoming]) {
+  configuration(login, passcode, [outgoing, incoming], headers) {
     const { sockJs, ...options } = this.options;
     this.sockJs = sockJs;
     return {
       webSocketFactory: () => this.opened(),
       stompVersions: new Versions([this.stomp]),
-      connectHeaders: defined({ host: "/", login, passcode }),
+      connectHeaders: defined({ host: "/", login, passcode, ...headers }),
       heartbeatOutgoing: outgoing,
       heartbeatIncoming: incoming,
       reconnectDelay: RECONNECT_DELAY,
@@ -54,7 +54,7 @@ export default class StompJs extends Adapter {
       ...configuration,
       onConnect: (frame) => this.onConnect(frame),
       onStompError: (frame) => this.heardError(frame.headers, frame.binaryBody),
-      onUnhandledReceipt: (frame) => this.heardReceipt(frame.headers["receipt-id"]),
+      onUnhandledReceipt: (frame) => this.heardReceipt(frame.headers),
       onWebSocketClose: ({ code, reason }) => this.heardLost(code, reason),
     });
   }
@@ -64,8 +64,8 @@ export default class StompJs extends Adapter {
     for (const [destination, headers] of this.subscriptions.values()) this.subscribed(destination, headers);
   }
 
-  subscribe(destination, id, ack, receipt) {
-    const headers = defined({ id, ack, receipt });
+  subscribe(destination, id, ack, more) {
+    const headers = defined({ id, ack, ...more });
     this.subscriptions.set(id, [destination, headers]);
     this.subscribed(destination, headers);
   }
@@ -78,9 +78,9 @@ export default class StompJs extends Adapter {
     this.heardMessage(message.headers, message.binaryBody, message);
   }
 
-  unsubscribe(id) {
+  unsubscribe(id, headers) {
     this.subscriptions.delete(id);
-    this.library.unsubscribe(id);
+    this.library.unsubscribe(id, headers);
   }
 
   send(destination, body, headers) {

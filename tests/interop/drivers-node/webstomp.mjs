@@ -7,12 +7,12 @@ import { load, openSockJs } from "./packages.mjs";
 const webstomp = await load("webstomp-client");
 
 export default class WebStomp extends Adapter {
-  async connect(login, passcode, heartBeat) {
+  async connect(login, passcode, heartBeat, headers) {
     this.library = this.made(heartBeat);
     this.library.debug = (text) => text === "<<< PONG" && this.heardBeat();
-    this.library.onreceipt = (frame) => this.heardReceipt(frame.headers["receipt-id"]);
+    this.library.onreceipt = (frame) => this.heardReceipt(frame.headers);
     this.library.connect(
-      defined({ host: "/", login, passcode }),
+      defined({ host: "/", login, passcode, ...headers }),
       (frame) => this.heardConnected(frame.headers),
       (failure) => this.onFailure(failure),
     );
@@ -34,13 +34,13 @@ export default class WebStomp extends Adapter {
     else this.heardLost(failure?.code, failure?.reason);
   }
 
-  subscribe(destination, id, ack, receipt) {
-    const headers = defined({ id, ack, receipt });
+  subscribe(destination, id, ack, more) {
+    const headers = defined({ id, ack, ...more });
     this.library.subscribe(destination, (frame) => this.heardMessage(frame.headers, frame.body, frame), headers);
   }
 
-  unsubscribe(id) {
-    this.library.unsubscribe(id);
+  unsubscribe(id, headers) {
+    this.library.unsubscribe(id, headers);
   }
 
   send(destination, body, headers) {

@@ -16,7 +16,8 @@ import traceback
 from collections import deque
 from typing import IO, Any
 
-from drivers.scenarios import SCENARIOS, Lab
+from drivers.messaging import SCENARIOS
+from drivers.scenarios import Lab
 
 
 class RecentLog(logging.Handler):

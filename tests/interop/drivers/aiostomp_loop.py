@@ -23,7 +23,7 @@ class Reader(library.StompReader):
 
     async def _handle_exception(self, frame: Any) -> None:
         if frame.command == "RECEIPT":
-            self._frame_handler.scenario_client._heard_receipt(frame.headers["receipt-id"])
+            self._frame_handler.scenario_client._heard_receipt(frame.headers["receipt-id"], frame.headers)
         else:
             await super()._handle_exception(frame)
 
@@ -73,8 +73,9 @@ class AioStomp(Client):
         ack: str = "auto",
         anonymous: bool = False,
         receipt: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> str:
-        extra = {"receipt": receipt} if receipt else {}
+        extra = {**(headers or {}), **({"receipt": receipt} if receipt else {})}
         return LOOP.run(self._subscribe(destination, ack, extra))
 
     async def _subscribe(self, destination: str, ack: str, extra: dict[str, str]) -> str:

@@ -73,6 +73,7 @@ class Client(abc.ABC):
         self.stomp = stomp
         self.connected_headers: dict[str, str] = {}
         self.receipts: list[str] = []
+        self.receipt_headers: dict[str, dict[str, str]] = {}
         self.beats = 0
         self.lost = False
         self.close_code = 0
@@ -91,8 +92,12 @@ class Client(abc.ABC):
         login: str | None = "guest",
         passcode: str | None = "guest",
         heart_beat: tuple[int | str, int] = (0, 0),
+        headers: dict[str, str] | None = None,
     ) -> None:
-        """Connect and return once the broker has answered; raise `Refused` if it said no."""
+        """Connect and return once the broker has answered; raise `Refused` if it said no.
+
+        `headers`, here and below, are more that the frame has; not every library lets its programs give any.
+        """
 
     @abc.abstractmethod
     def subscribe(
@@ -102,11 +107,12 @@ class Client(abc.ABC):
         ack: str = "auto",
         anonymous: bool = False,
         receipt: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> str:
         """Subscribe and return what `unsubscribe` takes; `anonymous` leaves out the id."""
 
     @abc.abstractmethod
-    def unsubscribe(self, subscription: str) -> None:
+    def unsubscribe(self, subscription: str, headers: dict[str, str] | None = None) -> None:
         """End a subscription."""
 
     @abc.abstractmethod
@@ -126,7 +132,7 @@ class Client(abc.ABC):
         """Acknowledge."""
 
     @abc.abstractmethod
-    def nack(self, message: Message, *, transaction: str | None = None) -> None:
+    def nack(self, message: Message, *, transaction: str | None = None, headers: dict[str, str] | None = None) -> None:
         """Refuse."""
 
     @abc.abstractmethod
@@ -180,9 +186,10 @@ class Client(abc.ABC):
         """The next ERROR."""
         return self._take(self._errors, "an ERROR", PATIENCE)
 
-    def await_receipt(self, receipt: str) -> None:
-        """Wait for one receipt."""
+    def await_receipt(self, receipt: str) -> dict[str, str]:
+        """Wait for one receipt, and return its headers as far as the library tells them."""
         self._wait(lambda: receipt in self.receipts or None, f"receipt {receipt!r}", PATIENCE)
+        return self.receipt_headers[receipt]
 
     def await_loss(self) -> None:
         """Wait until the library has noticed that the broker closed the connection."""
@@ -209,8 +216,9 @@ class Client(abc.ABC):
             self._errors.append(Error(dict(headers), body))
             self._changed.notify_all()
 
-    def _heard_receipt(self, receipt: str) -> None:
+    def _heard_receipt(self, receipt: str, headers: dict[str, str] | None = None) -> None:
         with self._changed:
+            self.receipt_headers[receipt] = dict(headers or {})
             self.receipts.append(receipt)
             self._changed.notify_all()
 

@@ -1,4 +1,7 @@
-"""Any JavaScript client: `drivers-node/main.mjs` runs it in a node process, which all clients of this process share."""
+"""Any client that is not in Python: a program of its own language runs it, in a process that all clients here share.
+
+For JavaScript's that is `drivers-node/main.mjs`; `INTEROP_PROGRAM` has the command of any other, as JSON.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ class NodeProcess:
     """Passes calls on to a node process, and to the clients what is heard there."""
 
     def __init__(self, url: str, stomp: str, environment: Mapping[str, str]) -> None:
-        command = ["node", str(MAIN), environment["INTEROP_ADAPTER"], url, stomp, environment["INTEROP_OPTIONS"]]
+        program = json.loads(environment.get("INTEROP_PROGRAM", json.dumps(["node", str(MAIN)])))
+        command = [*program, environment["INTEROP_ADAPTER"], url, stomp, environment["INTEROP_OPTIONS"]]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         self._answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._clients: dict[int, NodeClient] = {}
@@ -99,8 +103,9 @@ class NodeClient(Client):
         login: str | None = "guest",
         passcode: str | None = "guest",
         heart_beat: tuple[int | str, int] = (0, 0),
+        headers: dict[str, str] | None = None,
     ) -> None:
-        self._call("connect", login, passcode, heart_beat)
+        self._call("connect", login, passcode, heart_beat, headers or {})
 
     def subscribe(
         self,
@@ -109,13 +114,15 @@ class NodeClient(Client):
         ack: str = "auto",
         anonymous: bool = False,
         receipt: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> str:
         subscription = destination if anonymous else f"sub-{next(self._numbers)}"
-        self._call("subscribe", destination, None if anonymous else subscription, ack, receipt)
+        more = (headers or {}) | present(receipt=receipt)
+        self._call("subscribe", destination, None if anonymous else subscription, ack, more)
         return subscription
 
-    def unsubscribe(self, subscription: str) -> None:
-        self._call("unsubscribe", subscription)
+    def unsubscribe(self, subscription: str, headers: dict[str, str] | None = None) -> None:
+        self._call("unsubscribe", subscription, headers or {})
 
     def send(
         self,
@@ -138,8 +145,8 @@ class NodeClient(Client):
     def ack(self, message: Message, *, transaction: str | None = None, receipt: str | None = None) -> None:
         self._call("ack", message.native, present(transaction=transaction, receipt=receipt))
 
-    def nack(self, message: Message, *, transaction: str | None = None) -> None:
-        self._call("nack", message.native, present(transaction=transaction))
+    def nack(self, message: Message, *, transaction: str | None = None, headers: dict[str, str] | None = None) -> None:
+        self._call("nack", message.native, (headers or {}) | present(transaction=transaction))
 
     def begin(self, transaction: str) -> None:
         self._call("begin", transaction)
@@ -173,8 +180,8 @@ class NodeClient(Client):
     def _on_message(self, headers: dict[str, str], body: str, key: int) -> None:
         self._heard_message(Message(headers, base64.b64decode(body), key))
 
-    def _on_receipt(self, receipt: str) -> None:
-        self._heard_receipt(receipt)
+    def _on_receipt(self, receipt: str, headers: dict[str, str]) -> None:
+        self._heard_receipt(receipt, headers)
 
     def _on_error(self, headers: dict[str, str], body: str) -> None:
         self._heard_error(headers, base64.b64decode(body))

@@ -36,9 +36,9 @@ class Lab:
         self._clients.append(client)
         return client
 
-    def name(self, kind: str = "/queue") -> str:
-        """A new destination."""
-        return f"{kind}/interop.{uuid.uuid4().hex}"
+    def name(self, kind: str = "/queue", use: str = "interop") -> str:
+        """A new destination; topics with the use `kept` have a history and presence."""
+        return f"{kind}/{use}.{uuid.uuid4().hex}"
 
     def close(self) -> None:
         """Drop whoever is still there, so that no scenario sees another one's clients."""
@@ -57,6 +57,8 @@ class Scenario:
     until: str
     needs: str
     over: tuple[str, ...]
+    once: bool
+    """Whether one of a library's transports, versions and sets of options is enough."""
 
     def applies(self, way: str, stomp: str, abilities: frozenset[str]) -> bool:
         """Whether a library with these abilities can do it over this transport in this version."""
@@ -68,12 +70,12 @@ SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(
-    since: str = "1.0", until: str = "1.2", needs: str = "", over: tuple[str, ...] = ()
+    since: str = "1.0", until: str = "1.2", needs: str = "", over: tuple[str, ...] = (), once: bool = False
 ) -> Callable[[Callable[[Lab], None]], Callable[[Lab], None]]:
     """Enter a function into the table."""
 
     def enter(run: Callable[[Lab], None]) -> Callable[[Lab], None]:
-        SCENARIOS[run.__name__] = Scenario(run.__name__, run, since, until, needs, over)
+        SCENARIOS[run.__name__] = Scenario(run.__name__, run, since, until, needs, over, once)
         return run
 
     return enter

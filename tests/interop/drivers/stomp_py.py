@@ -37,7 +37,8 @@ class Listener:
         self.client._heard_message(Message(headers, body, headers))
 
     def on_receipt(self, *heard: Any) -> None:
-        self.client._heard_receipt(headers_and_body(heard)[0]["receipt-id"])
+        headers = headers_and_body(heard)[0]
+        self.client._heard_receipt(headers["receipt-id"], headers)
 
     def on_error(self, *heard: Any) -> None:
         self.client._heard_error(*headers_and_body(heard))
@@ -61,6 +62,7 @@ class StompPy(Client):
         login: str | None = "guest",
         passcode: str | None = "guest",
         heart_beat: tuple[int | str, int] = (0, 0),
+        headers: dict[str, str] | None = None,
     ) -> None:
         options: dict[str, Any] = {} if self.stomp == "1.0" else {"heartbeats": heart_beat}
         address = (self.host, self.port)
@@ -69,7 +71,7 @@ class StompPy(Client):
             self.connection.set_ssl([address], ca_certs=AUTHORITY)
         self.connection.set_listener("scenario", Listener(self))
         try:
-            self.connection.connect(login, passcode, wait=True)
+            self.connection.connect(login, passcode, wait=True, headers=headers or {})
         except ConnectFailedException as error:
             raise Refused(repr(error)) from error
         self._await_answer()
@@ -88,15 +90,18 @@ class StompPy(Client):
         ack: str = "auto",
         anonymous: bool = False,
         receipt: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> str:
         subscription = destination if anonymous else f"sub-{next(self._numbers)}"
         identity = {} if anonymous else {"id": subscription}
-        self.connection.subscribe(destination, ack=ack, **identity, **optional(receipt=receipt))
+        more = (headers or {}) | optional(receipt=receipt)
+        self.connection.subscribe(destination, ack=ack, headers=more, **identity)
         return subscription
 
-    def unsubscribe(self, subscription: str) -> None:
+    def unsubscribe(self, subscription: str, headers: dict[str, str] | None = None) -> None:
         anonymous = subscription.startswith("/")
-        self.connection.unsubscribe(**{"destination" if anonymous else "id": subscription})
+        culprit = {"destination" if anonymous else "id": subscription}
+        self.connection.unsubscribe(headers=headers or {}, **culprit)
 
     def send(
         self,
@@ -113,8 +118,8 @@ class StompPy(Client):
     def ack(self, message: Message, *, transaction: str | None = None, receipt: str | None = None) -> None:
         self.connection.ack(*self._culprit(message), transaction=transaction, receipt=receipt)
 
-    def nack(self, message: Message, *, transaction: str | None = None) -> None:
-        self.connection.nack(*self._culprit(message), transaction=transaction)
+    def nack(self, message: Message, *, transaction: str | None = None, headers: dict[str, str] | None = None) -> None:
+        self.connection.nack(*self._culprit(message), transaction=transaction, **(headers or {}))
 
     def begin(self, transaction: str) -> None:
         self.connection.begin(transaction)

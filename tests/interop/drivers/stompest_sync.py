@@ -22,6 +22,7 @@ class StompestSync(Client):
         login: str | None = "guest",
         passcode: str | None = "guest",
         heart_beat: tuple[int | str, int] = (0, 0),
+        headers: dict[str, str] | None = None,
     ) -> None:
         config = StompConfig(f"tcp://{self.host}:{self.port}", login, passcode, self.stomp)
         self.library = stompest_client.Stomp(config)
@@ -30,7 +31,7 @@ class StompestSync(Client):
         raw = {"heart-beat": "{},{}".format(*heart_beat)} if heart_beat[0] == "x" else {}
         asked = heart_beat if heart_beat != (0, 0) and not raw else None
         try:
-            self.library.connect(headers=raw, heartBeats=asked, connectedTimeout=5)
+            self.library.connect(headers=raw | (headers or {}), heartBeats=asked, connectedTimeout=5)
         except (StompConnectionError, StompProtocolError) as error:
             raise Refused(repr(error)) from error
         session = self.library.session
@@ -44,13 +45,15 @@ class StompestSync(Client):
         ack: str = "auto",
         anonymous: bool = False,
         receipt: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> str:
-        headers = {"ack": ack} if anonymous else {"ack": ack, "id": f"sub-{next(self._numbers)}"}
-        name, value = self.library.subscribe(destination, headers, receipt)
+        identity = {} if anonymous else {"id": f"sub-{next(self._numbers)}"}
+        name, value = self.library.subscribe(destination, {"ack": ack, **identity, **(headers or {})}, receipt)
         return f"{name} {value}"
 
-    def unsubscribe(self, subscription: str) -> None:
-        self.library.unsubscribe(tuple(subscription.split(" ", 1)))
+    def unsubscribe(self, subscription: str, headers: dict[str, str] | None = None) -> None:
+        token = tuple(subscription.split(" ", 1))
+        self.library.sendFrame(with_headers(self.library.session.unsubscribe(token), headers))
 
     def send(
         self,
@@ -66,8 +69,9 @@ class StompestSync(Client):
     def ack(self, message: Message, *, transaction: str | None = None, receipt: str | None = None) -> None:
         self.library.ack(in_transaction(message, transaction), receipt)
 
-    def nack(self, message: Message, *, transaction: str | None = None) -> None:
-        self.library.nack(in_transaction(message, transaction))
+    def nack(self, message: Message, *, transaction: str | None = None, headers: dict[str, str] | None = None) -> None:
+        frame = self.library.session.nack(in_transaction(message, transaction))
+        self.library.sendFrame(with_headers(frame, headers))
 
     def begin(self, transaction: str) -> None:
         self.library.begin(transaction)
@@ -109,7 +113,7 @@ class StompestSync(Client):
             self.library.message(frame)
             self._heard_message(Message(dict(frame.headers), frame.body, frame))
         elif frame.command == "RECEIPT":
-            self._heard_receipt(self.library.receipt(frame))
+            self._heard_receipt(self.library.receipt(frame), frame.headers)
         elif frame.command == "ERROR":
             self._heard_error(frame.headers, frame.body)
 
@@ -129,6 +133,12 @@ def in_transaction(message: Message, transaction: str | None) -> Any:
         return frame
     headers = {**message.headers, "transaction": transaction}
     return StompFrame(frame.command, headers, frame.body, version=frame.version)
+
+
+def with_headers(frame: Any, headers: dict[str, str] | None) -> Any:
+    """The frame with more headers than the library's own calls put into it."""
+    frame.headers.update(headers or {})
+    return frame
 
 
 ADAPTER = StompestSync

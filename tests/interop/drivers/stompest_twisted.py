@@ -17,7 +17,7 @@ from twisted.internet import reactor, threads
 from twisted.internet.endpoints import TCP4ClientEndpoint
 
 from drivers.client import PATIENCE, Client, Message, Refused
-from drivers.stompest_sync import in_transaction, send_headers
+from drivers.stompest_sync import in_transaction, send_headers, with_headers
 
 _starting = threading.Lock()
 _running = False
@@ -53,7 +53,7 @@ class Recorder(Listener):
         self.client._heard_connected(frame.headers)
 
     def onReceipt(self, connection: Any, frame: Any, receipt: str) -> None:
-        self.client._heard_receipt(receipt)
+        self.client._heard_receipt(receipt, frame.headers)
 
     def onError(self, connection: Any, frame: Any) -> None:
         self.client._heard_error(frame.headers, frame.body)
@@ -71,6 +71,7 @@ class StompestTwisted(Client):
         login: str | None = "guest",
         passcode: str | None = "guest",
         heart_beat: tuple[int | str, int] = (0, 0),
+        headers: dict[str, str] | None = None,
     ) -> None:
         config = StompConfig(f"tcp://{self.host}:{self.port}", login, passcode, self.stomp)
         raw = {"heart-beat": "{},{}".format(*heart_beat)} if heart_beat[0] == "x" else {}
@@ -80,7 +81,7 @@ class StompestTwisted(Client):
         try:
             in_reactor(
                 self.library.connect,
-                headers=raw,
+                headers=raw | (headers or {}),
                 heartBeats=asked,
                 connectTimeout=PATIENCE,
                 connectedTimeout=PATIENCE,
@@ -97,14 +98,20 @@ class StompestTwisted(Client):
         ack: str = "auto",
         anonymous: bool = False,
         receipt: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> str:
-        headers = {"ack": ack} if anonymous else {"ack": ack, "id": f"sub-{next(self._numbers)}"}
+        identity = {} if anonymous else {"id": f"sub-{next(self._numbers)}"}
         listener = SubscriptionListener(self._on_message, ack=False)
-        name, value = in_reactor(self.library.subscribe, destination, headers, receipt, listener)
+        all_headers = {"ack": ack, **identity, **(headers or {})}
+        name, value = in_reactor(self.library.subscribe, destination, all_headers, receipt, listener)
         return f"{name} {value}"
 
-    def unsubscribe(self, subscription: str) -> None:
-        in_reactor(self.library.unsubscribe, tuple(subscription.split(" ", 1)))
+    def unsubscribe(self, subscription: str, headers: dict[str, str] | None = None) -> None:
+        token = tuple(subscription.split(" ", 1))
+        if headers:
+            in_reactor(self.library.sendFrame, with_headers(self.library.session.unsubscribe(token), headers))
+        else:
+            in_reactor(self.library.unsubscribe, token)
 
     def send(
         self,
@@ -121,8 +128,9 @@ class StompestTwisted(Client):
     def ack(self, message: Message, *, transaction: str | None = None, receipt: str | None = None) -> None:
         in_reactor(self.library.ack, in_transaction(message, transaction), receipt)
 
-    def nack(self, message: Message, *, transaction: str | None = None) -> None:
-        in_reactor(self.library.nack, in_transaction(message, transaction))
+    def nack(self, message: Message, *, transaction: str | None = None, headers: dict[str, str] | None = None) -> None:
+        frame = self.library.session.nack(in_transaction(message, transaction))
+        in_reactor(self.library.sendFrame, with_headers(frame, headers))
 
     def begin(self, transaction: str) -> None:
         in_reactor(self.library.begin, transaction)

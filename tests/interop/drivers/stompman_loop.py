@@ -95,12 +95,14 @@ class StompMan(Client):
         ack: str = "auto",
         anonymous: bool = False,
         receipt: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> str:
         subscription = LOOP.run(
             self.library.subscribe_with_manual_ack(
                 destination,
                 self._on_message,
                 ack=ack,
+                headers=headers,
                 receipt_timeout=PATIENCE,
             )
         )
