@@ -12,6 +12,7 @@ import shutil
 import time
 
 import debian_peers
+import java_peers
 import node_peers
 import python_peers
 from peers import PEERS, Peer
@@ -20,7 +21,7 @@ from peers import PEERS, Peer
 def main() -> None:
     """Install what is missing, and say so."""
     PEERS.mkdir(parents=True, exist_ok=True)
-    peers = (*python_peers.TABLE, *node_peers.TABLE, *debian_peers.TABLE)
+    peers = (*python_peers.TABLE, *node_peers.TABLE, *debian_peers.TABLE, *java_peers.TABLE)
     for name, peer in {peer.directory.name: peer for peer in peers}.items():
         if peer.installed():
             print(f"{name}: there")
