@@ -20,8 +20,8 @@ GENERAL = (node_peers.TRIMS, node_peers.NO_ESCAPES, node_peers.NO_BYTES)
 """Gaps that the options of a library do not change."""
 HEAD = "| client | STOMP | over | scenarios | not asked |\n|---|---|---|---|---|\n"
 MARKED = re.compile(r"(<!-- (js|py|deb) -->\n).*?(?=<!-- end -->)", re.DOTALL)
-FOR_TESTS_ONLY = {"silence"}
-"""Abilities that no program needs."""
+UNTOLD = {"silence", "headers of each SUBSCRIBE anew"}
+"""Abilities that no program needs, and those that follow from others."""
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def counts(runs: list[Run]) -> str:
 def reasons(peer: Peer) -> Iterator[str]:
     """Why some are left out; of a library with other options what differs."""
     if not peer.variant:
-        yield f"no {', '.join(sorted(needs_of(peer) - peer.abilities - FOR_TESTS_ONLY))}"
+        yield f"no {', '.join(sorted(needs_of(peer) - peer.abilities - UNTOLD))}"
     for gap in peer.gaps:
         if gap in GENERAL and peer.variant:
             continue

@@ -82,7 +82,7 @@ class NodePeer(Peer):
 
 
 OF_STOMPIT = HEADERS - {"headers of UNSUBSCRIBE", "headers of RECEIPT"} | {"ack transactions"}
-RECONNECTING = RECEIPTS | HEADERS | {"reconnects", "close codes"}
+RECONNECTING = RECEIPTS | HEADERS | {"reconnects", "headers of each SUBSCRIBE anew", "close codes"}
 
 TRIMS = Gap("takes blanks off header values", ("blanks_around_header_values_are_kept",))
 NO_ESCAPES = Gap(

@@ -33,4 +33,5 @@ def test_every_scenario_is_asked_of_a_client_in_each_language() -> None:
             "header_names_are_escaped",
             "client_without_heart_beats_is_dropped",
             "close_codes_say_why",
+            "library_that_comes_back_by_itself_misses_nothing",
         }

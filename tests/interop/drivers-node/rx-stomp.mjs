@@ -27,7 +27,8 @@ export default class Rx extends StompJs {
 
   subscribe(destination, id, ack, more) {
     const unsubHeaders = {}; // asked for when it ends
-    const watched = this.library.watch({ destination, subHeaders: { id, ack, ...more }, unsubHeaders });
+    const subHeaders = () => this.asking({ id, ack, ...more });
+    const watched = this.library.watch({ destination, subHeaders, unsubHeaders });
     const watching = watched.subscribe((message) => this.onMessage(message));
     this.subscriptions.set(id, { watching, unsubHeaders });
   }

@@ -17,6 +17,7 @@ export default class StompJs extends Adapter {
 
   async connect(login, passcode, heartBeat, headers) {
     this.subscriptions = new Map();
+    this.seen = new Map();
     this.library = this.made(this.configuration(login, passcode, heartBeat, headers));
     this.library.activate();
     try {
@@ -71,10 +72,17 @@ export default class StompJs extends Adapter {
   }
 
   subscribed(destination, headers) {
-    this.library.subscribe(destination, (message) => this.onMessage(message), headers);
+    this.library.subscribe(destination, (message) => this.onMessage(message), this.asking(headers));
+  }
+
+  /** What a program that wants to miss nothing asks for: at first the last ones, then what came since it heard something. */
+  asking({ last, ...headers }) {
+    const since = last && this.seen.get(headers.id);
+    return defined({ ...headers, ...(since ? { since } : { last }) });
   }
 
   onMessage(message) {
+    this.seen.set(message.headers.subscription, message.headers["message-id"]);
     this.heardMessage(message.headers, message.binaryBody, message);
   }
 

@@ -49,6 +49,21 @@ def refused_message_is_a_dead_letter(lab: Lab) -> None:
     undertaker.sync()
 
 
+@feature(since="1.1", needs="headers of SUBSCRIBE")
+def message_that_comes_back_too_often_is_a_dead_letter(lab: Lab) -> None:
+    client, undertaker, queue = lab.client(), lab.client(), lab.name()
+    client.send(queue, b"body")
+    limits = {"activemq.maximumRedeliveries": "1", "activemq.initialRedeliveryDelay": "10"}
+    client.subscribe(queue, ack="client-individual", headers=limits)
+    for _ in range(2):
+        client.nack(client.next_message())
+    undertaker.subscribe(queue.replace("/queue/", "/queue/DLQ."))
+    letter = undertaker.next_message()
+    same(letter.headers["dead-letter-reason"], "max-deliveries", "dead-letter-reason")
+    same(letter.headers["delivery-count"], "2", "delivery-count")
+    undertaker.sync()
+
+
 @feature(since="1.1", needs="headers of NACK")
 def refused_message_rests_as_long_as_asked(lab: Lab) -> None:
     client, start = lab.client(), time.monotonic()
@@ -221,6 +236,21 @@ def who_comes_back_gets_what_came_since(lab: Lab) -> None:
     late = lab.client()
     late.subscribe(topic, headers={"since": "aaaaaaaa-1"})  # of another run of the broker
     same(late.next_message().headers.get("gap"), "true", "gap")
+
+
+@feature(needs="headers of each SUBSCRIBE anew")
+def library_that_comes_back_by_itself_misses_nothing(lab: Lab) -> None:
+    reader, publisher, topic = lab.client(), lab.client(), lab.name("/topic", "kept")
+    send_all(publisher, topic, numbered(3))
+    reader.subscribe(topic, headers={"last": "2"})
+    same(reader.next_bodies(2), numbered(3)[1:], "the last two")
+    reader.send("/nowhere/at/all", b"body")
+    reader.next_error()
+    reader.await_loss()
+    send_all(publisher, topic, [b"meanwhile", b"and then"])
+    same(reader.next_bodies(2), [b"meanwhile", b"and then"], "bodies")
+    send_all(publisher, topic, [b"live"])
+    same(reader.next_message().body, b"live", "body")
 
 
 @feature()
