@@ -30,6 +30,7 @@ public class Jms {
         tell("expiry", expiry());
         tell("selector", selector());
         tell("transaction", transaction());
+        tell("durable", durable());
         System.out.flush();
         Runtime.getRuntime().halt(0); // its threads would keep the process
     }
@@ -38,12 +39,17 @@ public class Jms {
         System.out.println(what + " " + String.join(" ", heard));
     }
 
-    private static Session session(boolean isTransacted) throws JMSException {
+    private static Connection connection(String clientId) throws JMSException {
         StompJmsConnectionFactory factory = new StompJmsConnectionFactory();
         factory.setBrokerURI(url);
         Connection connection = factory.createConnection("guest", "guest");
+        if (clientId != null) connection.setClientID(clientId);
         connection.start();
-        return connection.createSession(isTransacted, Session.AUTO_ACKNOWLEDGE);
+        return connection;
+    }
+
+    private static Session session(boolean isTransacted) throws JMSException {
+        return connection(null).createSession(isTransacted, Session.AUTO_ACKNOWLEDGE);
     }
 
     private static String name() {
@@ -112,5 +118,20 @@ public class Jms {
         heard.add(again.getJMSRedelivered() ? "redelivered" : "not-redelivered");
         session.commit();
         return heard;
+    }
+
+    /** Its client takes a durable subscription only of a broker that calls itself ActiveMQ. */
+    private static List<String> durable() throws JMSException {
+        String clientId = name(), topicName = name();
+        Connection connection = connection(clientId);
+        Session session = connection.createSession(false, Session.AUTO_ACKNOWLEDGE);
+        session.createDurableSubscriber(session.createTopic(topicName), "stock");
+        connection.close();
+        Session other = session(false);
+        MessageProducer producer = other.createProducer(other.createTopic(topicName));
+        for (String text : List.of("one", "two")) producer.send(other.createTextMessage(text));
+        session = connection(clientId).createSession(false, Session.AUTO_ACKNOWLEDGE);
+        MessageConsumer consumer = session.createDurableSubscriber(session.createTopic(topicName), "stock");
+        return List.of(text(next(consumer)), text(next(consumer)));
     }
 }
