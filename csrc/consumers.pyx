@@ -5,8 +5,31 @@
     else                        the highest priority with room, in turn within one
 
 Queues whose consumers take turns know nothing of it (`next_in_line`).
+
+Who has no room leaves the line, and joins it again when there is some. A member of a Several has the room of all its
+members, and waits for its turn to have it.
 """
-from fastbroker.core.wire cimport Rank, rank_behind, ranks_heir
+from fastbroker.core.subscription cimport Turns
+from fastbroker.core.wire cimport Rank, link_leave, rank_behind, ranks_heir
+
+
+cdef void step_aside(Subscription consumer) noexcept:
+    """It has no credit, or rests after a NACK."""
+    cdef Turns *turns = consumer.credit.turns
+    if turns == NULL or consumer.resting:
+        link_leave(&consumer.ready)
+    else:
+        link_join(&turns.hungry, &consumer.ready)
+
+
+cdef void wait_for_outlet(Subscription consumer) noexcept:
+    """Its output is full."""
+    cdef Turns *turns = consumer.credit.turns
+    if turns == NULL:
+        link_join(consumer.starved, &consumer.ready)
+    else:
+        link_join(&turns.hungry, &consumer.ready)
+        link_join(consumer.starved, &turns.thirst)
 
 
 cdef Subscription next_ranked(Ranks *ranks, bint tight, bint settled):

@@ -122,7 +122,7 @@ cdef list parts_of(bytes destination):
     if b"," not in destination or not is_composite(destination):
         return [without_options(destination)]
     if destination.count(b",") >= MOST_PARTS:
-        raise Refused(b"bad destination", b"One SEND goes to at most 32 destinations; send to the others again.")
+        raise Refused(b"bad destination", b"A destination has at most 32 parts; name the others in another frame.")
     for part in destination.split(b","):
         part = without_options(part.strip())
         parts.append(part if part.startswith(BEGINNINGS) or not parts else prefix_of(parts[len(parts) - 1]) + part)
@@ -150,6 +150,8 @@ cdef dict options_of(bytes destination):
     cdef dict headers = {}
     if not options:
         return headers
+    if b"," in options and is_composite(options):
+        raise Refused(b"bad destination", b"Options stand behind the last of several destinations, and are for all.")
     try:
         pairs = parse_qsl(b"consumer." + options, True, True, max_num_fields=MOST_PARTS)
     except ValueError:
@@ -215,9 +217,9 @@ cdef int check_key(bytes name, int max_levels) except -1:
 
 
 cdef int check_queue(bytes name) except -1:
-    """A queue that is made: its name could be a pattern of queues."""
+    """A queue that is made: its name is no pattern of queues, which a SUBSCRIBE may have."""
     if is_pattern(name, len(name)):
-        text = b"'%b' is a pattern, and queues have none: name one queue, or use topics." % shown(name)
+        text = b"'%b' is a pattern, and no queue's name. Patterns are for SUBSCRIBE." % shown(name)
         raise Refused(b"pattern not allowed", text)
     return 0
 

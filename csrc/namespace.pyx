@@ -43,6 +43,7 @@ from fastbroker.core.route cimport nowhere
 from fastbroker.core.rules cimport bow_to_dead, is_plain, relieve
 from fastbroker.core.schedule cimport Job, comes_later, schedule_new
 from fastbroker.core.scheduling cimport scheduling_route
+from fastbroker.core.several cimport Several, queue_patterns, several_new
 from fastbroker.core.subscription cimport ACK_AUTO
 from fastbroker.core.table cimport (
     TableSlot, table_free, table_get, table_init, table_next, table_put, table_remove,
@@ -102,6 +103,7 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
     new.topics.count_in(census)
     new.durables = durables_of(new, new.topics, limits.max_durable)
     new.bindings = bindings_new(census, new.topics)
+    new.queue_patterns = queue_patterns(census)
     new.audiences.most = limits.memory // AUDIENCES_SHARE
     new.duplicates = DuplicatesShare(ceiling, census, 0, limits.memory // DUPLICATES_SHARE)
     new.histories = histories_new(census, ceiling, wheel, now, counter, new.policies,
@@ -224,6 +226,9 @@ cdef class Namespace(QueueOwner):
         self.bindings.leave(subscription)
         if queue is None:
             return 0
+        if subscription.several is not None and subscription.part == 0:
+            for part in (<Several>subscription.several).end():
+                self.unsubscribe(part)
         queue.remove_consumer(subscription)
         if queue.choosers != NULL:
             end_choosing(queue, subscription)
@@ -298,6 +303,7 @@ cdef class Namespace(QueueOwner):
         relieve(queue)
         forget_duplicates(queue)
         self.bindings.release(queue)
+        self.queue_patterns.gone(queue)
         if queue.held():
             self.emptying.add(queue)
             queue.look()
@@ -404,6 +410,15 @@ cdef int join_queue(Queue queue, Subscription consumer) except -1:
             end_choosing(queue, consumer)
         raise
     return 0
+
+
+cdef Several subscribe_several(Namespace self, Subscription subscription, Access access):
+    """To several destinations, which the caller then names. Of queues that match a pattern, it gets those that `access`
+    permits."""
+    cdef Queue home = queue_new(None, self, self.policies.usual_queue)
+    cdef Several several = several_new(subscription, home, self.queue_patterns, access)
+    self.subscribe_queue(subscription, home)
+    return several
 
 
 cdef int publish_due(Namespace self, int64_t until) except -1:
@@ -645,6 +660,7 @@ cdef Queue create_queue(Namespace self, bytes name):
         raise MemoryError()
     Py_INCREF(queue)
     queue.left()
+    self.queue_patterns.came(queue)
     if self.fanout.count == 0:  # its audience is what the trie has said
         self.bindings.follow(queue)
     return queue

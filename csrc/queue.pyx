@@ -24,7 +24,7 @@ from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
-from fastbroker.core.consumers cimport next_in_line, next_ranked
+from fastbroker.core.consumers cimport next_in_line, next_ranked, step_aside
 from fastbroker.core.frame cimport Content
 from fastbroker.core.message cimport (
     MIDDLE_SPACE, VISIT_COST, Entry, Message, message_drop, message_is_dead, message_new, message_properties,
@@ -143,10 +143,12 @@ cdef class Queue(Receiver):
         ring_init(&self.consumers)
         ring_init(&self.waiters)
         link_init(&self.due_link, <void *>self)
+        link_init(&self.sibling, <void *>self)
 
     def __dealloc__(self):
         keeper_leave(&self.keeper)
         link_leave(&self.due_link)
+        link_leave(&self.sibling)
         timer_cancel(&self.idle)
         timer_cancel(&self.expiry)
         if self.census != NULL:
@@ -234,16 +236,16 @@ cdef class Queue(Receiver):
         self.regained(consumer)
 
     cdef void remove_consumer(self, Subscription consumer) noexcept:
-        link_leave(&consumer.ready)
-        timer_cancel(&consumer.rest)
         self.consumer_count -= 1
-        if consumer.claim != NULL:
-            give_claim_up(self, consumer)
+        leave_line(self, consumer)
 
     cdef void regained(self, Subscription consumer) noexcept:
         """The consumer may have room again: it stands in line, and the queue is dispatched in this turn."""
-        if not link_joined(&consumer.ready) and not consumer.resting and consumer.has_credit():
-            link_join(line_of(self, consumer), &consumer.ready)
+        if not link_joined(&consumer.ready) and not consumer.resting:
+            if consumer.has_credit():
+                link_join(line_of(self, consumer), &consumer.ready)
+            else:
+                step_aside(consumer)
         self.call()
 
     cdef void call(self) noexcept:
@@ -278,7 +280,7 @@ cdef class Queue(Receiver):
     cdef bint unused(self) noexcept:
         """Nobody consumes it, and it is empty, or what it holds does not count."""
         return (self.consumer_count == 0 and self.unsettled == 0 and not self.stays()
-                and (self.held() == 0 or self.policy.idle_drops))
+                and (self.held() == 0 or (self.policy.idle_drops and self.joined == 0)))
 
     cdef void declare(self, dict declared, QueuePolicy policy) noexcept:
         """A client has refined its policy; its days may be fewer now."""
@@ -360,6 +362,35 @@ cdef void give_claim_up(Queue queue, Subscription consumer) noexcept:
         ranks_free(queue.ranks)
         queue.ranks = NULL
     queue.call()
+
+
+cdef void leave_line(Queue queue, Subscription consumer) noexcept:
+    link_leave(&consumer.ready)
+    timer_cancel(&consumer.rest)
+    if consumer.claim != NULL:
+        give_claim_up(queue, consumer)
+
+
+cdef void join(Queue queue, Subscription member) noexcept:
+    """It matches the pattern of somebody, who consumes it as long as it is there."""
+    queue.joined += 1
+    queue.marks |= JOINED
+    timer_init(&member.rest, rested, <void *>member)
+    queue.regained(member)
+
+
+cdef void part(Queue queue, Subscription member) noexcept:
+    leave_line(queue, member)
+    queue.joined -= 1
+    if queue.joined == 0:
+        queue.marks &= ~JOINED
+    queue.left()
+
+
+cdef void linger(Queue queue) noexcept:
+    """Nobody keeps it: its days are counted from its last message."""
+    if queue.consumer_count == 0 and not queue.removed:
+        timer_arm((<QueueOwner>queue.owner).wheel, &queue.idle, (<QueueOwner>queue.owner).now[0] + idle_time(queue))
 
 
 cdef inline int pass_on(Subscription consumer, const Content *content, uint64_t id) except -1:
@@ -625,6 +656,8 @@ cdef bint lets_out(Queue queue) noexcept:
 
 
 cdef int look_at_marks(Queue queue) except -1:
+    if queue.marks & JOINED and queue.waiting():
+        linger(queue)
     if queue.marks & SHELVED:
         return move_to_shelf(queue)
     if queue.shelf.count == 0:
@@ -886,6 +919,8 @@ cdef int take_apart(QueueRoute self, const Content *content, Origin *origin) exc
         origin.duplicate = True
         return 0
     origin.took += 1
+    if self.queue.marks & JOINED:
+        linger(self.queue)
     if (self.queue.marks == 0 and content.properties == NULL) or owner.is_plain(
             self.queue, content, owner.number.value, origin, False):
         offer(self.queue, content, owner.number.value, origin)

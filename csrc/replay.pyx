@@ -18,6 +18,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
+from fastbroker.core.consumers cimport step_aside
 from fastbroker.core.fanout cimport detour
 from fastbroker.core.frame cimport Content
 from fastbroker.core.history cimport keeps, place_behind
@@ -152,7 +153,10 @@ cdef inline int64_t spent(Replay self) noexcept:
 cdef bint has_room(Replay self, Subscription consumer) noexcept:
     """A replay fills no output so far that others would wait for it."""
     cdef OutBuf *out = self.out
-    if out.doom or consumer.resting or not consumer.has_credit():
+    if out.doom or consumer.resting:
+        return False
+    if not consumer.has_credit():
+        step_aside(consumer)
         return False
     if outbuf_pending(out) > (0 if ceiling_reached(out.outlets.ceiling) else out.outlets.low):
         link_join(consumer.starved, &consumer.ready)

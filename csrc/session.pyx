@@ -17,8 +17,9 @@ from libc.string cimport memchr, memcmp
 from fastbroker.core.access cimport access_of
 from fastbroker.core.declaring cimport dead_letters_of, declaration_hash, declare, declared_in
 from fastbroker.core.destination cimport (
-    KIND_EXISTING_QUEUE, KIND_PRESENCE, KIND_QUEUE, KIND_REPLY, KIND_REPLY_TOPIC, KIND_TEMPORARY, KIND_TEMPORARY_TOPIC,
-    KIND_TOPIC, Kind, canonical, canonical_of, followed_topic, is_topic, kind_of, name_in, parts_of, typed,
+    KIND_DIRECT, KIND_EXISTING_QUEUE, KIND_FANOUT, KIND_PRESENCE, KIND_QUEUE, KIND_REPLY, KIND_REPLY_TOPIC,
+    KIND_TEMPORARY, KIND_TEMPORARY_TOPIC, KIND_TOPIC, Kind, canonical, canonical_of, check_key, check_pattern,
+    followed_topic, is_topic, kind_of, name_in, parts_of, typed,
 )
 from fastbroker.core.durables cimport Title, in_use
 from fastbroker.core.frame cimport (
@@ -31,9 +32,10 @@ from fastbroker.core.login cimport (
     short_session, software_of, version_name,
 )
 from fastbroker.core.message cimport message_cost
-from fastbroker.core.namespace cimport conflate, stations_of
+from fastbroker.core.namespace cimport conflate, stations_of, subscribe_several
 from fastbroker.core.parking cimport PARKED_END, PARKED_ERROR, PARKED_FRAME, PARKED_RECEIPT, Parked, parking_new
 from fastbroker.core.parser cimport PARSE_FRAME, parse_error
+from fastbroker.core.pattern cimport is_pattern
 from fastbroker.core.profile cimport NACK_DROPS, NACK_REJECTS, Profile
 from fastbroker.core.properties cimport read_properties
 from fastbroker.core.queue cimport (
@@ -45,7 +47,8 @@ from fastbroker.core.replay cimport REPLAY_ALL, REPLAY_NOTHING
 from fastbroker.core.schedule cimport comes_later
 from fastbroker.core.scheduling cimport SchedulingRoute
 from fastbroker.core.selector cimport Selector, selector_of
-from fastbroker.core.settling cimport acknowledge, find_message, give_back, settle
+from fastbroker.core.settling cimport acknowledge, expect_back, find_message, give_back, settle
+from fastbroker.core.several cimport Several
 from fastbroker.core.soft cimport SOFT_COST, SOFT_WORK, SoftErrors, is_of_errors
 from fastbroker.core.subscription cimport ACK_AUTO, Subscription, subscription_new
 from fastbroker.core.subscriptions cimport subscriptions_of
@@ -704,7 +707,7 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
         raise Refused(b"duplicate subscription", b"The connection has a subscription with this id; ids must be unique.")
     check_room(self, before)
     place = place_of(frame, destination)
-    wishes = wishes_of(frame, kind_of(place), &self.broker.limits, self.broker.profile)
+    wishes = wishes_of(frame, parts_of(place), &self.broker.limits, self.broker.profile)
     wishes.destination = place
     if self.access is not None:
         ask_to_hear(self, wishes)
@@ -716,8 +719,8 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
     if has_header_of(frame, b"activemq.", 9):
         subscription.form |= FORM_ACTIVEMQ
     try:
-        subscription.prefetch = wishes.prefetch
-        subscription.prefetch_bytes = wishes.prefetch_bytes
+        subscription.credit.prefetch = wishes.prefetch
+        subscription.credit.prefetch_bytes = wishes.prefetch_bytes
         subscription.redelivery = wishes.redelivery
         subscription.priority = wishes.priority
         subscription.exclusive = wishes.exclusive
@@ -757,8 +760,8 @@ cdef int check_room(Session self, Subscription replaced) except -1:
 cdef Subscription new_subscription(Session self, bytes id, bytes destination, int mode):
     cdef Subscription new = subscription_new(id, destination, self.namespace.epoch, self.version, mode, self.out,
                                              self.ledger, &self.starved, &self.account)
-    new.prefetch = self.broker.limits.prefetch
-    new.prefetch_bytes = self.broker.limits.prefetch_bytes
+    new.credit.prefetch = self.broker.limits.prefetch
+    new.credit.prefetch_bytes = self.broker.limits.prefetch_bytes
     if self.broker.profile.first_lines:
         new.begin_with(self.broker.profile.first_lines)
     return new
@@ -766,10 +769,11 @@ cdef Subscription new_subscription(Session self, bytes id, bytes destination, in
 
 cdef int attach(Session self, Subscription subscription, Wishes wishes) except -1:
     cdef bytes destination = wishes.destination
-    cdef Kind kind = kind_of(destination)
+    cdef list parts = parts_of(destination)
+    cdef Kind kind = kind_of(parts[0])
     cdef bytes name = name_in(destination, kind)
-    if len(parts_of(destination)) > 1:
-        raise Refused(b"bad destination", b"A SUBSCRIBE names one destination; send one for each.")
+    if len(parts) > 1:
+        return attach_to_all(self, subscription, wishes, parts)
     if kind == KIND_REPLY or kind == KIND_REPLY_TOPIC:
         raise Refused(b"bad destination", b"A reply queue or topic can be sent to; its owner subscribes to "
                       b"/temp-queue/<id> or /temp-topic/<id>.")
@@ -785,7 +789,69 @@ cdef int attach(Session self, Subscription subscription, Wishes wishes) except -
         return self.namespace.subscribe_queue(subscription, temporaries(self).queue(name))
     if kind == KIND_EXISTING_QUEUE:
         return consume(self, subscription, self.namespace.existing_queue(name), wishes)
+    if kind == KIND_QUEUE and is_pattern(name, len(name)):
+        return attach_to_queues(self, subscription, wishes, name)
     return consume(self, subscription, self.namespace.queue_of(name), wishes)
+
+
+cdef int attach_to_queues(Session self, Subscription subscription, Wishes wishes, bytes pattern) except -1:
+    """To all that match."""
+    check_pattern(pattern, self.broker.limits.max_levels)
+    check_for_queues(subscription)
+    if wishes.declared is not None:
+        raise Refused(b"bad header", b"%b says something of one queue, and '%b' is a pattern." % (
+            next(iter(wishes.declared)), shown(pattern)))
+    subscribe_several(self.namespace, subscription, self.access).add_pattern(pattern)
+    return 0
+
+
+cdef int attach_to_all(Session self, Subscription subscription, Wishes wishes, list parts) except -1:
+    """To each of them, or to none."""
+    cdef Several several
+    for part in parts:
+        check_part(self, part)
+        if not is_topic(kind_of(part)):
+            check_for_queues(subscription)
+    several = subscribe_several(self.namespace, subscription, self.access)
+    for part in {canonical_of(part): part for part in parts}.values():
+        wishes.destination = part
+        attach_part(self, several, wishes)
+    return 0
+
+
+cdef int check_for_queues(Subscription subscription) except -1:
+    if subscription.chooses:
+        raise Refused(b"bad header", b"selector and no-local choose from one queue, or from topics: send a SUBSCRIBE for "
+                      b"each queue.")
+    return 0
+
+
+cdef int attach_part(Session self, Several several, Wishes wishes) except -1:
+    cdef bytes name = name_in(wishes.destination, kind_of(wishes.destination))
+    cdef Subscription member
+    if kind_of(wishes.destination) == KIND_QUEUE and is_pattern(name, len(name)):
+        return several.add_pattern(name)
+    member = several.new_part()
+    attach(self, member, wishes)
+    if not is_topic(kind_of(wishes.destination)):
+        several.has_part(member.source)
+    return 0
+
+
+cdef int check_part(Session self, bytes destination) except -1:
+    """Raises Refused for what cannot be a part of several, as far as that is known before."""
+    cdef Kind kind = kind_of(destination)
+    cdef bytes name = name_in(destination, kind)
+    if kind == KIND_PRESENCE or kind == KIND_REPLY or kind == KIND_REPLY_TOPIC:
+        raise Refused(b"bad destination", b"'%b' is none of those that a SUBSCRIBE may name with others."
+                      % shown(destination))
+    if kind == KIND_EXISTING_QUEUE:
+        self.namespace.existing_queue(name)
+    elif kind == KIND_DIRECT or kind == KIND_FANOUT:
+        check_key(name, self.broker.limits.max_levels)
+    elif is_topic(kind) or (kind == KIND_QUEUE and is_pattern(name, len(name))):
+        check_pattern(name, self.broker.limits.max_levels)
+    return 0
 
 
 cdef int consume(Session self, Subscription subscription, Queue queue, Wishes wishes) except -1:
@@ -861,11 +927,14 @@ cdef int check_title(Title title, Wishes wishes, bint apart) except -1:
 
 cdef int ask_to_hear(Session self, Wishes wishes) except -1:
     """Also for the topic that a queue follows, and for the queue that a topic's messages shall go to."""
-    cdef Kind kind = kind_of(wishes.destination)
-    cdef bytes topic = None if is_topic(kind) else followed_topic(name_in(wishes.destination, kind))
+    cdef Kind kind
+    cdef bytes topic
     ask(self, "subscribe", wishes.destination)
-    if topic is not None:
-        self.access.ask("subscribe", canonical(KIND_TOPIC, topic))
+    for part in parts_of(wishes.destination):
+        kind = kind_of(part)
+        topic = None if is_topic(kind) else followed_topic(name_in(part, kind))
+        if topic is not None:
+            self.access.ask("subscribe", canonical(KIND_TOPIC, topic))
     if wishes.queue_name is not None:
         self.access.ask("subscribe", canonical(KIND_QUEUE, wishes.queue_name))
     return 0
@@ -932,12 +1001,20 @@ cdef int delete_durable(Session self, bytes key, bytes title) except -1:
 cdef int end_subscription(Session self, Subscription subscription) except -1:
     """It gets nothing any more. What it has not settled goes back to the front of its queue, which waits for that."""
     self.broker.census.work += END_WORK
-    if subscription.outstanding:
-        (<Queue>subscription.source).returning += 1
+    if subscription.credit.outstanding:
+        expect_back(subscription)
         self.returning.append(subscription)
+    disappear(self, subscription)
+    for part in (<Several>subscription.several).parts if subscription.several is not None else ():
+        disappear(self, <Subscription>part)
+    return self.namespace.unsubscribe(subscription)
+
+
+cdef int disappear(Session self, Subscription subscription) except -1:
+    """Where it is told who is there, that is told, too."""
     if subscription.present is not None:
         self.broker.presence.leave(subscription, self.id)
-    return self.namespace.unsubscribe(subscription)
+    return 0
 
 
 cdef int give_all_back(Session self) except -1:

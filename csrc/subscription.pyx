@@ -14,6 +14,7 @@ from fastbroker.core.wire cimport Account, Link, OutBuf, account_charge, link_in
 
 cdef enum:
     MAKE_WORK = 2560    # what it takes to make one, in bytes of output
+    MEMBER_WORK = 1024  # and one that is part of another
     COST = 640  # bytes of a subscription beside its texts: this object, those of its texts, its places in tables
 
 
@@ -53,6 +54,44 @@ cdef Subscription subscription_new(bytes id, bytes destination, bytes epoch, int
     return new
 
 
+cdef Subscription subscription_member(Subscription whole, uint32_t part):
+    """A consumer of one of several destinations: what it has not settled is in the row of the whole."""
+    cdef Subscription new = Subscription()
+    new.several = whole.several
+    new.credit = whole.credit
+    new.part = part
+    new.id = whole.id
+    new.destination = whole.destination
+    new.prefix_owner = whole.prefix_owner
+    new.prefix = whole.prefix
+    new.prefix_length = whole.prefix_length
+    new.again_owner = whole.again_owner
+    new.again = whole.again
+    new.again_length = whole.again_length
+    new.version = whole.version
+    new.form = whole.form
+    new.ack_mode = whole.ack_mode if whole.ack_mode == ACK_AUTO else whole.ack_mode + ACK_CLIENT_INDIVIDUAL
+    new.plain = whole.plain
+    new.chooses = whole.chooses
+    new.selector = whole.selector
+    new.not_from = whole.not_from
+    new.not_by = whole.not_by
+    new.priority = whole.priority
+    new.exclusive = whole.exclusive
+    new.redelivery = whole.redelivery
+    new.out = whole.out
+    new.ledger = whole.ledger
+    new.starved = whole.starved
+    new.census = whole.census
+    new.census.work += MEMBER_WORK
+    new.account = whole.account
+    new.cost = COST
+    account_charge(new.account, new.cost)
+    new.entry.value = <void *>new
+    link_init(&new.ready, <void *>new)
+    return new
+
+
 cdef class Receiver:
     pass
 
@@ -60,11 +99,12 @@ cdef class Receiver:
 cdef class Subscription(Receiver):
 
     def __cinit__(self):
-        self.first = self.last = NO_SLOT
+        self.credit = &self.own
+        self.own.first = self.own.last = NO_SLOT
 
     def __dealloc__(self):
         free(self.looked)
-        if self.census != NULL:
+        if self.census != NULL and self.part == 0:
             self.census.subscriptions -= 1
 
     cdef void choose(self, Selector selector, const void *not_from) noexcept:
@@ -137,15 +177,15 @@ cdef class Subscription(Receiver):
         cdef Delivery *delivery = &slots[slot]
         entry[0] = delivery.entry
         if delivery.previous == NO_SLOT:
-            self.first = delivery.next
+            self.credit.first = delivery.next
         else:
             slots[delivery.previous].next = delivery.next
         if delivery.next == NO_SLOT:
-            self.last = delivery.previous
+            self.credit.last = delivery.previous
         else:
             slots[delivery.next].previous = delivery.previous
-        self.outstanding -= 1
-        self.outstanding_bytes -= delivery.entry.message.size
+        self.credit.outstanding -= 1
+        self.credit.outstanding_bytes -= delivery.entry.message.size
         self.ledger.give_back(slot)
 
 
@@ -173,12 +213,12 @@ cdef uint32_t remember(Subscription self, const Entry *entry) except? 0xffffffff
         self.ledger.note(slot)
     delivery.subscription = <void *>self
     delivery.next = NO_SLOT
-    delivery.previous = self.last
-    if self.last == NO_SLOT:
-        self.first = slot
+    delivery.previous = self.credit.last
+    if self.credit.last == NO_SLOT:
+        self.credit.first = slot
     else:
-        self.ledger.slots[self.last].next = slot
-    self.last = slot
-    self.outstanding += 1
-    self.outstanding_bytes += entry.message.size
+        self.ledger.slots[self.credit.last].next = slot
+    self.credit.last = slot
+    self.credit.outstanding += 1
+    self.credit.outstanding_bytes += entry.message.size
     return slot

@@ -73,6 +73,7 @@ cdef int rematch(TopicRoute self) except -1:
     finally:
         charge(self, <int64_t>receivers.capacity - <int64_t>before)
         link_join(&self.audiences.routes, &self.link)
+    leave_twins_out(receivers)
     sort_audience(&self.audience)
     self.generation = self.topics.generation
     if self.audiences.bytes > self.audiences.most:
@@ -110,6 +111,32 @@ cdef void forget_outdated(Audiences *audiences) noexcept:
         link = link.next
         if route.generation != route.topics.generation:
             forget(route)
+
+
+cdef int leave_twins_out(Matches *receivers) except -1:
+    """A subscription to several destinations has each message once, however many of them match: the first has it."""
+    cdef dict firsts = None
+    cdef size_t i, kept = 0
+    for i in range(receivers.count):
+        if (<Receiver>receivers.items[i]).part:
+            firsts = {} if firsts is None else firsts
+            note_first(firsts, <Receiver>receivers.items[i])
+    if firsts is None:
+        return 0
+    for i in range(receivers.count):
+        if (<Receiver>receivers.items[i]).part == 0 or (
+                firsts[(<Receiver>receivers.items[i]).several] is <Receiver>receivers.items[i]):
+            receivers.items[kept] = receivers.items[i]
+            kept += 1
+    receivers.count = kept
+    return 0
+
+
+cdef int note_first(dict firsts, Receiver receiver) except -1:
+    cdef Receiver first = firsts.get(receiver.several)
+    if first is None or receiver.part < first.part:
+        firsts[receiver.several] = receiver
+    return 0
 
 
 cdef void sort_audience(Audience *audience) noexcept:

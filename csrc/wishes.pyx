@@ -7,7 +7,7 @@ from libc.stdint cimport int8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from fastbroker.core.declaring cimport declared_in
-from fastbroker.core.destination cimport KIND_TOPIC, is_topic, options_of, typed, without_options
+from fastbroker.core.destination cimport KIND_TOPIC, Kind, is_topic, kind_of, options_of, typed, without_options
 from fastbroker.core.frame cimport Header, decoded, frame_text, has_header_of, number_of
 from fastbroker.core.profile cimport Profile
 from fastbroker.core.replay cimport REPLAY_ALL, REPLAY_BEHIND, REPLAY_LAST
@@ -32,6 +32,8 @@ CONFLATE = (b"conflate",)                       # of a slow subscriber's message
 SUBSCRIPTION_NAME = (b"activemq.subscriptionName",)     # of a durable subscription, which only topics have
 TYPE = (b"subscription-type",)                  # Artemis': whether a bare name is a queue or a topic
 QUEUE_NAME = (b"x-queue-name",)                 # a topic's messages go to that queue, and its consumers share them
+FOR_ONE = SINCE + FROM_SEQ + LAST + QUEUE_NAME + SUBSCRIPTION_NAME + (
+    b"durable", b"persistent", b"durable-subscription-name", b"durable-subscriber-name", b"subscription-group")
 # How what it refuses is tried again: ActiveMQ's RedeliveryPolicy.
 MAX_REDELIVERIES = (b"activemq.maximumRedeliveries",)
 FIRST_PAUSE = (b"activemq.initialRedeliveryDelay",)
@@ -50,9 +52,10 @@ cdef enum:
     WIDEST = 1073741824         # bytes of credit: a wider window, and none, count as this
 
 
-cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits, Profile profile):
-    """What a SUBSCRIBE to a destination of that kind asks for. Raises Refused for what cannot be."""
+cdef Wishes wishes_of(const Frame *frame, list parts, const Limits *limits, Profile profile):
+    """What a SUBSCRIBE to that destination, or to several, asks for. Raises Refused for what cannot be."""
     cdef Wishes new = Wishes()
+    cdef Kind kind = kind_of_all(parts)
     cdef dict headers = headers_of(frame)
     headers.update(options_of(headers[b"destination"]))
     new.ack_mode = ack_mode_in(headers)
@@ -71,6 +74,8 @@ cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits, Profi
     new.priority = priority_in(headers)
     new.exclusive = is_true(headers, EXCLUSIVE)
     new.declared = declared_in(frame) if frame.known[KNOWN_QUEUE] else None
+    if len(parts) > 1:
+        check_for_all(headers, new.declared)
     for names in (BROWSER,):
         if is_true(headers, names):
             raise unsupported(name_in(headers, names))
@@ -80,6 +85,22 @@ cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits, Profi
     new.conflate = conflate_in(headers, kind, new.asked.what)
     new.queue_name = (text(headers, QUEUE_NAME) or None) if is_topic(kind) else None
     return new
+
+
+cdef Kind kind_of_all(list parts) except *:
+    """A queue, if one of them is: it can do less."""
+    for part in parts:
+        if not is_topic(kind_of(part)):
+            return kind_of(part)
+    return kind_of(parts[0])
+
+
+cdef int check_for_all(dict headers, dict declared) except -1:
+    """What a SUBSCRIBE to several destinations cannot ask for."""
+    for name in (*FOR_ONE, *(declared or ())):
+        if name in headers and headers[name].lower() not in (b"", b"false"):
+            raise Refused(b"bad header", b"%b is for one destination; send a SUBSCRIBE for each." % name)
+    return 0
 
 
 cdef Refusal refusal_of(const Frame *frame):

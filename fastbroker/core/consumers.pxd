@@ -1,16 +1,19 @@
 """The consumers of a queue: whose turn it is."""
 from fastbroker.core.subscription cimport Subscription
-from fastbroker.core.wire cimport Link, Ranks, link_join, link_leave, ring_empty
+from fastbroker.core.wire cimport Link, Ranks, link_join, ring_empty
+
+cdef void step_aside(Subscription consumer) noexcept
+cdef void wait_for_outlet(Subscription consumer) noexcept
 
 
 cdef inline bint may_have(Subscription consumer, bint tight) noexcept:
     """Whether it is given the next message; if not, it leaves the line until it has credit or its output has drained.
     """
     if not consumer.has_credit() or consumer.resting:
-        link_leave(&consumer.ready)
+        step_aside(consumer)
         return False
     if not consumer.has_outlet(tight):
-        link_join(consumer.starved, &consumer.ready)
+        wait_for_outlet(consumer)
         return False
     return True
 

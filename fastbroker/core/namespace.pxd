@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport uint64_t
 
+from fastbroker.core.access cimport Access
 from fastbroker.core.bindings cimport Bindings
 from fastbroker.core.deadletters cimport DeadLetters
 from fastbroker.core.durables cimport Durables, Title
@@ -15,6 +16,7 @@ from fastbroker.core.replay cimport Asked
 from fastbroker.core.replies cimport ReplyTopic
 from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.schedule cimport Schedule
+from fastbroker.core.several cimport QueuePatterns, Several
 from fastbroker.core.subscription cimport Subscription
 from fastbroker.core.table cimport Table, table_get
 from fastbroker.core.topic cimport Audiences
@@ -36,6 +38,7 @@ cdef class Namespace(QueueOwner):
     cdef Table routes
     cdef Link known                 # ring of those, the oldest first
     cdef Table queues
+    cdef QueuePatterns queue_patterns   # that somebody has subscribed to
     cdef dict replies               # /reply-queue/<token> -> Queue
     cdef Durables durables          # subscriptions to topics that have names
     cdef DeadLetters dead_letters
@@ -78,4 +81,5 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
                              bytes epoch, cron)
 cdef list stations_of(Namespace self, list parts)
 cdef int conflate(Namespace self, Subscription subscription, bytes header, bytes pattern, bint apart) except -1
+cdef Several subscribe_several(Namespace self, Subscription subscription, Access access)
 cdef int remove_reply_topic(Namespace self, ReplyTopic topic) except -1

@@ -36,6 +36,7 @@ cdef enum:
     SHELVED = 4             # all that comes goes there, as somebody walks along it
     CHOSEN = 8              # a consumer chooses, or messages have groups: they are given out in another way
     GROUPED = 16            # messages have groups
+    JOINED = 64             # it has consumers that have come by a pattern of queues
 
 
 cdef class QueueOwner:
@@ -80,12 +81,14 @@ cdef class Queue(Receiver):
     cdef int64_t cost               # of itself, in the memory ceiling
     cdef Keeper keeper              # for the round that moves messages
     cdef Link due_link              # in the owner's ring
+    cdef Link sibling               # in the ring of all queues that patterns may match
     cdef Link consumers             # those believed to have room, in turn
     cdef Choosers *choosers         # where some choose, or messages have groups; NULL: none does ...
     cdef int (*give_out)(Queue queue) except -1     # ... else what is done then in place of `dispatch`
     cdef Ranks *ranks               # where some come before others; NULL: all take turns
     cdef Timer idle                 # armed while nobody uses it
     cdef readonly uint32_t consumer_count
+    cdef uint32_t joined            # further consumers, by patterns of queues: they do not keep it
     cdef bint removed               # it is given nothing any more
     cdef size_t marks               # of what is not plain
     cdef uint32_t returning         # consumers that have gone, and whose deliveries it waits for
@@ -152,6 +155,8 @@ cdef class QueueRoute(Route):
 
 
 cdef Queue queue_new(bytes name, QueueOwner owner, QueuePolicy policy)
+cdef void join(Queue queue, Subscription member) noexcept
+cdef void part(Queue queue, Subscription member) noexcept
 cdef int claim_place(Queue queue, Subscription consumer) except -1
 cdef QueueRoute queue_route(bytes destination, Queue queue, dict declared=*)
 cdef bint leads_somewhere(QueueRoute route) except -1

@@ -14,3 +14,4 @@ cdef int settle_in(Transaction transaction, Subscription subscription, uint32_t 
 cdef int settle_one(Subscription subscription, uint32_t slot, Verdict verdict, Refusal refusal) except -1
 cdef int take_back(Subscription subscription, uint32_t slot) except -1
 cdef int give_back(Subscription subscription) except -1
+cdef void expect_back(Subscription subscription) noexcept

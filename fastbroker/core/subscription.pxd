@@ -15,10 +15,29 @@ cdef enum:
     ACK_AUTO
     ACK_CLIENT              # cumulative
     ACK_CLIENT_INDIVIDUAL
+    ACK_MEMBER_CLIENT       # of a member of a Several, which has its deliveries in one row with those of the others
+    ACK_MEMBER_INDIVIDUAL
 
 cdef enum:
     MARK_GAP = 1            # something in front of this message is not there any more
     MARK_RETAINED = 2       # it was sent before the subscription, and retained
+
+
+cdef struct Turns:
+    # of the members of a subscription to several destinations (several.pyx), which share its credit
+    Link hungry             # ring of those that found no room ...
+    Link thirst             # ... and that of the subscription in `starved`, where it is its output that has none
+    void *home              # the Queue whose dispatch gives them their turns
+
+cdef struct Credit:
+    # what may be unsettled, and what is
+    uint32_t prefetch       # so many messages ...
+    uint32_t outstanding
+    size_t prefetch_bytes   # ... and bytes may be
+    size_t outstanding_bytes
+    uint32_t first          # deliveries, slots of the ledger in the order of delivery
+    uint32_t last
+    Turns *turns            # NULL: it is that of one subscription
 
 
 @cython.no_gc
@@ -35,6 +54,8 @@ cdef class Receiver:
     cdef Selector selector      # None: any will do ...
     cdef const void *not_from   # ... but those of that Origin (NULL: whoever sends it) ...
     cdef uint64_t not_by        # ... and those of that client-id, hashed; 0: whoever that is
+    cdef uint32_t part          # 0, or it is a member of a Several: its number there, and the first of those that ...
+    cdef object several         # ... match gets a message; None: it is of none
     cdef uint64_t filled        # when it last made the output of its connection too full; 0: never
 
     cdef inline void choose_as(self, Receiver other):
@@ -42,6 +63,8 @@ cdef class Receiver:
         self.selector = other.selector
         self.not_from = other.not_from
         self.chooses = other.chooses
+        self.several = other.several
+        self.part = other.part
 
     cdef inline bint wants(self, const Content *content, uint64_t number, const Origin *origin,
                            Census *census) noexcept:
@@ -81,12 +104,8 @@ cdef class Subscription(Receiver):
     cdef bint resting
     cdef bint closed            # unsubscribed; an open transaction may still hold deliveries of it
     cdef bint implicit          # made by a reply-to:/temp-queue/..., not by a SUBSCRIBE
-    cdef uint32_t prefetch      # credit: so many messages ...
-    cdef size_t prefetch_bytes  # ... and bytes may be unsettled
-    cdef uint32_t outstanding
-    cdef size_t outstanding_bytes
-    cdef uint32_t first         # unsettled deliveries, slots of the ledger in the order of delivery
-    cdef uint32_t last
+    cdef Credit own
+    cdef Credit *credit         # `own`, or that of a Several
     cdef bytes present          # the topic where it is told who is there, and it counts or watches; None: nowhere
     cdef Redelivery redelivery  # what it wants instead of the policy of its queue; or None
     cdef Ledger ledger
@@ -101,8 +120,9 @@ cdef class Subscription(Receiver):
     cdef void take_out(self, uint32_t slot, Entry *entry) noexcept
 
     cdef inline bint has_credit(self) noexcept:
-        return self.ack_mode == ACK_AUTO or self.outstanding == 0 or (
-            self.outstanding < self.prefetch and self.outstanding_bytes < self.prefetch_bytes)
+        return self.ack_mode == ACK_AUTO or self.credit.outstanding == 0 or (
+            self.credit.outstanding < self.credit.prefetch
+            and self.credit.outstanding_bytes < self.credit.prefetch_bytes)
 
     cdef inline uint64_t last_filled(self) noexcept:
         """When it, or the queue of its own, last made the output too full; 0: never."""
@@ -115,3 +135,4 @@ cdef class Subscription(Receiver):
 
 cdef Subscription subscription_new(bytes id, bytes destination, bytes epoch, int version, int ack_mode,
                                    OutBuf *out, Ledger ledger, Link *starved, Account *account)
+cdef Subscription subscription_member(Subscription whole, uint32_t part)

@@ -2,7 +2,6 @@
 cimport cython
 from libc.stdint cimport int8_t, uint32_t
 
-from fastbroker.core.destination cimport Kind
 from fastbroker.core.frame cimport Frame
 from fastbroker.core.limits cimport Limits
 from fastbroker.core.profile cimport Profile
@@ -32,7 +31,7 @@ cdef class Wishes:
     cdef bytes epoch            # in the message-id that says so; None: none does
 
 
-cdef Wishes wishes_of(const Frame *frame, Kind kind, const Limits *limits, Profile profile)
+cdef Wishes wishes_of(const Frame *frame, list parts, const Limits *limits, Profile profile)
 cdef bytes place_of(const Frame *frame, bytes destination)
 cdef Refusal refusal_of(const Frame *frame)
 cdef str ack_mode_name(int mode)
