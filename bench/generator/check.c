@@ -1,7 +1,8 @@
 /* Whether each message came once, in order, as it was sent. The check knows only the geometry of the load and the stamps.
  *
  * Every subscriber of a topic keeps a tally of each stream that is due to it. Consumers of one queue share the tallies; each
- * message must come to one of them, and to each of them in order.
+ * message must come to one of them, and to each of them in order. Those of a group must all come to one. What is scheduled is
+ * due when its delay is over, from when the server has read it, and not in the order in which it was sent.
  */
 #include "check.h"
 
@@ -54,12 +55,13 @@ static void prepare_sender(Engine *engine, Connection *c) {
 
 bool check_prepare(Engine *engine) {
     const Geometry *g = &engine->geometry;
-    engine->tally_most = g->shared ? MOST_MISSING_SHARED : MOST_MISSING;
+    engine->tally_most = g->shared || engine->frames.scheduled ? MOST_MISSING_SHARED : MOST_MISSING;
     for (uint32_t i = 0; i < g->publishers; i++)
         prepare_sender(engine, &engine->publishers[i]);
     if (g->shared) {
         engine->tallies = calloc(g->streams, sizeof *engine->tallies);
-        if (engine->tallies == NULL)
+        engine->owners = calloc(g->destinations, sizeof *engine->owners);
+        if (engine->tallies == NULL || engine->owners == NULL)
             return fail_memory(engine);
     }
     return prepare_receivers(engine);
@@ -78,6 +80,7 @@ void check_free(Engine *engine) {
         free(c->newest);
     }
     free_tallies(engine->tallies, engine->geometry.streams);
+    free(engine->owners);
 }
 
 /* ---- when the messages were meant to be sent ---- */
@@ -120,6 +123,16 @@ void expectation_carry(Connection *c) {
     expect(c, c->next.tally, c->next.stream);
 }
 
+void check_anew(Connection *c) {
+    settle_run(c);
+    tally_free(c->tallies);
+    c->next.head = 0;
+}
+
+uint64_t came_in_order(const Connection *c) {
+    return c->tallies->base + c->next.run;
+}
+
 static bool is_intact(const Engine *engine, const Message *message, Stamp *stamp) {
     if (message->body == NULL || !stamp_read(message->body, stamp))
         return false;
@@ -128,11 +141,22 @@ static bool is_intact(const Engine *engine, const Message *message, Stamp *stamp
 
 /* Of one that came for the first time: whether it is older than what came before it. */
 static bool is_disordered(Engine *engine, Connection *c, int64_t place, uint64_t number, Arrival arrival) {
+    if (engine->frames.scheduled)
+        return false;
     if (c->newest == NULL)
         return arrival == ARRIVED_LATE;
     bool older = number + 1 < c->newest[place];
     c->newest[place] = older ? c->newest[place] : number + 1;
     return older;
+}
+
+/* Whether it belongs to a group of which others have come to another consumer. */
+static bool is_astray(Engine *engine, const Connection *c, uint32_t stream) {
+    if (!engine->load.groups || engine->owners == NULL)
+        return false;
+    const Connection **owner = &engine->owners[stream % engine->geometry.destinations];
+    *owner = *owner ? *owner : c;
+    return *owner != c;
 }
 
 /* Only what is in order so far, and needs no second look, is recognised by its stamp alone. */
@@ -165,7 +189,7 @@ bool check_message(Engine *engine, Connection *c, const Message *message) {
         engine->duplicated++;
         return false;
     }
-    if (is_disordered(engine, c, place, stamp.number, arrival))
+    if (is_disordered(engine, c, place, stamp.number, arrival) | is_astray(engine, c, stamp.stream))
         engine->disordered += !engine->load.queue || !engine->protocol->redelivered(message);
     note_time(engine, load_text(message->body + 8));
     c->came++;

@@ -9,6 +9,9 @@ void check_free(Engine *engine);
 bool check_message(Engine *engine, Connection *c, const Message *message);
 void message_came(Engine *engine, Connection *c, const Message *message);
 void expectation_carry(Connection *c);
+/* Of a subscriber with one stream: it all begins again; and how many have come since then, none of them missing. */
+void check_anew(Connection *c);
+uint64_t came_in_order(const Connection *c);
 void flush_latency(Engine *engine);
 uint64_t taken(const Engine *engine);
 

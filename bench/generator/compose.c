@@ -11,13 +11,20 @@
 
 /* The end of a transaction that must be finished goes out before its time. */
 uint64_t message_ticks(const Engine *engine, const Connection *c, uint64_t number, uint64_t now) {
+    if (engine->due_at)
+        return ticks_at(engine, engine->due_at);
     bool has_time = paced(engine) && number >= c->paced_from && engine->phase > READY;
     return ticks_at(engine, has_time ? earlier(now, pace_intended(&engine->pace, c, number)) : now);
 }
 
-static void write_digits(char *at, uint32_t number) {
-    for (int i = 6; i >= 0; i--, number /= 10)
+static void write_digits(char *at, int count, uint32_t number) {
+    for (int i = count - 1; i >= 0; i--, number /= 10)
         at[i] = (char)('0' + number % 10);
+}
+
+/* A clock that counts whole milliseconds may be one ahead of us. */
+static uint32_t wait_of(const Engine *engine, uint64_t now) {
+    return engine->due_at > now ? (uint32_t)((engine->due_at - now) / (SECOND / 1000)) + 2 : 1;
 }
 
 static void write_body(const Engine *engine, char *body, uint32_t stream, uint64_t number, uint64_t ticks) {
@@ -44,7 +51,9 @@ static void write_message(const Engine *engine, const Connection *c, uint64_t sl
     uint32_t stream = c->number + (uint32_t)(number % c->streams) * geometry->publishers;
     write_body(engine, at + frames->body, stream, number / c->streams, ticks);
     if (frames->digits)
-        write_digits(at + frames->digits, stream % geometry->destinations);
+        write_digits(at + frames->digits, frames->digit_count, frames->first_number + stream % geometry->destinations);
+    if (frames->delay)
+        write_digits(at + frames->delay, DELAY_DIGITS, frames->wait);
     if (receipt)
         receipt_write(receipt, number / frames->unit, ticks);
 }
@@ -63,13 +72,14 @@ static void write_stamps(const Frames *frames, const Connection *c, uint64_t slo
 
 static bool has_only_stamps(const Engine *engine, const Connection *c) {
     const Frames *frames = &engine->frames;
-    return c->streams == 1 && frames->unit == 1 && !frames->digits && !frames->receipt && !engine->load.verify &&
-           !paced(engine);
+    return c->streams == 1 && frames->unit == 1 && !frames->digits && !frames->receipt && !frames->delay &&
+           !engine->load.verify && !paced(engine);
 }
 
 /* The message that the kernel has the beginning of must be there as it was. */
-static uint64_t restore_begun(const Engine *engine, const Connection *c, uint64_t slot) {
-    const Frames *frames = &engine->frames;
+static uint64_t restore_begun(Engine *engine, const Connection *c, uint64_t slot) {
+    Frames *frames = &engine->frames;
+    frames->wait = c->begun_wait;
     if (!c->begun)
         return 0;
     if (frames->owner != c || c->sent < frames->first || c->sent >= frames->first + frames->count ||
@@ -82,6 +92,7 @@ void frames_write(Engine *engine, const Connection *c, uint32_t count, uint64_t 
     Frames *frames = &engine->frames;
     uint64_t slot = c->sent % frames->unit;
     uint64_t i = restore_begun(engine, c, slot);
+    frames->wait = wait_of(engine, now);
     if (has_only_stamps(engine, c))
         write_stamps(frames, c, i, count, ticks_at(engine, now));
     else
@@ -124,6 +135,7 @@ static void wrap(Frames *frames, Buffer *opening, Buffer *sending, Buffer *closi
     websocket_wrap(closing, &frames->closing_head);
     frames->body += frames->head;
     frames->digits += frames->digits ? frames->head : 0;
+    frames->delay += frames->delay ? frames->head : 0;
     frames->receipt += frames->receipt ? (frames->unit == 1 ? frames->head : frames->closing_head) : 0;
 }
 

@@ -79,6 +79,7 @@ typedef struct Connection {
     uint64_t sent;       /* messages that the kernel has whole */
     size_t begun;        /* bytes that it has of the next one */
     uint64_t begun_time; /* that one's */
+    uint32_t begun_wait; /* and its delay */
     uint64_t quota;      /* of the backlog */
     uint64_t paced_from; /* the first message that has an intended time */
     uint32_t streams;    /* so many streams it sends to, in turn */

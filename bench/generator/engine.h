@@ -14,9 +14,10 @@
  *     session.c compose.c                                          logging in and subscribing; writing messages
  *     publish.c                                                    handing them to the kernel
  *     transfer.c                                                   reading, writing, being hung up on
- *     dial.c publishers.c                                          opening and ending connections; all who send, in turn
+ *     dial.c fill.c publishers.c                                   opening and ending connections; sending what is to be there
+ *                                                                  already; all who send, in turn
  *     stomp.c nats.c relay.c                                       the protocols
- *     flow.c trip.c connect.c churn.c idle.c                       the kinds of load
+ *     flow.c trip.c connect.c churn.c idle.c replay.c schedule.c   the kinds of load
  *     report.c prepare.c                                           what is told in the end; what is needed in the beginning
  *     loop.c                                                       phases and the loop
  *     generator.pyx                                                Python's side
@@ -83,6 +84,9 @@ struct Engine {
     uint32_t fan;           /* the most of all publishers */
     Tally *tallies;         /* of streams that consumers share */
     uint64_t tally_most;
+
+    uint64_t due_at, accepted_at; /* all that is scheduled; when the server had taken it */
+    const Connection **owners;    /* of each group, who got its first message */
 
     Frames frames;
     Pace pace;

@@ -1,6 +1,6 @@
 /* Publishers send, subscribers receive: as fast as the server takes it, or at a rate. */
 #include "check.h"
-#include "failure.h"
+#include "fill.h"
 #include "names.h"
 #include "plan.h"
 #include "publish.h"
@@ -19,29 +19,28 @@ static bool plan_subscribers(Engine *engine) {
            plan_connections(engine, BYSTANDER, (load->bystanders + BYSTANDERS_OF_ONE - 1) / BYSTANDERS_OF_ONE);
 }
 
-static void share_out_backlog(Engine *engine) {
-    uint64_t backlog = (uint64_t)engine->load.backlog, publishers = engine->geometry.publishers;
-    for (uint32_t i = 0; i < publishers; i++)
-        engine->connections[i].quota = backlog / publishers + (i < backlog % publishers);
-    if (backlog)
-        engine->openable = (uint32_t)publishers;
-}
-
 static bool plan(Engine *engine) {
     const Load *load = &engine->load;
-    if (!plan_streams(engine, load->publishers, load->destinations, load->subscribers))
+    int64_t various = varieties(load);
+    if (!plan_streams(engine, load->publishers, various ? various : load->destinations, load->subscribers))
         return false;
-    engine->geometry.pattern = *load->pattern != '\0';
-    engine->geometry.shared = load->queue && load->subscribers > load->destinations;
+    engine->geometry.varied = various > 0;
+    engine->geometry.pattern = *load->pattern || (various && !load->selecting);
+    engine->geometry.shared = load->queue && load->subscribers > load->destinations && !load->selecting;
     if (!plan_connections(engine, PUBLISHER, load->publishers) || !plan_subscribers(engine))
         return false;
-    share_out_backlog(engine);
+    fill_share_out(engine, (uint64_t)load->backlog);
     return true;
 }
 
+/* Varieties all go to one. */
+static uint32_t named(const Geometry *g) {
+    return g->varied ? 1 : g->destinations;
+}
+
 static void address(const Engine *engine, Frames *frames) {
-    frames->numbered = engine->geometry.destinations > 1;
-    name_destination(engine, engine->load.queue, 0, engine->geometry.destinations, &frames->destination);
+    frames->numbered = named(&engine->geometry) > 1;
+    name_destination(engine, engine->load.queue, 0, named(&engine->geometry), &frames->destination);
 }
 
 /* ---- subscriptions ---- */
@@ -69,34 +68,16 @@ static void subscription(const Engine *engine, const Connection *c, uint32_t i, 
     uint32_t number = c->role == SUBSCRIBER ? (c->number + i * g->subscribers) % g->destinations : i;
     if (c->role == BYSTANDER)
         name_numbered(engine, false, ".*", c->number * BYSTANDERS_OF_ONE + i, destination);
-    else if (g->pattern)
+    else if (*engine->load.pattern)
         name_pattern(engine, engine->load.pattern, destination);
     else
-        name_destination(engine, engine->load.queue, number, g->destinations, destination);
+        name_destination(engine, engine->load.queue, number, named(g), destination);
 }
 
 /* ---- the backlog ---- */
 
-/* Publishers have filled the queues when the server has confirmed something that was asked for behind the last message. */
-static void ask_whether_filled(Engine *engine, Connection *c) {
-    bool is_full = begun_by(c) >= c->quota && !c->begun && c->sent % engine->frames.unit == 0;
-    if (c->state != UP || !is_full || c->asked)
-        return;
-    buffer_clear(&engine->name);
-    name_append(engine, false, ".filled", &engine->name);
-    engine->protocol->subscribe(engine, c, &engine->name);
-    engine->protocol->unsubscribe(engine, c);
-    connection_watch(engine, c);
-}
-
-static void on_confirmed(Engine *engine, Connection *c) {
-    engine->filled += c->confirmed == c->asked;
-    if (engine->filled == engine->geometry.publishers)
-        engine->openable = engine->count;
-}
-
 static bool prepared(const Engine *engine) {
-    return engine->up == engine->count && (!engine->load.backlog || engine->filled == engine->geometry.publishers);
+    return engine->up == engine->count && (!engine->load.backlog || filled(engine));
 }
 
 /* ---- how much may be sent ---- */
@@ -130,8 +111,8 @@ static uint64_t window_left(Engine *engine) {
 }
 
 static void turn(Engine *engine) {
-    for (uint32_t i = 0; engine->phase == CONNECTING && engine->load.backlog && i < engine->geometry.publishers; i++)
-        ask_whether_filled(engine, &engine->publishers[i]);
+    if (engine->phase == CONNECTING && engine->load.backlog)
+        fill_ask(engine);
     if (!engine->held || under_way(engine) > low_water(engine))
         return;
     engine->held = false;
@@ -171,7 +152,7 @@ static bool still_sends_late(const Engine *engine) {
 static uint64_t allowed(Engine *engine, Connection *c) {
     uint64_t count = 0;
     if (engine->phase == CONNECTING)
-        return to_end_of_unit(engine, c, c->quota > begun_by(c) ? c->quota - begun_by(c) : 0);
+        return to_end_of_unit(engine, c, fill_left(c));
     if (running(engine) && !paced(engine))
         return left(engine, c);
     if (running(engine))
@@ -200,7 +181,7 @@ const Kind flow_kind = {
     .subscriptions = subscriptions,
     .subscription = subscription,
     .address = address,
-    .confirmed = on_confirmed,
+    .confirmed = fill_confirmed,
     .message = on_message,
     .allowed = allowed,
     .prepared = prepared,

@@ -10,16 +10,23 @@
 
 #include "connection.h"
 
+#define DELAY_DIGITS 7 /* of ms: some hours */
+
 typedef struct Frames {
     Buffer bytes, destination, reply_to;
     bool numbered; /* the name ends in the number of the destination: reply_to's, or else destination's */
+    bool scheduled; /* each says how long it is to wait */
     uint32_t unit;   /* SENDs in a transaction, or 1 */
     uint32_t most;   /* SENDs in all of it */
     size_t opening, closing, length, unit_bytes;
     size_t opening_head, head, closing_head; /* WebSocket: so much of each is the head of its frame; else 0 */
     Buffer masked; /* WebSocket: what was sent last, as `bytes` has it, but masked */
     size_t body;    /* where in a SEND */
-    size_t digits;  /* where the number of a destination is; 0: all messages go to the same */
+    size_t digits;  /* where the number of a destination, or of a variety, is; 0: all messages are alike */
+    int digit_count;
+    uint32_t first_number; /* that of the first one */
+    size_t delay;   /* where it is written how long it waits, or 0 */
+    uint32_t wait;  /* so many ms, in what is written next */
     size_t receipt; /* where the id of its receipt is, in a SEND or a COMMIT; 0: none is asked for */
     const Connection *owner; /* whose messages are in it, from the first to the last that was written */
     uint64_t first, first_slot, count;

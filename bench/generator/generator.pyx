@@ -38,6 +38,9 @@ cdef extern from "bench/generator/load.h":
         const char *topic_prefix
         const char *queue_prefix
         const char *credit_line
+        const char *priority_line
+        const char *replay_line
+        const char *selector_prefix
         bint subscribe_receipts
         int port
         const char *scheme
@@ -51,10 +54,10 @@ cdef extern from "bench/generator/load.h":
         const char *ack
         const char *name
         const char *pattern
-        bint queue, persistent, content_length, verify
+        bint queue, persistent, content_length, verify, selecting
         int64_t publishers, subscribers, destinations, bystanders, slow, connections
-        int64_t size, credit, receipts, transaction, window, backlog
-        double rate, ramp, warm_up, seconds, patience
+        int64_t size, credit, receipts, transaction, window, backlog, priorities, groups, messages
+        double delay, rate, ramp, warm_up, seconds, patience
 
 cdef extern from "bench/generator/engine.h" nogil:
     ctypedef struct Engine:
@@ -78,6 +81,7 @@ cdef extern from "bench/generator/report.h":
     ctypedef struct Report:
         double seconds, cpu_seconds, blocked_seconds
         uint64_t sends, deliveries, receipts, operations
+        double accept_seconds, deliver_seconds
         uint64_t sent, due, received, lost, duplicated, disordered, corrupt, unsent, unconfirmed
         uint64_t frame_bytes, hung_up, reconnects
     Report engine_report(const Engine *engine) nogil
@@ -107,7 +111,7 @@ cdef class Generator:
         self._make_keys(&fields)
         self._secure(sessions, &fields)
         self._read_texts(load, &fields)
-        self._read_credit(target, load, &fields)
+        self._read_lines(target, load, &fields)
         self._read_numbers(load, &fields)
         with nogil:
             self.engine = engine_new(&fields)
@@ -160,12 +164,14 @@ cdef class Generator:
         fields.secure = &self.secure
         return 0
 
-    cdef int _read_credit(self, target, load, Load *fields) except -1:
-        try:
-            line = target.credit_header.format(credit=load.credit) if load.credit else ""
-        except (LookupError, ValueError):
-            raise GeneratorError(f"{target.credit_header!r}: only {{credit}} can be filled in")
-        fields.credit_line = self._text(line)
+    cdef int _read_lines(self, target, load, Load *fields) except -1:
+        """Header lines that each server has in its own way."""
+        credit = filled_in(target.credit_header, "credit", load.credit) if load.credit else ""
+        replay = filled_in(target.replay_header, "count", load.messages) if load.kind == "replay" else ""
+        fields.credit_line = self._text(credit)
+        fields.replay_line = self._text(replay)
+        fields.priority_line = self._text(target.priority_header if load.priorities else "")
+        fields.selector_prefix = self._text(target.selector_prefix)
         return 0
 
     cdef int _read_texts(self, load, Load *fields) except -1:
@@ -178,6 +184,8 @@ cdef class Generator:
     cdef int _read_numbers(self, load, Load *fields) except -1:
         fields.queue, fields.persistent = load.queue, load.persistent
         fields.content_length, fields.verify = load.content_length, load.verify
+        fields.selecting, fields.priorities, fields.groups = load.selecting, load.priorities, load.groups
+        fields.messages, fields.delay = load.messages, load.delay
         fields.publishers, fields.subscribers = load.publishers, load.subscribers
         fields.destinations, fields.connections = load.destinations, load.connections
         fields.bystanders, fields.slow = load.bystanders, load.slow
@@ -246,6 +254,13 @@ cdef class Generator:
             "send_delay": buckets_of(&self.engine.send_delay),
         }
         return fields
+
+
+cdef str filled_in(str line, str name, value):
+    try:
+        return line.format(**{name: value})
+    except (LookupError, ValueError):
+        raise GeneratorError(f"{line!r}: only {{{name}}} can be filled in")
 
 
 cdef list buckets_of(Histogram *histogram):

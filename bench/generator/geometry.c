@@ -35,9 +35,11 @@ int64_t place_of(const Geometry *g, const Connection *c, uint32_t stream) {
 
 /* How many get what is sent to a destination. */
 static uint32_t receivers_of(const Geometry *g, uint32_t destination) {
+    if (g->shared)
+        return 1;
     if (g->pattern || g->subscribers == 0)
         return g->subscribers;
-    if (g->shared || g->subscribers <= g->destinations)
+    if (g->subscribers <= g->destinations)
         return 1;
     return g->subscribers / g->destinations + (destination < g->subscribers % g->destinations);
 }

@@ -2,6 +2,9 @@
  *
  * Stream i is what publisher i % publishers sends to destination i % destinations. Every subscriber of a topic gets each
  * stream that is due to it; consumers of one queue share them.
+ *
+ * Where messages are of several varieties (priorities, groups, what selectors choose), these take the place of
+ * destinations: all go to one, and each has its own order.
  */
 #ifndef BENCH_GEOMETRY_H
 #define BENCH_GEOMETRY_H
@@ -13,6 +16,7 @@
 typedef struct Geometry {
     uint32_t publishers, destinations, subscribers, streams;
     uint32_t per_destination; /* streams of one, at most */
+    bool varied;              /* destinations are varieties of what is sent to one */
     bool pattern;             /* each subscriber gets all streams */
     bool shared;              /* several consumers share the streams of a queue */
 } Geometry;

@@ -10,7 +10,10 @@
 
 typedef struct Load {
     const char *host, *login, *passcode, *virtual_host, *topic_prefix, *queue_prefix;
-    const char *credit_line; /* the header line that asks for the credit, or "" */
+    const char *credit_line;     /* the header line that asks for the credit, or "" */
+    const char *priority_line;   /* of each SEND and SUBSCRIBE, or "" */
+    const char *replay_line;     /* of a SUBSCRIBE, or "" */
+    const char *selector_prefix; /* what a selector begins with */
     bool subscribe_receipts;
     int port;
     const char *scheme; /* tcp, unix, ws, tls, wss */
@@ -20,10 +23,15 @@ typedef struct Load {
     uint64_t seed;            /* of what should not be guessed */
     const char *protocol, *kind, *ack; /* by name */
     const char *name, *pattern;
-    bool queue, persistent, content_length, verify;
+    bool queue, persistent, content_length, verify, selecting;
     int64_t publishers, subscribers, destinations, bystanders, slow, connections;
-    int64_t size, credit, receipts, transaction, window, backlog;
-    double rate, ramp, warm_up, seconds, patience;
+    int64_t size, credit, receipts, transaction, window, backlog, priorities, groups, messages;
+    double delay, rate, ramp, warm_up, seconds, patience;
 } Load;
+
+/* How many kinds of messages there are, sent in turn to one destination; 0: all are alike. */
+static inline int64_t varieties(const Load *load) {
+    return load->priorities ? load->priorities : load->groups ? load->groups : load->selecting ? load->subscribers : 0;
+}
 
 #endif

@@ -11,6 +11,8 @@
 #include "poller.h"
 
 #define MOST_CONNECTIONS 1000000
+#define MOST_MESSAGES (1 << 26) /* whose order need not be known */
+#define LONGEST_DELAY 9000 /* seconds; in ms it has DELAY_DIGITS */
 
 /* ---- by name ---- */
 
@@ -24,7 +26,8 @@ static const Protocol *protocol_named(const char *name) {
 
 static const Kind *kind_named(const char *name) {
     static const Kind *const known[] = {&flow_kind,  &ping_kind,  &request_kind, &connect_kind,
-                                        &storm_kind, &churn_kind, &idle_kind};
+                                        &storm_kind, &churn_kind, &idle_kind,
+                                        &replay_kind, &schedule_kind};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(known[i]->name, name))
             return known[i];
@@ -85,7 +88,10 @@ static bool check_ranges(Engine *engine) {
            check_range(engine, "receipts", load->receipts, UNBOUNDED, INT32_MAX) &&
            check_range(engine, "window", load->window, 0, INT32_MAX) &&
            check_range(engine, "credit", load->credit, 0, INT32_MAX) &&
-           check_range(engine, "backlog", load->backlog, 0, INT32_MAX);
+           check_range(engine, "backlog", load->backlog, 0, INT32_MAX) &&
+           check_range(engine, "priorities", load->priorities, 0, 10) &&
+           check_range(engine, "groups", load->groups, 0, MOST_STREAMS) &&
+           check_range(engine, "messages", load->messages, 1, MOST_MESSAGES);
 }
 
 static bool check_times(Engine *engine) {
@@ -94,6 +100,8 @@ static bool check_times(Engine *engine) {
     for (int i = 0; i < 3; i++)
         if (!(times[i] >= 0 && times[i] <= 86400))
             return fail(engine, "%g is not a number of seconds", times[i]);
+    if (!(load->delay >= 0 && load->delay <= LONGEST_DELAY))
+        return fail(engine, "a delay of %g seconds is not between 0 and %d", load->delay, LONGEST_DELAY);
     for (int i = 0; i < 2; i++)
         if (!(rates[i] >= 0 && rates[i] <= 1e9))
             return fail(engine, "%g is not a rate", rates[i]);
@@ -115,6 +123,20 @@ static bool check_protocol(Engine *engine) {
         return fail(engine, "%s has no acknowledgements", name);
     if (is_relay && (engine->kind == &request_kind || engine->kind == &churn_kind))
         return fail(engine, "%s has no subscriptions", name);
+    bool is_special = varieties(load) || engine->kind == &replay_kind || engine->kind == &schedule_kind;
+    if (is_special && engine->protocol != &stomp_protocol)
+        return fail(engine, "%s has no priorities, groups, selectors, histories or schedules", name);
+    return true;
+}
+
+static bool check_varieties(Engine *engine) {
+    const Load *load = &engine->load;
+    if ((load->priorities > 0) + (load->groups > 0) + load->selecting > 1)
+        return fail(engine, "priorities, groups and selectors cannot be had at the same time");
+    if (load->destinations > 1 || *load->pattern || load->bystanders || load->slow)
+        return fail(engine, "priorities, groups and selectors are for one destination, and for nobody who is slow");
+    if (load->selecting && !load->subscribers)
+        return fail(engine, "there is nobody to select anything");
     return true;
 }
 
@@ -128,7 +150,7 @@ static bool check_flow(Engine *engine) {
         return fail(engine, "relay has one destination, and keeps nothing");
     if (engine->protocol == &relay_protocol && load->queue && load->subscribers > 1)
         return fail(engine, "relay does not share messages out: everybody gets all");
-    return true;
+    return !(varieties(load) || load->selecting) || check_varieties(engine);
 }
 
 /* ---- what it needs ---- */

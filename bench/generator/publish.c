@@ -38,8 +38,10 @@ static void count_sent(Engine *engine, Connection *c, uint64_t slot, size_t posi
     uint64_t before = begun_by(c), reached = slot_at(&engine->frames, position), first = c->sent;
     c->sent += reached - slot;
     c->begun = position - slice_at(&engine->frames, reached);
-    if (c->begun && (c->sent > first || before == first))
+    if (c->begun && (c->sent > first || before == first)) {
         c->begun_time = message_ticks(engine, c, c->sent, engine->now);
+        c->begun_wait = engine->frames.wait;
+    }
     engine->sent += begun_by(c) - before;
     engine->due += due_of(&engine->geometry, c, before, begun_by(c) - before);
 }

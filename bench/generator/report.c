@@ -14,6 +14,13 @@ static void report_window(const Counts *from, const Counts *to, Report *report) 
     report->operations = to->operations - from->operations;
 }
 
+/* Of a schedule; 0 where there is none, or it did not come so far. */
+static void report_schedule(const Engine *engine, Report *report) {
+    uint64_t began = engine->from.ns, ended = engine->to.ns, due = engine->due_at;
+    report->accept_seconds = engine->accepted_at > began ? (double)(engine->accepted_at - began) / 1e9 : 0;
+    report->deliver_seconds = due && ended > due ? (double)(ended - due) / 1e9 : 0;
+}
+
 static uint64_t above(uint64_t one, uint64_t other) {
     return one > other ? one - other : 0;
 }
@@ -43,6 +50,7 @@ Report engine_report(const Engine *engine) {
     Report report = {.frame_bytes = engine->frames.length - engine->frames.head, .hung_up = engine->hung_up,
                      .reconnects = engine->reconnects};
     report_window(&engine->from, &engine->to, &report);
+    report_schedule(engine, &report);
     if (engine->geometry.streams)
         report_messages(engine, &report);
     else

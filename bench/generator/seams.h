@@ -3,7 +3,7 @@
  *
  *     stomp.c nats.c relay.c              the protocols
  *     transfer.c tls.c                    what takes bytes to the server
- *     flow.c trip.c connect.c churn.c idle.c    the kinds of load
+ *     flow.c trip.c connect.c churn.c idle.c replay.c schedule.c    the kinds of load
  */
 #ifndef BENCH_SEAMS_H
 #define BENCH_SEAMS_H
@@ -69,6 +69,7 @@ typedef struct Kind {
 
 extern const Protocol stomp_protocol, nats_protocol, relay_protocol;
 extern const Carrier plain_carrier, tls_carrier;
-extern const Kind flow_kind, ping_kind, request_kind, connect_kind, storm_kind, churn_kind, idle_kind;
+extern const Kind flow_kind, ping_kind, request_kind, connect_kind, storm_kind, churn_kind, idle_kind, replay_kind,
+    schedule_kind;
 
 #endif

@@ -1,11 +1,15 @@
 /* STOMP 1.2 as its clients write it.
  *
  *     CONNECT\n accept-version:1.2\n ... \n NUL
- *     SEND\n destination:/topic/bench\n [content-length:100\n] [receipt:...\n] \n BODY NUL
+ *     SEND\n destination:/topic/bench\n [priority:5\n] [content-length:100\n] [receipt:...\n] \n BODY NUL
  */
 #include "stomp_frames.h"
 
 #include "names.h"
+
+#define NUMBER_DIGITS 7
+/* Of keys and groups: it has no zero in front, which some would take for a number to another base. */
+#define FIRST_NUMBER 1000000
 
 static void add_escaped(Buffer *out, const char *text, size_t length) {
     static const char *const escapes[256] = {[':'] = "\\c", ['\\'] = "\\\\", ['\n'] = "\\n", ['\r'] = "\\r"};
@@ -29,6 +33,12 @@ static void add_plain(Buffer *out, const char *name, const char *value) {
     buffer_text(out, ":");
     buffer_text(out, value);
     buffer_text(out, "\n");
+}
+
+/* A whole line that the target has given, if it has. */
+static void add_line(Buffer *out, const char *line) {
+    buffer_text(out, line);
+    buffer_text(out, *line ? "\n" : "");
 }
 
 static void add_number(Buffer *out, const char *name, uint32_t number) {
@@ -58,8 +68,21 @@ static void add_acks(Engine *engine, Connection *c) {
     if (!c->acknowledges)
         return;
     add_plain(&c->control, "ack", load->ack);
-    buffer_text(&c->control, load->credit_line);
-    buffer_text(&c->control, *load->credit_line ? "\n" : "");
+    add_line(&c->control, load->credit_line);
+}
+
+/* What a subscriber wants of what is sent there. */
+static void add_wishes(Engine *engine, Connection *c) {
+    const Load *load = &engine->load;
+    if (c->role != SUBSCRIBER)
+        return;
+    add_line(&c->control, load->priority_line);
+    add_line(&c->control, load->replay_line);
+    if (!load->selecting)
+        return;
+    buffer_text(&c->control, "selector:");
+    add_escaped(&c->control, load->selector_prefix, strlen(load->selector_prefix));
+    buffer_format(&c->control, "key = %u\n", FIRST_NUMBER + c->number);
 }
 
 /* Ends a SUBSCRIBE or UNSUBSCRIBE so that the server says when it is done. One that gives no receipts for them does for a
@@ -81,6 +104,7 @@ void stomp_subscribe(Engine *engine, Connection *c, const Buffer *destination) {
     add_number(&c->control, "id", c->asked);
     add_header(&c->control, "destination", destination);
     add_acks(engine, c);
+    add_wishes(engine, c);
     ask(engine, c);
 }
 
@@ -110,7 +134,30 @@ static void add_receipt(Engine *engine, Buffer *out) {
 
 /* The number of the destination is the end of the name that was added last. */
 static void note_digits(Frames *frames, const Buffer *out) {
-    frames->digits = frames->numbered ? out->end - 1 - 7 : 0;
+    frames->digits = frames->numbered ? out->end - 1 - NUMBER_DIGITS : 0;
+    frames->digit_count = NUMBER_DIGITS;
+}
+
+/* One header tells the varieties apart. */
+static void add_variety(Engine *engine, Buffer *out) {
+    const Load *load = &engine->load;
+    Frames *frames = &engine->frames;
+    if (!engine->geometry.varied)
+        return;
+    frames->digit_count = load->priorities ? 1 : NUMBER_DIGITS;
+    frames->first_number = load->priorities ? 0 : FIRST_NUMBER;
+    add_line(out, load->priority_line);
+    buffer_text(out, load->priorities ? "priority:" : load->groups ? "JMSXGroupID:" : "key:");
+    frames->digits = out->end;
+    buffer_format(out, "%u\n", frames->first_number);
+}
+
+static void add_delay(Engine *engine, Buffer *out) {
+    if (!engine->frames.scheduled)
+        return;
+    buffer_text(out, "AMQ_SCHEDULED_DELAY:");
+    engine->frames.delay = out->end;
+    buffer_format(out, "%0*u\n", DELAY_DIGITS, 0u);
 }
 
 static void add_body(Engine *engine, Buffer *out) {
@@ -142,6 +189,8 @@ void stomp_encode(Engine *engine, Buffer *opening, Buffer *sending, Buffer *clos
         add_header(sending, "reply-to", &frames->reply_to);
         note_digits(frames, sending);
     }
+    add_variety(engine, sending);
+    add_delay(engine, sending);
     if (engine->load.content_length)
         buffer_format(sending, "content-length:%lld\n", (long long)engine->load.size);
     if (engine->load.persistent)

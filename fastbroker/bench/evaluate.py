@@ -14,6 +14,8 @@ LATEST_US = 1000.0
 # From here on the generator had no time left: the server might have done more.
 BUSY = 0.97
 MICRO = 1e6
+# Loads in which a delivery is what counts, and costs something; in others an operation is.
+MESSAGES = ("flow", "replay", "schedule")
 
 
 class Used(Struct, frozen=True, kw_only=True):
@@ -29,8 +31,8 @@ def fill_in(result: Result, measured: Measured, used: Used) -> Result:
     """Add to a result all that follows from the counts."""
     seconds, load = measured.seconds, result.load
     result.seconds = seconds
-    result.sends_per_s = _rate(measured.sends, seconds)
-    result.deliveries_per_s = _rate(measured.deliveries, seconds)
+    result.sends_per_s = _rate(measured.sends, _sending(load, measured))
+    result.deliveries_per_s = _rate(measured.deliveries, _delivering(load, measured))
     result.receipts_per_s = _rate(measured.receipts, seconds)
     result.operations_per_s = _rate(measured.operations, seconds)
     result.frame_bytes = measured.frame_bytes or None
@@ -44,6 +46,15 @@ def fill_in(result: Result, measured: Measured, used: Used) -> Result:
     return result
 
 
+def _sending(load: Load, measured: Measured) -> float:
+    """What is scheduled is sent in one part of the window, and delivered in another."""
+    return measured.accept_seconds if load.kind == "schedule" else measured.seconds
+
+
+def _delivering(load: Load, measured: Measured) -> float:
+    return measured.deliver_seconds if load.kind == "schedule" else measured.seconds
+
+
 def _rate(count: int, seconds: float) -> float | None:
     return count / seconds if count and seconds else None
 
@@ -54,7 +65,7 @@ def _add_latencies(result: Result, measured: Measured) -> None:
 
     load = result.load
     # In a flood a message's latency is the depth of all buffers, which says nothing of the server.
-    if load.rate or load.kind in ("ping", "request"):
+    if load.rate or load.kind in ("ping", "request", "replay", "schedule"):
         result.latency = of("latency")
     result.receipt, result.connect = of("receipt"), of("connect")
     if load.rate:
@@ -74,30 +85,38 @@ def _add_costs(result: Result, measured: Measured, used: Used) -> None:
     result.server_memory_peak = used.memory_peak or None
     if load.kind == "idle" and used.memory_before and used.memory_at_end:
         result.server_memory_per_connection = (used.memory_at_end - used.memory_before) / load.connections
+    if load.kind == "schedule" and used.memory_before:
+        result.server_memory_per_message = (used.memory_peak - used.memory_before) / load.messages
 
 
 def _messages(load: Load, measured: Measured) -> int:
     """What costs are divided by."""
-    if load.kind != "flow":
+    if load.kind not in MESSAGES:
         return measured.operations
+    if load.kind != "flow":
+        return measured.deliveries
     return measured.deliveries if load.subscribers else measured.sends
 
 
 def _failures(load: Load, measured: Measured) -> Iterator[str]:
     totals: Totals = measured.totals
-    things = "messages" if load.kind in ("flow", "ping", "request") else "operations"
+    things = "messages" if load.kind in (*MESSAGES, "ping", "request") else "operations"
     if totals.lost:
         yield f"{totals.lost:,} of {totals.due:,} {things} were lost"
     if totals.duplicated:
         yield f"{totals.duplicated:,} messages came more than once"
     if totals.disordered:
-        yield f"{totals.disordered:,} messages came out of order"
+        where = ", or to another consumer than others of their group" if load.groups else ""
+        yield f"{totals.disordered:,} messages came out of order{where}"
     if totals.corrupt:
-        yield f"{totals.corrupt:,} messages came with another body than they were sent with"
+        when = ", or before they were due" if load.kind == "schedule" else ""
+        yield f"{totals.corrupt:,} messages came with another body than they were sent with{when}"
     if totals.unsent:
         yield f"{totals.unsent:,} messages were due at this rate, and the server never took them"
     if totals.unconfirmed:
         yield f"{totals.unconfirmed:,} receipts did not come"
+    if load.kind == "schedule" and not 0 < measured.accept_seconds < load.delay:
+        yield f"the server had not taken all messages when they were due, after {load.delay:g} s; --delay gives it more"
     if load.kind == "storm" and measured.hung_up:
         yield (
             f"{measured.hung_up:,} times a client was turned away, {measured.reconnects:,} times one came back; the "

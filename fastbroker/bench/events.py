@@ -59,6 +59,8 @@ class Measured(Struct, frozen=True, kw_only=True, tag="result", tag_field="event
     reconnects: int
     first_turned_away: str
     blocked_seconds: float
+    accept_seconds: float
+    deliver_seconds: float
     histograms: dict[str, list[tuple[int, int]]]
 
 

@@ -47,7 +47,8 @@ class Generator:
 
         In the measured window: seconds, cpu_seconds (the generator's own, without waiting in a loop for the next
         intended time), sends, deliveries, receipts, operations, blocked_seconds (publishers waiting for the kernel to
-        take more, summed up).
+        take more, summed up). Of a schedule also accept_seconds (until the server had confirmed that it has all) and
+        deliver_seconds (from the moment when they were due); else 0.
 
         From beginning to end: totals = {sent, due, received, lost, duplicated, disordered, corrupt, unsent (intended
         within the window, but the server never took it), unconfirmed (receipts that did not come)}, frame_bytes (of one

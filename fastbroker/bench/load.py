@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-Kind = Literal["flow", "ping", "request", "connect", "storm", "churn", "idle"]
+Kind = Literal["flow", "ping", "request", "connect", "storm", "churn", "idle", "replay", "schedule"]
 Ack = Literal["auto", "client", "client-individual"]
 Protocol = Literal["stomp", "nats", "relay"]
 SchemeName = Literal["tcp", "tls", "unix", "ws", "wss"]
@@ -39,6 +39,12 @@ class Target(Struct, frozen=True, kw_only=True):
     queue_prefix: str = "/queue/"
     credit_header: str = "prefetch-count:{credit}"
     """Header line of SUBSCRIBE that says how many messages may be unacknowledged; empty: there is none."""
+    priority_header: str = ""
+    """Header line of SEND and SUBSCRIBE with which a queue has priorities; empty: it has them anyway."""
+    replay_header: str = "last:{count}"
+    """Header line of SUBSCRIBE that asks for what a topic keeps."""
+    selector_prefix: str = ""
+    """What a selector begins with so that it compares numbers."""
     subscribe_receipts: bool = True
     """Whether SUBSCRIBE and UNSUBSCRIBE get their RECEIPT, as they should. If not, a SEND with a receipt, to a topic
     that nobody subscribes to, confirms them."""
@@ -65,7 +71,7 @@ class Load(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     slow: int = 0
     """Further subscribers to everything, that never read. Nothing is due to them, and they may be dropped."""
     connections: int = 1
-    """connect, churn: connections at work at once. storm, idle: how many there are."""
+    """connect, churn, replay: connections at work at once. storm, idle: how many there are."""
     size: int = 100
     """Bytes of a body."""
     ack: Ack = "auto"
@@ -80,6 +86,16 @@ class Load(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Most messages under way, sent and not received, over all connections; 0: what the server lets through."""
     backlog: int = 0
     """Queues: messages that are there before the first consumer comes; they stay about as many."""
+    priorities: int = 0
+    """Messages have the priorities from 0 on, in turn; 0: they say nothing of it."""
+    selecting: bool = False
+    """Messages have a number, `key`, and each subscriber a selector: each message is wanted by one of them."""
+    groups: int = 0
+    """Messages belong to so many groups, in turn."""
+    messages: int = 100_000
+    """replay: what the topic keeps, and each subscriber gets. schedule: messages that are due at one moment."""
+    delay: float = 30.0
+    """schedule: seconds until then, from the beginning."""
     rate: float = 0.0
     """Messages a second over all publishers (ping, request: round trips begun); 0: as fast as the server takes it."""
     content_length: bool = True

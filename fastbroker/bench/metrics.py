@@ -111,6 +111,7 @@ METRICS = {
     "server_memory_per_connection": Metric(
         "memory of a connection", "", "less", _field("server_memory_per_connection"), size
     ),
+    "server_memory_per_message": Metric("memory of a message", "", "less", _field("server_memory_per_message"), size),
     "generator_cpu": Metric("generator CPU", "of a core", "less", _field("generator_cpu"), share),
     "generator_cpu_us_per_message": Metric(
         "generator CPU", "µs/message", "less", _field("generator_cpu_us_per_message"), cost

@@ -81,16 +81,18 @@ class Result(Struct, kw_only=True):
     load: Load
     started: str = ""
     seconds: float | None = None
-    """The measured window. Rates are what happened in it, divided by it."""
+    """The measured window. Rates are what happened in it, divided by it. schedule: divided by the time until all were
+    taken, and by that from when they were due until the last one came."""
     sends_per_s: float | None = None
     deliveries_per_s: float | None = None
     receipts_per_s: float | None = None
     operations_per_s: float | None = None
-    """ping, request: round trips. connect, storm: logins. churn: pairs of SUBSCRIBE and UNSUBSCRIBE."""
+    """ping, request: round trips. connect, storm: logins. churn: pairs of SUBSCRIBE and UNSUBSCRIBE. replay: whole
+    replays."""
     frame_bytes: float | None = None
     """Size of one SEND, headers and all."""
     latency: Latency | None = None
-    """From the time a message was due to be sent to its arrival; round trips of ping and request."""
+    """From the time a message was due to be sent to its arrival; round trips of ping and request; whole replays."""
     receipt: Latency | None = None
     """From a frame to its RECEIPT."""
     connect: Latency | None = None
@@ -105,6 +107,8 @@ class Result(Struct, kw_only=True):
     server_memory_peak: int | None = None
     server_memory_per_connection: float | None = None
     """What each idle connection, with its subscription, has added."""
+    server_memory_per_message: float | None = None
+    """What each scheduled message has added, at the peak."""
     generator_cpu: float | None = None
     generator_cpu_us_per_message: float | None = None
     generator_bound: bool = False

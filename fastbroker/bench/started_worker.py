@@ -113,7 +113,8 @@ class _Watch:
     def _longest(self, phase: PhaseName) -> float:
         """How long a phase may be without any change; a load of few messages, or none, has little to count."""
         ramp = 1 / self._load.ramp if self._load.ramp else 0
-        quiet = {"warming up": self._load.warm_up, "measuring": self._load.seconds}
+        waits = self._load.delay if self._load.kind == "schedule" else self._load.seconds
+        quiet = {"warming up": self._load.warm_up, "measuring": waits}
         return self._load.patience + GRACE + ramp + quiet.get(phase, 0)
 
 

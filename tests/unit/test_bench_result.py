@@ -34,6 +34,8 @@ def measured(**fields):
             "reconnects": 0,
             "first_turned_away": "",
             "blocked_seconds": 0.5,
+            "accept_seconds": 0.0,
+            "deliver_seconds": 0.0,
             "histograms": {},
             **fields,
         }
@@ -98,6 +100,35 @@ def test_who_was_turned_away_in_a_storm_is_a_failure():
         "1,200 times a client was turned away, 1,199 times one came back; the first: the server hung up on a client"
     ]
     assert not fill_in(result(Load(slow=1)), measured(deliveries=1, hung_up=1), Used()).failures
+
+
+def scheduled(accept_seconds, **fields):
+    counts = {"sends": 1000, "deliveries": 1000, "accept_seconds": accept_seconds, "deliver_seconds": 0.5}
+    used = Used(cpu_seconds=0.5, memory_before=10_000, memory_peak=510_000)
+    return fill_in(result(Load(kind="schedule", messages=1000, delay=5)), measured(**counts, **fields), used)
+
+
+def test_a_schedule_is_taken_and_delivered_in_times_of_their_own():
+    found = scheduled(0.25)
+    assert (found.sends_per_s, found.deliveries_per_s, found.failures) == (4000, 2000, [])
+    assert (found.server_cpu_us_per_message, found.server_memory_per_message) == (500, 500)
+
+
+@pytest.mark.parametrize("accept_seconds", [0.0, 5.5], ids=["not confirmed", "confirmed too late"])
+def test_a_schedule_must_be_taken_before_it_is_due(accept_seconds):
+    (failure,) = scheduled(accept_seconds).failures
+    assert failure.startswith("the server had not taken all messages when they were due, after 5 s")
+
+
+def test_what_comes_before_it_is_due_is_a_failure():
+    (failure,) = scheduled(0.25, totals=Totals(corrupt=2)).failures
+    assert failure == "2 messages came with another body than they were sent with, or before they were due"
+
+
+def test_a_group_that_is_torn_is_a_failure():
+    totals = Totals(disordered=3)
+    (failure,) = fill_in(result(Load(groups=2)), measured(deliveries=1, totals=totals), Used()).failures
+    assert failure == "3 messages came out of order, or to another consumer than others of their group"
 
 
 def test_nothing_at_all_is_a_failure():

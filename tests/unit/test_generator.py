@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -162,6 +163,22 @@ FLOWS: dict[str, dict[str, Any]] = {
     "backlog": {"queue": True, "backlog": 1000, "publishers": 3, "subscribers": 2},
     "backlog with receipts": {"queue": True, "backlog": 100, "receipts": 10, "window": 50, "transaction": 3},
     "ramp": {"subscribers": 5, "ramp": 200},
+    "priorities": {"priorities": 10, "window": 1000},
+    "priorities of a queue": {"queue": True, "priorities": 3, "backlog": 500, "ack": "client-individual"},
+    "priorities, competing": {"queue": True, "priorities": 4, "publishers": 2, "subscribers": 3, "window": 100},
+    "selecting": {"selecting": True, "subscribers": 5, "publishers": 2, "window": 1000},
+    "selecting, alone": {"selecting": True, "verify": True, "transaction": 3},
+    "selecting from a queue": {"queue": True, "selecting": True, "subscribers": 4, "ack": "client", "window": 100},
+    "groups": {
+        "queue": True,
+        "groups": 7,
+        "publishers": 3,
+        "subscribers": 3,
+        "window": 90,
+        "ack": "client-individual",
+        "credit": 10,
+    },
+    "groups, one consumer": {"queue": True, "groups": 7, "window": 500},
 }
 
 
@@ -205,6 +222,35 @@ OTHERS: dict[str, dict[str, Any]] = {
     "idle": {"kind": "idle", "connections": 150},
 }
 HISTOGRAM = {"ping": "latency", "request": "latency", "connect": "connect", "storm": "connect", "churn": "receipt"}
+BEYOND: dict[str, dict[str, Any]] = {
+    "replay": {"kind": "replay", "messages": 300},
+    "replays": {"kind": "replay", "messages": 1000, "connections": 4, "verify": True},
+    "one message": {"kind": "replay", "messages": 1, "content_length": False},
+    "schedule": {"kind": "schedule", "messages": 3000, "delay": 0.5, "queue": True},
+    "schedule of a topic": {"kind": "schedule", "messages": 5, "delay": 0.3, "verify": True, "size": 200_000},
+}
+
+
+@pytest.fixture(scope="module")
+def beyond(broker_with: Callable[..., Broker]) -> Results:
+    port = broker_with(topics=[{"pattern": "bench.#", "history.count": 1000}]).ports["tcp"]
+    return together({name: partial(generate, port, **load) for name, load in BEYOND.items()})
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_replays_and_schedules(beyond: Results, name: str) -> None:
+    load, result = BEYOND[name], beyond[name].result()
+    assert faults(result) == {}
+    assert result["totals"]["sent"] == load["messages"]
+    if load["kind"] == "replay":
+        laps = result["totals"]["due"] / load["messages"]
+        assert laps == result["totals"]["received"] / load["messages"] >= max(result["operations"], 1)
+        assert 0 < len(values(result, "latency")) <= laps
+    else:
+        assert result["deliveries"] == load["messages"]
+        assert 0 < result["accept_seconds"] < load["delay"] < result["seconds"]
+        assert result["deliver_seconds"] == pytest.approx(result["seconds"] - load["delay"])
+        assert max(values(result, "latency")) <= result["deliver_seconds"] * 1e9 * 1.001
 
 
 @pytest.fixture(scope="module")
@@ -455,6 +501,14 @@ def test_the_server_may_have_other_addresses_too(serve: Any) -> None:
         ({"kind": "nonsense"}, "no kind of load is called nonsense"),
         ({"ack": "nonsense"}, "no ack mode is called nonsense"),
         ({"name": "a\nb"}, "line break"),
+        ({"priorities": 11}, "priorities: 11 is not between 0 and 10"),
+        ({"groups": -1}, "groups"),
+        ({"messages": 0}, "messages"),
+        ({"delay": 9001}, "a delay of 9001 seconds is not between 0 and 9000"),
+        ({"priorities": 2, "groups": 2}, "cannot be had at the same time"),
+        ({"selecting": True, "destinations": 2}, "for one destination"),
+        ({"priorities": 2, "slow": 1}, "nobody who is slow"),
+        ({"selecting": True, "subscribers": 0}, "nobody to select anything"),
     ],
 )
 def test_a_load_that_makes_no_sense(load: dict[str, Any], complaint: str) -> None:
@@ -475,6 +529,9 @@ def test_a_load_that_makes_no_sense(load: dict[str, Any], complaint: str) -> Non
         ("relay", {"destinations": 2}, "relay has one destination"),
         ("relay", {"queue": True, "subscribers": 2}, "everybody gets all"),
         ("mqtt", {}, "no protocol is called mqtt"),
+        ("nats", {"selecting": True}, "nats has no priorities, groups, selectors, histories or schedules"),
+        ("relay", {"priorities": 2}, "relay has no priorities"),
+        ("nats", {"kind": "replay"}, "nats has no priorities"),
     ],
 )
 def test_what_a_protocol_has_not(protocol: Any, load: dict[str, Any], complaint: str) -> None:
@@ -585,6 +642,173 @@ def test_headers_that_nobody_asked_for_are_not_sent(serve: Any) -> None:
     assert set(server.commands("SUBSCRIBE")[0].headers) == {"id", "destination", "ack", "receipt"}
     assert set(server.commands("SEND")[0].headers) == {"destination"}
     assert set(server.commands("CONNECT")[0].headers) == {"accept-version", "heart-beat", "host"}
+
+
+def numbers_of(frames: list[Frame], header: str) -> list[str]:
+    """What a header says in each of them."""
+    return [frame.headers[header] for frame in frames]
+
+
+def test_priorities_are_sent_in_turn_and_the_server_told_of_them(serve: Any) -> None:
+    server = serve()
+    target = target_of(server.port, priority_header="x-max-priority:9")
+    assert faults(finish(Generator(target, load_of(queue=True, priorities=3, rate=1000)))) == {}
+    sent = server.commands("SEND")
+    assert numbers_of(sent[:7], "priority") == ["0", "1", "2", "0", "1", "2", "0"]
+    assert {frame.headers["x-max-priority"] for frame in server.commands("SEND", "SUBSCRIBE")} == {"9"}
+    assert len({frame.headers["destination"] for frame in sent}) == 1
+    streams = [stamp_of(frame.body)[:2] for frame in sent[:4]]
+    assert streams == [(0, 0), (1, 0), (2, 0), (0, 1)]
+
+
+def test_each_group_has_one_sender(serve: Any) -> None:
+    server = serve()
+    assert faults(generate(server.port, queue=True, groups=5, publishers=2, rate=1000)) == {}
+    sent = server.commands("SEND")
+    assert {frame.headers["JMSXGroupID"] for frame in sent} == {str(1_000_000 + group) for group in range(5)}
+    assert all(int(frame.headers["JMSXGroupID"]) - 1_000_000 == stamp_of(frame.body)[0] for frame in sent)
+
+
+class Selects(FakeStomp):
+    """Knows selectors of one form."""
+
+    def on_subscribe(self, session: Session, frame: Frame) -> None:
+        super().on_subscribe(session, frame)
+        if "selector" in frame.headers:
+            session.selects = frame.headers["selector"]
+
+    def give(self, frame: Frame, body: bytes) -> None:
+        for subscription in self.subscriptions[frame.headers["destination"]]:
+            if self.wants(subscription.session.selects, frame.headers["key"]):
+                subscription.session.write(self.message(subscription, frame, body))
+
+    def wants(self, selector: str, key: str) -> bool:
+        return selector == rf"numbers\c key = {key}"
+
+
+class WantsAll(Selects):
+    """Does not care for them."""
+
+    def wants(self, selector: str, key: str) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("queue", [False, True], ids=["topic", "queue"])
+def test_every_message_is_selected_by_one(serve: Any, queue: bool) -> None:
+    server = serve(Selects)
+    target = target_of(server.port, selector_prefix="numbers: ")
+    result = finish(Generator(target, load_of(queue=queue, selecting=True, subscribers=3, rate=1000)))
+    assert faults(result) == {}
+    assert result["totals"]["due"] == result["totals"]["sent"] == len(server.commands("SEND"))
+    assert numbers_of(server.commands("SEND")[:4], "key") == ["1000000", "1000001", "1000002", "1000000"]
+
+
+def test_what_was_not_selected_is_noticed(serve: Any) -> None:
+    result = generate(serve(WantsAll).port, selecting=True, subscribers=3, **STEADY)
+    assert faults(result) == {"corrupt": 2 * result["totals"]["sent"]}
+
+
+def test_a_group_that_moves_is_noticed(serve: Any) -> None:
+    class Tears(FakeStomp):
+        """Gives each message to the consumer of its group, but the twentieth to the other."""
+
+        def give(self, frame: Frame, body: bytes) -> None:
+            there = self.subscriptions[frame.headers["destination"]]
+            group = int(frame.headers["JMSXGroupID"]) + (len(self.commands("SEND")) == 20)
+            chosen = there[group % 2]
+            chosen.session.write(self.message(chosen, frame, body))
+
+    result = generate(serve(Tears).port, queue=True, groups=4, subscribers=2, **STEADY)
+    assert faults(result) == {"disordered": 1}
+
+
+class Keeps(FakeStomp):
+    """Keeps what a topic was sent, for whoever comes."""
+
+    def on_subscribe(self, session: Session, frame: Frame) -> None:
+        super().on_subscribe(session, frame)
+        kept = [each for each in self.commands("SEND") if each.headers["destination"] == frame.headers["destination"]]
+        there = Subscription(session, frame.headers["id"], "auto")
+        for each in self.replayed(kept):
+            session.write(self.message(there, each, each.body))
+
+    def replayed(self, kept: list[Frame]) -> list[Frame]:
+        return kept
+
+
+def test_a_replay_is_asked_for_again_and_again(serve: Any) -> None:
+    server = serve(Keeps)
+    target = target_of(server.port, replay_header="newest:{count}")
+    result = finish(Generator(target, load_of(kind="replay", messages=20)))
+    assert faults(result) == {}
+    assert len(server.commands("SEND")) == 20
+    asked = [frame for frame in server.commands("SUBSCRIBE") if "newest" in frame.headers]
+    assert set(numbers_of(asked, "newest")) == {"20"}
+    assert result["totals"]["due"] == 20 * len(asked) >= 20 * result["operations"] >= 20
+    assert "newest" not in server.commands("SUBSCRIBE")[0].headers
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda kept: kept[:7] + kept[8:], {"lost": 1}),
+        (lambda kept: [*kept, *kept[-1:]], {"duplicated": 1}),
+        (lambda kept: [*kept[:7], kept[8], kept[7], *kept[9:]], {"disordered": 1}),
+    ],
+    ids=["one is missing", "one comes twice", "one is late"],
+)
+def test_each_replay_is_checked(serve: Any, change: Callable[[list[Frame]], list[Frame]], fault: Any) -> None:
+    class Errs(Keeps):
+        erred = False
+
+        def replayed(self, kept: list[Frame]) -> list[Frame]:
+            once = len(kept) == 20 and not self.erred
+            self.erred = self.erred or once
+            return change(kept) if once else kept
+
+    assert faults(generate(serve(Errs).port, kind="replay", messages=20, patience=0.5)) == fault
+
+
+class Punctual(FakeStomp):
+    """Delivers when it is asked to."""
+
+    before, after = 0.0, 0.0
+
+    def on_send(self, session: Session, frame: Frame) -> None:
+        delay = int(frame.headers["AMQ_SCHEDULED_DELAY"]) / 1000
+        threading.Timer(max(delay * (not self.before) + self.after, 0), self.deliver, [frame]).start()
+
+
+def test_a_schedule_is_due_at_one_moment(serve: Any) -> None:
+    server = serve(Punctual)
+    result = generate(server.port, kind="schedule", messages=50, delay=0.4)
+    assert faults(result) == {}
+    sent = server.commands("SEND")
+    assert len(sent) == 50
+    assert len({stamp_of(frame.body)[2] for frame in sent}) == 1
+    assert all(len(delay) == 7 and int(delay) <= 402 for delay in numbers_of(sent, "AMQ_SCHEDULED_DELAY"))
+
+
+def test_what_is_scheduled_and_comes_early_is_noticed(serve: Any) -> None:
+    class Early(Punctual):
+        before = 1.0
+
+    assert faults(generate(serve(Early).port, kind="schedule", messages=50, delay=0.4)) == {"corrupt": 50, "lost": 50}
+
+
+def test_what_is_scheduled_and_comes_late_is_late(serve: Any) -> None:
+    class Late(Punctual):
+        after = 0.3
+
+    result = generate(serve(Late).port, kind="schedule", messages=50, delay=0.2)
+    assert faults(result) == {}
+    assert result["deliver_seconds"] >= 0.3
+    assert min(values(result, "latency")) >= 0.3e9
+
+
+def test_what_is_scheduled_and_never_comes_is_lost(serve: Any) -> None:
+    result = generate(serve(Silent).port, kind="schedule", messages=50, delay=0.1, patience=0.3)
+    assert faults(result) == {"lost": 50}
 
 
 def test_transactions_are_whole(serve: Any) -> None:
