@@ -124,9 +124,10 @@ bench: build $(STAMPS)/tools ## measure the broker beside a raw relay and nats-s
 	$(PY) -m bench.run --set transports $(ARGS)
 	$(PY) -m bench.run --set storms $(ARGS)
 
-bench-compare: build $(STAMPS)/tools ## the same scenarios on every other broker that can be installed here
+bench-compare: build $(STAMPS)/tools ## the same scenarios on every other broker that can be installed here, and what not all of them can do
 	$(PY) -m bench.peers.install
 	$(PY) -m bench.run --set compare $(ARGS)
+	$(PY) -m bench.run --set messaging $(ARGS)
 
 bench-curves: build $(STAMPS)/tools ## cost against subscribers, body size, destinations, patterns, connections, depth
 	$(PY) -m bench.curves $(ARGS)

@@ -26,6 +26,15 @@ THROUGHPUT = (
     ("receipts-100", "receipts_per_s", "receipt for each, messages/s"),
     ("body-16k", "deliveries_per_s", "bodies of 16 KiB, messages/s"),
 )
+# Of the scenarios that not every broker can do.
+BEYOND = (
+    ("priority-queue", "deliveries_per_s", "10 priorities, messages/s"),
+    ("select-topic-10", "deliveries_per_s", "topic, 10 selectors, messages/s"),
+    ("select-queue-10", "deliveries_per_s", "queue, 10 selectors, messages/s"),
+    ("groups", "deliveries_per_s", "100 groups, messages/s"),
+    ("replay-100k", "deliveries_per_s", "replay of a topic, messages/s"),
+    ("scheduled-1m", "deliveries_per_s", "1,000,000 due at once, messages/s"),
+)
 LATENCIES = (
     ("ping", "ping, one at a time"),
     ("latency-5k", "5,000 messages/s"),

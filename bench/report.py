@@ -10,7 +10,7 @@ import click
 
 from bench import comparison, markdown
 from bench.curves import CURVES, Curve, measured
-from bench.figures import FRONT, THROUGHPUT, draw_costs, draw_latency, draw_throughput
+from bench.figures import BEYOND, FRONT, THROUGHPUT, draw_costs, draw_latency, draw_throughput
 from bench.flatness import LIMIT, judge
 from bench.markdown import ROOT
 from bench.peers import BROKER, RELAY
@@ -18,11 +18,13 @@ from bench.plots import Form
 from bench.record import Participant, Record, load
 from bench.scenarios import ALL, Row, with_goals
 from fastbroker.bench import metrics
+from fastbroker.bench.evaluate import MESSAGES
 from fastbroker.bench.result import Machine, UnknownFormat
 
 GOALS, COMPARISON, TRANSPORTS, STORMS = "Goals", "Comparison", "TCP, Unix sockets, WebSocket, TLS", "Storms"
+MESSAGING = "Priorities, selectors, groups, replays, schedules"
 # By set.
-HEADINGS = {"goals": GOALS, "transports": TRANSPORTS, "storms": STORMS}
+HEADINGS = {"goals": GOALS, "transports": TRANSPORTS, "storms": STORMS, "messaging": MESSAGING}
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 LEGEND = (
     "Each cell: the median of the runs, and below it the lowest and the highest. **Bold**: the best broker of the line."
@@ -120,7 +122,7 @@ def _compared(record: Record, images: Path, number: int) -> Iterator[str]:
         yield comparison.goals(record)
     if _kind(record) not in (GOALS, STORMS):
         throughput, latency = f"throughput-{number}.png", f"latency-{number}.png"
-        if draw_throughput(record, images / throughput, THROUGHPUT):
+        if draw_throughput(record, images / throughput, (*THROUGHPUT, *BEYOND)):
             yield markdown.image("Messages per second of each broker", f"{images.name}/{throughput}")
         if draw_latency(record, images / latency):
             yield markdown.image("Percentiles of the latency of each broker", f"{images.name}/{latency}")
@@ -196,13 +198,13 @@ def _details(record: Record, number: int) -> Iterator[str]:
 
 def _load(record: Record, scenario: str) -> str:
     load = next(run.load for run in record.results if run.scenario == scenario)
-    sized = f"; {load.size:,} bytes" if load.kind in ("flow", "ping", "request") else ""
+    sized = f"; {load.size:,} bytes" if load.kind in (*MESSAGES, "ping", "request") else ""
     return sized + (f"; at most {load.window:,} messages under way" if load.window else "")
 
 
 def front(records: Sequence[Record], out: Path, readme: Path) -> str:
     """What the README shows: of all records of brokers the one with most of them."""
-    brokers = [record for record in records if _kind(record) not in (TRANSPORTS, STORMS)] or records
+    brokers = [record for record in records if _kind(record) not in (TRANSPORTS, STORMS, MESSAGING)] or records
     record = max(brokers, key=lambda each: len(comparison.measured_servers(each)))
     images = out.parent / "images"
     draw_throughput(record, images / "front.png", FRONT)

@@ -47,8 +47,8 @@ def main(
     """Measure servers in alternation and print one table. The exit status is 1 if anything failed.
 
     The set `goals` has what the broker must reach beside a relay and nats-server, `transports` the broker over
-    WebSocket, TLS and Unix sockets beside RabbitMQ, `storms` thousands of clients that come at once, `compare` what
-    shows how brokers differ, `all` every scenario.
+    WebSocket, TLS and Unix sockets beside RabbitMQ, `storms` thousands of clients that come at once, `messaging`
+    priorities, selectors, groups, replays and schedules, `compare` what shows how brokers differ, `all` every scenario.
     --resume takes all settings from the file.
     """
     names = only or SETS[set_name].scenarios

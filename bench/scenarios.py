@@ -9,6 +9,8 @@ from itertools import chain
 import msgspec
 
 from bench.peers import (
+    ACTIVEMQ,
+    ARTEMIS,
     BROKER,
     NATS,
     OWN,
@@ -24,6 +26,7 @@ from bench.peers import (
 )
 from bench.record import Plan, Record, with_unit
 from fastbroker.bench.load import Load
+from fastbroker.bench.messaging import EVERY, MESSAGING
 from fastbroker.bench.scenarios import FLOOD, SCENARIOS, Scenario
 from fastbroker.bench.series import in_order
 
@@ -117,6 +120,12 @@ def _needs(load: Load) -> Iterator[str]:
         "receipts": load.receipts != 0,
         "reply-to": load.kind == "request",
         "persistence": load.persistent,
+        "priorities": load.priorities > 0,
+        "selectors": load.selecting and not load.queue,
+        "queue-selectors": load.selecting and load.queue,
+        "groups": load.groups > 0,
+        "history": load.kind == "replay",
+        "schedule": load.kind == "schedule",
     }
     return (name for name, needed in features.items() if needed)
 
@@ -152,7 +161,7 @@ PING_ONE_CORE = _renamed(
     "ping with the server and the generator held to one core: what the code costs, and no core has to be woken",
     SCENARIOS["ping"],
 )
-ALL = {**SCENARIOS, **{each.name: each for each in (LATENCY_SAME, IDLE_SOME, STORM_LARGE, PING_ONE_CORE)}}
+ALL = {**EVERY, **{each.name: each for each in (LATENCY_SAME, IDLE_SOME, STORM_LARGE, PING_ONE_CORE)}}
 
 # The table of goals.
 GOALS = (
@@ -199,6 +208,22 @@ STORMS = tuple(
     )
 )
 
+# The table of what queues and topics can do beyond passing messages on.
+_RIVALS = (ARTEMIS, ACTIVEMQ, RABBITMQ)
+
+
+def _beyond(scenario: Scenario) -> Row:
+    """Ten times each that can do it."""
+    rivals = [peer for peer in _RIVALS if not needs_of(scenario) & peer.lacks.keys() - {"credit"}]
+    return Row(scenario.name, "deliveries_per_s", tuple(Goal(10, peer.name) for peer in rivals))
+
+
+BEYOND = (
+    *map(_beyond, MESSAGING.values()),
+    Row("scheduled-1m", "sends_per_s", (Goal(10, ARTEMIS.name), Goal(10, ACTIVEMQ.name))),
+    Row("scheduled-1m", "server_memory_per_message"),
+)
+
 # Where brokers are compared, so many deliveries are under way at most (of KiB, if bodies are larger). Some take in all
 # they are offered and deliver it long after: they would be measured by how fast they can be filled.
 UNDER_WAY, FEWEST = 50_000, 1_000
@@ -237,6 +262,7 @@ SETS = {
         _set_with_goals("goals", GOALS, (BROKER, RELAY, NATS)),
         _set_with_goals("transports", TRANSPORTS, (BROKER, *OWN, RABBITMQ, RABBITMQ_WS, RABBITMQ_TLS)),
         _set_with_goals("storms", STORMS, (BROKER, WS, TLS, WSS)),
+        _set_with_goals("messaging", BEYOND, (BROKER, *_RIVALS)),
         _set("compare", COMPARED),
         _set("all", ALL),
     )
@@ -254,7 +280,7 @@ def bounded(scenario: Scenario) -> Scenario:
     load = scenario.load
     if load.kind != "flow" or not load.subscribers or load.rate or load.window or load.receipts > 0 or scenario.share:
         return scenario
-    fan = 1 if load.queue or load.destinations > 1 else load.subscribers
+    fan = 1 if load.queue or load.selecting or load.destinations > 1 else load.subscribers
     window = max(UNDER_WAY // fan, FEWEST) * 1024 // max(load.size, 1024)
     return scenario.with_load(window=max(window, 1))
 

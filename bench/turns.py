@@ -31,6 +31,9 @@ REST, LONGEST_REST, REST_STEP = 0.05, 10.0, 0.2
 ENOUGH_FAILURES = 2
 
 
+# What is more than passing messages on.
+BEYOND = ("priorities", "selectors", "queue-selectors", "groups", "history", "schedule")
+
 # Here the server and the generator share a core.
 ON_ONE_CORE = {PING_ONE_CORE.name}
 
@@ -78,7 +81,7 @@ def unfit(scenario: Scenario, peer: Peer) -> str:
 
 
 def _copying_is_enough(scenario: Scenario) -> bool:
-    load, more = scenario.load, {"patterns", "transactions", "receipts", "persistence"}
+    load, more = scenario.load, {"patterns", "transactions", "receipts", "persistence", *BEYOND}
     # Everybody gets everything that anybody sends.
     alone = load.destinations == 1 and not load.slow and not scenario.beside
     shared = load.queue and load.subscribers > 1
@@ -109,7 +112,9 @@ def _measure_one(record: Record, plan: Plan, turn: Turn, servers: _Servers, bar:
     try:
         with servers.lent(turn.peer) as server:
             made = run(
-                turn.scenario.with_load(seconds=plan.seconds, warm_up=servers.warm_up(turn)),
+                turn.scenario.with_load(
+                    seconds=plan.seconds, warm_up=servers.warm_up(turn), delay=turn.peer.schedule_delay
+                ),
                 server.target,
                 name=turn.peer.name,
                 server_pid=server.pid,

@@ -21,8 +21,13 @@ class ActiveMQ(JavaPeer):
     main = "org.apache.activemq.console.Main"
 
     def target(self, port: int) -> Target:
-        """With its own header for credit."""
-        return Target(host="127.0.0.1", port=port, credit_header="activemq.prefetchSize:{credit}")
+        """With its own headers for credit, and for what a topic keeps: bench/compare/activemq says how much that is."""
+        return Target(
+            host="127.0.0.1",
+            port=port,
+            credit_header="activemq.prefetchSize:{credit}",
+            replay_header="activemq.retroactive:true",
+        )
 
     def launch(self, directory: Path, port: int) -> Launch:
         """With bench/compare/activemq/activemq.xml."""

@@ -16,7 +16,13 @@ class Apollo(JavaPeer):
     """Started as its own script does it."""
 
     name = "apollo"
-    lacks: Mapping[Feature, str] = {"persistence": "it is started without its store"}
+    lacks: Mapping[Feature, str] = {
+        "persistence": "it is started without its store",
+        "priorities": "its queues have no priorities",
+        "groups": "its groups are named by another header",
+        "history": "its topics keep one message",
+        "schedule": "it delays nothing",
+    }
     artifact = "apollo-broker"
     main = "org.apache.activemq.apollo.cli.Apollo"
 

@@ -24,8 +24,14 @@ class Artemis(JavaPeer):
     main = "org.apache.activemq.artemis.core.server.embedded.Main"
 
     def target(self, port: int) -> Target:
-        """Its credit counts bytes, so there is no header for it."""
-        return Target(host="127.0.0.1", port=port, credit_header="")
+        """Its credit counts bytes, so there is no header for it; what a topic keeps comes to whoever subscribes."""
+        return Target(
+            host="127.0.0.1",
+            port=port,
+            credit_header="",
+            replay_header="",
+            selector_prefix="convert_string_expressions:",
+        )
 
     def launch(self, directory: Path, port: int) -> Launch:
         """With bench/compare/artemis/broker.xml."""

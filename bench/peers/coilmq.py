@@ -24,6 +24,12 @@ class CoilMQ(Downloaded):
         "patterns": "its topics have no patterns",
         "acks": "it refuses the ACK of STOMP 1.2, which has an id and no message-id",
         "persistence": "it is started with its queues in memory",
+        "priorities": "its queues have no priorities",
+        "selectors": "it has no selectors",
+        "queue-selectors": "it has no selectors",
+        "groups": "it has no message groups",
+        "history": "its topics keep nothing",
+        "schedule": "it delays nothing",
         "pipelining": "it hangs up when a read ends within the header lines of a frame",
     }
 

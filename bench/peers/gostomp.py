@@ -23,6 +23,12 @@ class GoStomp(Downloaded):
         "patterns": "its topics have no patterns",
         "acks": "it refuses the ACK of STOMP 1.2, which has an id and no message-id",
         "persistence": "it keeps messages in memory only",
+        "priorities": "its queues have no priorities",
+        "selectors": "it has no selectors",
+        "queue-selectors": "it has no selectors",
+        "groups": "it has no message groups",
+        "history": "its topics keep nothing",
+        "schedule": "it delays nothing",
         "subscribe-receipts": "it does not answer the receipt of a SUBSCRIBE",
     }
 

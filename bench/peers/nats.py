@@ -26,6 +26,9 @@ class NatsServer(Downloaded):
         "acks": "its core protocol has no acknowledgements",
         "receipts": "its protocol has no receipts",
         "persistence": "its core protocol keeps no messages",
+        "selectors": "its subscribers choose by subject alone",
+        "history": "its core protocol keeps no messages",
+        "schedule": "its core protocol has no delays",
     }
 
     @staticmethod

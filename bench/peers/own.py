@@ -13,6 +13,7 @@ from bench.peers import certificates
 from bench.peers.launch import Launch
 from bench.peers.peer import ROOT, Feature, Peer, first_version, output_of
 from fastbroker.bench.load import SchemeName
+from fastbroker.bench.messaging import SETTINGS
 from fastbroker.bench.secure import SECURE
 
 # Where an earlier tree is, to be measured beside this one.
@@ -20,7 +21,10 @@ TREE = "FASTBROKER_BEFORE"
 
 
 class Broker(Peer):
-    """fastbroker with its defaults, as `fastbroker serve` starts it, at one address; this tree's or an earlier one."""
+    """fastbroker as `fastbroker serve` starts it, at one address; this tree's or an earlier one.
+
+    It has its defaults, and a history for the topics of the one scenario that is about that.
+    """
 
     lacks: Mapping[Feature, str] = {"persistence": "it has no journal yet"}
 
@@ -48,11 +52,13 @@ class Broker(Peer):
         """Nothing to do."""
 
     def launch(self, directory: Path, port: int) -> Launch:
-        """With its defaults."""
+        """With what it must be told: of histories, and of TLS."""
         where = directory / f"socket-{port}" if self._scheme == "unix" else f"127.0.0.1:{port}"
-        settings, reached = self._secured(directory)
+        secured, reached = self._secured(directory)
+        settings = directory / "broker.toml"
+        settings.write_text(SETTINGS + secured)
         listen = ("--listen", f"{self._scheme}://{where}")
-        command = [self._python, "-m", "fastbroker", "serve", *settings, *listen]
+        command = [self._python, "-m", "fastbroker", "serve", "--config", str(settings), *listen]
         # It starts in a directory where its tree is not. A build that PYTHONPATH names comes first: it is of this tree.
         ours = os.environ.get("PYTHONPATH") if self._tree == ROOT else None
         path = os.pathsep.join(filter(None, (ours, str(self._tree))))
@@ -60,14 +66,13 @@ class Broker(Peer):
         reached |= {"scheme": self._scheme, "path": paths.get(self._scheme, "")}
         return Launch(command, {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}, reached)
 
-    def _secured(self, directory: Path) -> tuple[list[str], dict[str, str]]:
-        """For TLS the options of the command, and what its clients have to know."""
+    def _secured(self, directory: Path) -> tuple[str, dict[str, str]]:
+        """For TLS its settings, and what its clients have to know."""
         if self._scheme not in SECURE:
-            return [], {}
+            return "", {}
         files = certificates.made(directory / "tls")
-        settings = directory / "broker.toml"
-        settings.write_text(f'[tls]\ncertificate = "{files.certificate}"\nkey = "{files.key}"\n')
-        return ["--config", str(settings)], {"ca": str(files.ca)}
+        settings = f'\n[tls]\ncertificate = "{files.certificate}"\nkey = "{files.key}"\n'
+        return settings, {"ca": str(files.ca)}
 
 
 class Relay(Peer):

@@ -37,6 +37,12 @@ Feature = Literal[
     "reply-to",
     "receipts",
     "persistence",
+    "priorities",
+    "selectors",
+    "queue-selectors",
+    "groups",
+    "history",
+    "schedule",
     # No scenario is left out for want of these. It fails, if it must.
     "pipelining",
     "subscribe-receipts",
@@ -68,6 +74,8 @@ class Peer(ABC):
     """What it cannot do of what the scenarios ask for, and why they are not run on it."""
     warm_up: float = 0.5
     """Seconds of load before it is as fast as it gets: what compiles itself while it runs needs more of them."""
+    schedule_delay: float = 30.0
+    """Seconds in which it takes all messages of a schedule: they are due after that."""
 
     @property
     def has_queues(self) -> bool:

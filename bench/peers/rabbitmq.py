@@ -11,7 +11,7 @@ from typing import Literal
 from bench.peers import certificates, debian
 from bench.peers.download import Downloaded
 from bench.peers.launch import Launch, free_port
-from bench.peers.peer import first_version
+from bench.peers.peer import Feature, first_version
 from bench.peers.settings import write_settings
 from fastbroker.bench.load import Target
 
@@ -23,6 +23,14 @@ START = 'epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 & exec "$0" "$@"'
 
 class RabbitMQ(Downloaded):
     """The system's if there is one, else Debian's packages, unpacked where they do not touch the system."""
+
+    lacks: Mapping[Feature, str] = {
+        "selectors": "it has no selectors",
+        "queue-selectors": "it has no selectors",
+        "groups": "it has no message groups",
+        "history": "its topics keep nothing; its streams are on disk",
+        "schedule": "it needs a plugin for that, which is not part of it",
+    }
 
     def __init__(self, scheme: Literal["tcp", "tls", "ws"] = "tcp") -> None:
         """One address, of that kind."""
@@ -68,7 +76,14 @@ class RabbitMQ(Downloaded):
 
     def target(self, port: int) -> Target:
         """With the login that a fresh RabbitMQ has, for loopback only."""
-        return Target(host="127.0.0.1", port=port, login="guest", passcode="guest", virtual_host="/")
+        return Target(
+            host="127.0.0.1",
+            port=port,
+            login="guest",
+            passcode="guest",
+            virtual_host="/",
+            priority_header="x-max-priority:9",
+        )
 
     def launch(self, directory: Path, port: int) -> Launch:
         """With the settings of bench/compare/rabbitmq, in a directory and with Erlang ports of its own."""

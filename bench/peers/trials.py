@@ -11,6 +11,7 @@ from fastbroker.bench.load import Target
 
 PIPELINED = 10_000
 LARGE = 1 << 20
+KEYS = (1000007, 1000010)
 
 
 class Wrong(Exception):
@@ -36,8 +37,26 @@ class Trial:
 
     def credit(self, count: int) -> dict[str, str]:
         """The header that asks for at most so many unacknowledged messages."""
-        name, colon, value = self._target.credit_header.format(credit=count).partition(":")
-        return {name: value} if colon else {}
+        return header_of(self._target.credit_header.format(credit=count))
+
+    def priorities(self) -> dict[str, str]:
+        """The header with which a queue has priorities."""
+        return header_of(self._target.priority_header)
+
+    def replay(self, count: int) -> dict[str, str]:
+        """The header that asks for what a topic keeps."""
+        return header_of(self._target.replay_header.format(count=count))
+
+    def selector(self, number: int) -> dict[str, str]:
+        """The header that selects messages with that key."""
+        prefix = self._target.selector_prefix.replace(":", "\\c")
+        return {"selector": f"{prefix}key = {number}"}
+
+
+def header_of(line: str) -> dict[str, str]:
+    """A header line as headers; none if it is empty."""
+    name, colon, value = line.partition(":")
+    return {name: value} if colon else {}
 
 
 def topic(trial: Trial) -> None:
@@ -189,6 +208,65 @@ def large(trial: Trial) -> None:
     must(subscriber.expect("MESSAGE").body == body, "the body differs")
 
 
+def priorities(trial: Trial) -> None:
+    """Of what waits the highest priority comes first."""
+    sender, consumer, headers = trial.client(), trial.client(), trial.priorities()
+    for priority in ("1", "9", "5"):
+        sender.ask("SEND", {"destination": "/queue/priority.check", "priority": priority, **headers}, priority.encode())
+    consumer.subscribe("/queue/priority.check", **headers)
+    came = [consumer.expect("MESSAGE").body for _ in range(3)]
+    must(came == [b"9", b"5", b"1"], f"{came} came, in that order")
+
+
+def selectors(trial: Trial, destination: str = "/topic/check.selected") -> None:
+    """A message comes to whoever selects its number, and it is a number that is compared."""
+    consumers = {number: trial.client() for number in KEYS}
+    for number, consumer in consumers.items():
+        consumer.subscribe(destination, **trial.selector(number))
+    sender = trial.client()
+    for number in reversed(KEYS):
+        sender.ask("SEND", {"destination": destination, "key": str(number)}, b"%d" % number)
+    for number, consumer in consumers.items():
+        must(consumer.expect("MESSAGE").body == b"%d" % number, "another message was selected")
+        must(consumer.nothing_comes(), "more came than was selected")
+
+
+def queue_selectors(trial: Trial) -> None:
+    """The same in a queue, where what one consumer does not want holds up nobody."""
+    selectors(trial, "/queue/check.selected")
+
+
+def groups(trial: Trial) -> None:
+    """All messages of a group come to one consumer."""
+    consumers, sender = [trial.client(), trial.client()], trial.client()
+    for consumer in consumers:
+        consumer.subscribe("/queue/check.groups", "client-individual", **trial.credit(10))
+    for _ in range(4):
+        sender.ask("SEND", {"destination": "/queue/check.groups", "JMSXGroupID": "a"}, b"hello")
+    must(sum(not each.nothing_comes() for each in consumers) == 1, "not exactly one consumer got them")
+
+
+def history(trial: Trial) -> None:
+    """Who subscribes later gets the last messages, each time."""
+    sender = trial.client()
+    for number in range(5):
+        sender.ask("SEND", {"destination": "/topic/history.check"}, b"%d" % number)
+    for _ in range(2):
+        with trial.client() as subscriber:
+            subscriber.subscribe("/topic/history.check", **trial.replay(5))
+            came = [int(subscriber.expect("MESSAGE").body) for _ in range(5)]
+            must(came == list(range(5)), f"{came} came")
+
+
+def schedule(trial: Trial) -> None:
+    """A message comes when its delay is over, and not before."""
+    sender, consumer = trial.client(), trial.client()
+    consumer.subscribe("/queue/check.later")
+    sender.ask("SEND", {"destination": "/queue/check.later", "AMQ_SCHEDULED_DELAY": "0001000"}, b"hello")
+    must(consumer.nothing_comes(), "it came at once")
+    must(consumer.expect("MESSAGE").body == b"hello", "the body differs")
+
+
 # What is tried, and the features that a server must have for it.
 TRIALS: Sequence[tuple[Callable[[Trial], None], frozenset[Feature]]] = (
     (topic, frozenset()),
@@ -206,4 +284,10 @@ TRIALS: Sequence[tuple[Callable[[Trial], None], frozenset[Feature]]] = (
     (credit, frozenset({"queues", "acks", "client-individual", "credit"})),
     (transactions, frozenset({"transactions"})),
     (reply_to, frozenset({"queues", "reply-to"})),
+    (priorities, frozenset({"queues", "priorities"})),
+    (selectors, frozenset({"selectors"})),
+    (queue_selectors, frozenset({"queues", "queue-selectors"})),
+    (groups, frozenset({"queues", "groups"})),
+    (history, frozenset({"history"})),
+    (schedule, frozenset({"queues", "schedule"})),
 )

@@ -5,9 +5,11 @@ from difflib import get_close_matches
 from typing import Any
 
 from fastbroker.bench.load import Kind, Load, Target
+from fastbroker.bench.messaging import EVERY, MESSAGING
 from fastbroker.bench.scenarios import FLOOD, LATENCY, RATE, SCENARIOS, USUAL, Scenario
 
-ALL = "all"
+# Names of several at once.
+TOGETHER = {"all": SCENARIOS, "messaging": MESSAGING}
 CUSTOM = "custom"
 
 # They say how to measure, not what: no load is described by them alone.
@@ -17,13 +19,15 @@ _MESSAGE = HOW | {"size", "persistent", "content_length", "rate", "verify", "ack
 MEANS: Mapping[Kind, set[str]] = {
     "flow": _MESSAGE
     | {"publishers", "subscribers", "destinations", "queue", "pattern", "slow"}
-    | {"receipts", "transaction", "window", "backlog"},
+    | {"receipts", "transaction", "window", "backlog", "priorities", "selecting", "groups"},
     "ping": _MESSAGE | {"connections", "queue"},
     "request": _MESSAGE | {"publishers", "subscribers"},
     "connect": HOW | {"connections"},
     "storm": HOW | {"connections", "ramp"},
     "churn": HOW | {"connections", "ramp", "destinations"},
     "idle": HOW | {"connections", "ramp"},
+    "replay": HOW | {"connections", "size", "content_length", "verify", "messages"},
+    "schedule": HOW | {"size", "content_length", "verify", "queue", "messages", "delay"},
 }
 # What `FLOOD` does not share with the scenarios that send a share of its rate.
 OWN = {"rate", "slow"}
@@ -37,10 +41,8 @@ class WrongChoice(Exception):
 
 def choose(names: Iterable[str], given: Fields) -> list[Scenario]:
     """The scenarios of these names, each with the given fields that mean something to it. Raises WrongChoice."""
-    wanted = list(dict.fromkeys(names))
-    if ALL in wanted:
-        chosen = list(SCENARIOS.values())
-    elif wanted:
+    wanted = list(dict.fromkeys(each for name in names for each in TOGETHER.get(name, (name,))))
+    if wanted:
         chosen = [_named(name) for name in wanted]
     elif given.keys() - HOW:
         chosen = [_custom(given)]
@@ -79,9 +81,9 @@ def check(scenarios: Iterable[Scenario], target: Target) -> None:
 
 
 def _named(name: str) -> Scenario:
-    if name in SCENARIOS:
-        return SCENARIOS[name]
-    nearest = get_close_matches(name, SCENARIOS, n=1)
+    if name in EVERY:
+        return EVERY[name]
+    nearest = get_close_matches(name, EVERY, n=1)
     hint = f"; the nearest is {nearest[0]}" if nearest else ""
     raise WrongChoice(f"there is no scenario {name!r}{hint}; --list shows all of them")
 

@@ -46,6 +46,9 @@ def bench(
     topic_prefix: str,
     queue_prefix: str,
     credit_header: str,
+    replay_header: str,
+    priority_header: str,
+    selector_prefix: str,
     ca: str | None,
     insecure: bool,
     certificate: str | None,
@@ -62,8 +65,9 @@ def bench(
 ) -> None:
     """Put load on a STOMP broker, check every message, and measure.
 
-    SCENARIO is a name of --list, or all; options change the loads of the scenarios. Without a SCENARIO they describe a
-    load of their own, and where nothing is said at all, three usual scenarios are run.
+    SCENARIO is a name of --list, or all, or messaging for what not every server can do; options change the loads of the
+    scenarios. Without a SCENARIO they describe a load of their own, and where nothing is said at all, three usual
+    scenarios are run.
 
     The exit status is 0 if all is well; 1 if messages were lost, came twice, out of order or damaged, or anything else
     failed; 2 if nothing could be measured; 3 if the generator itself was too late for a result to be valid; 130 after
@@ -88,6 +92,9 @@ def bench(
         topic_prefix=topic_prefix,
         queue_prefix=queue_prefix,
         credit_header=credit_header,
+        replay_header=replay_header,
+        priority_header=priority_header,
+        selector_prefix=selector_prefix,
     )
     ordered = _chosen(scenarios, {field: value for field, value in load.items() if value is not None}, target)
     serving = own_server if serve else _remote(address, target, server_pid)

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from fastbroker import __version__
 from fastbroker.bench.load import Load, Target
+from fastbroker.bench.messaging import SETTINGS
 from fastbroker.bench.secure import sessions_of
 from fastbroker.errors import StartError
 from fastbroker.transports.address import Address, parse
@@ -87,7 +88,10 @@ def logged_in(target: Target, patience: float) -> "Generator":
 def own_server() -> Iterator[Serving]:
     """A fastbroker on a free port, for as long as it is wanted. Raises Unreachable if it does not start."""
     command = [sys.executable, "-m", "fastbroker", "serve", "--listen", "tcp://127.0.0.1:0"]
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as said, tempfile.NamedTemporaryFile("w", suffix=".toml") as settings:
+        settings.write(SETTINGS)
+        settings.flush()
+        command += ["--config", settings.name]
         # Ctrl-C is for us: the server ends when the run has.
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, process_group=0)
         try:

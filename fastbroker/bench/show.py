@@ -13,10 +13,11 @@ from rich.text import Text
 
 from fastbroker.bench.events import Progress
 from fastbroker.bench.machine import in_words
+from fastbroker.bench.messaging import EVERY
 from fastbroker.bench.metrics import rate
 from fastbroker.bench.result import Report
 from fastbroker.bench.run import OnProgress
-from fastbroker.bench.scenarios import SCENARIOS, Scenario
+from fastbroker.bench.scenarios import Scenario
 from fastbroker.bench.table import Row, Table, problems, tables
 
 UNBOUNDED_WIDTH = 10_000
@@ -96,8 +97,12 @@ class _Pace:
 def _done(scenario: Scenario, progress: Progress) -> float:
     """The part of a run that is behind it."""
     load = scenario.load
-    if progress.phase == "connecting" or load.kind == "storm":
-        return 0 if load.kind != "storm" else progress.connections / load.connections
+    if load.kind == "storm":
+        return progress.connections / load.connections
+    if load.kind == "schedule":
+        return (progress.sent + progress.received) / (2 * load.messages)
+    if progress.phase == "connecting":
+        return 0
     if progress.phase not in ("warming up", "measuring"):
         return 0 if progress.phase == "ready" else 1
     behind = progress.seconds + (load.warm_up if progress.phase == "measuring" else 0)
@@ -127,7 +132,7 @@ def show_scenarios() -> None:
     """Print the scenarios."""
     listed = Grid(box=None, show_header=False, pad_edge=False)
     listed.add_column(no_wrap=True, style="bold")
-    for scenario in SCENARIOS.values():
+    for scenario in EVERY.values():
         listed.add_row(scenario.name, scenario.title)
     Console(highlight=False).print(listed)
 

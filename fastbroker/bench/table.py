@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from fastbroker.bench.messaging import EVERY
 from fastbroker.bench.metrics import METRICS, Spread, spread
 from fastbroker.bench.result import Result
-from fastbroker.bench.scenarios import SCENARIOS
 
 # What a latency is the latency of; a row shows the first that it has.
 LATENCIES = {"latency": "message", "receipt": "receipt", "connect": "login"}
@@ -56,6 +56,7 @@ HOW_MANY = (
     Column("server CPU", "µs/message", ("server_cpu_us_per_message",)),
     Column("memory", "peak", ("server_memory_peak",), 2),
     Column("memory", "connection", ("server_memory_per_connection",)),
+    Column("memory", "message", ("server_memory_per_message",)),
     Column("generator", "CPU", ("generator_cpu",), 1),
     Column("generator", "µs/message", ("generator_cpu_us_per_message",), 5),
 )
@@ -142,5 +143,5 @@ def _belongs(metric: str, result: Result) -> bool:
     """Whether a number is shown; megabytes say nothing but in loads that are about them."""
     if metric != "megabytes_per_s":
         return True
-    scenario = SCENARIOS.get(result.scenario)
+    scenario = EVERY.get(result.scenario)
     return metric in scenario.measures if scenario else result.load.size >= 1000

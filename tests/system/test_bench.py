@@ -21,6 +21,7 @@ from harness.broker import Broker
 from harness.certificates import authority
 from harness.waiting import DEADLINE, eventually
 
+from fastbroker.bench import messaging
 from fastbroker.bench.metrics import METRICS
 from fastbroker.bench.result import Report, Result, read
 from fastbroker.bench.scenarios import FLOOD, SCENARIOS, USUAL
@@ -35,6 +36,8 @@ SCALED = {
     "connect-storm": ("--connections", "100"),
     "idle": ("--connections", "100"),
     "churn": ("--connections", "4"),
+    "replay-100k": ("--messages", "1000"),
+    "scheduled-1m": ("--messages", "1000", "--delay", "0.5"),
 }
 LIMIT = 30 * DEADLINE
 
@@ -71,11 +74,12 @@ SHARED = [name for name, scenario in SCENARIOS.items() if scenario.share]
 
 
 @pytest.fixture(scope="module")
-def measured(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+def measured(broker_with: Callable[..., Broker], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
     """A result of every scenario."""
+    broker = broker_with(topics=[{"pattern": "history.#", "history.count": 1000}])
     folder = tmp_path_factory.mktemp("bench")
     common = (*url(broker.ports["tcp"]), *SHORT, "--server-pid", str(broker.process.pid))
-    plain = [name for name in SCENARIOS if name not in (FLOOD, *SHARED, *SCALED)]
+    plain = [name for name in messaging.EVERY if name not in (FLOOD, *SHARED, *SCALED)]
     shares = [plain[at::SIDE_BY_SIDE] for at in range(SIDE_BY_SIDE)]
     scaled = [[name, *options] for name, options in SCALED.items()]
     results = measured_by(folder, common, [[FLOOD, *SHARED]]) + measured_by(folder, common, [*shares, *scaled])
@@ -87,7 +91,7 @@ def measured(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 def lacking(result: Result) -> list[str]:
     """What a scenario is about and was not measured."""
-    return [metric for metric in SCENARIOS[result.scenario].measures if METRICS[metric].value(result) is None]
+    return [metric for metric in messaging.EVERY[result.scenario].measures if METRICS[metric].value(result) is None]
 
 
 def measured_by(folder: Path, common: Sequence[str], runs: list[list[str]]) -> list[Result]:
@@ -100,10 +104,10 @@ def measured_by(folder: Path, common: Sequence[str], runs: list[list[str]]) -> l
 
 
 def test_every_scenario_was_run(measured: dict[str, Result]) -> None:
-    assert set(measured) == set(SCENARIOS)
+    assert set(measured) == set(messaging.EVERY)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", messaging.EVERY)
 def test_a_scenario_measures_what_it_is_about(measured: dict[str, Result], name: str) -> None:
     result = measured[name]
     assert result.failures == []
@@ -204,6 +208,13 @@ def test_the_usual_scenarios_on_a_server_of_their_own(tmp_path: Path) -> None:
     assert page.read_text().count("<svg") == 1
 
 
+def test_what_a_topic_keeps_is_told_to_a_server_of_ones_own(tmp_path: Path) -> None:
+    file = tmp_path / "all.json"
+    assert bench("--serve", *SHORT, "replay-100k", "--messages", "500", "--json", str(file))[0] == 0
+    (result,) = read(file).results
+    assert result.totals.due == result.totals.received >= 500
+
+
 def test_a_load_of_ones_own(broker: Broker, tmp_path: Path) -> None:
     file, plot = tmp_path / "own.json", tmp_path / "own.png"
     options = "--queue --publishers 2 --subscribers 3 --destinations 2 --ack client --credit 50 --window 500 --size 200"
@@ -242,13 +253,13 @@ def test_nothing_to_draw_is_said(broker: Broker, tmp_path: Path) -> None:
 def test_list() -> None:
     status, out, _ = bench("--list")
     assert status == 0
-    assert [line.split()[0] for line in out.splitlines() if not line.startswith(" ")] == list(SCENARIOS)
+    assert [line.split()[0] for line in out.splitlines() if not line.startswith(" ")] == list(messaging.EVERY)
 
 
 def test_the_manual_knows_every_scenario_option_and_field() -> None:
     manual = (ROOT / "docs" / "benchmarking.md").read_text()
     options = {name for option in main.get_command(None, "bench").params for name in option.opts if name[:2] == "--"}
-    words = [*SCENARIOS, *options - {"--help", "--list", "--quiet"}, *Result.__struct_fields__]
+    words = [*messaging.EVERY, *options - {"--help", "--list", "--quiet"}, *Result.__struct_fields__]
     assert not [word for word in words if word not in manual]
 
 

@@ -1,9 +1,12 @@
 """Scenarios, and how the command line chooses and changes them."""
 
+import tomllib
+
 import pytest
 
 from fastbroker.bench.choose import HOW, MEANS, WrongChoice, choose, flood
 from fastbroker.bench.load import LEAST_SIZE, Load
+from fastbroker.bench.messaging import EVERY, MESSAGING, SETTINGS
 from fastbroker.bench.metrics import METRICS
 from fastbroker.bench.options import OPTIONS
 from fastbroker.bench.result import Result, Server, Totals
@@ -15,6 +18,8 @@ wildcards queue-auto queue-client queue-client-individual queue-credit-1 queue-c
 competing-consumers receipts-1 receipts-100 receipts-unbounded transactions body-16 body-1k body-16k body-128k body-1m
 ping request-reply latency-10 latency-50 latency-80 slow-subscriber firehose-ping connect-rate connect-storm idle
 churn"""
+MORE = """priority-queue select-topic-1 select-queue-1 select-topic-10 select-queue-10 select-topic-100 select-queue-100
+groups replay-100k scheduled-1m"""
 
 
 def names(scenarios):
@@ -23,10 +28,11 @@ def names(scenarios):
 
 def test_the_scenarios_have_the_names_that_people_know():
     assert list(SCENARIOS) == NAMES.split()
-    assert all(name == scenario.name for name, scenario in SCENARIOS.items())
+    assert list(MESSAGING) == MORE.split()
+    assert all(name == scenario.name for name, scenario in EVERY.items())
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
+@pytest.mark.parametrize("scenario", EVERY.values(), ids=EVERY)
 def test_a_scenario_is_whole(scenario):
     assert scenario.title
     assert set(scenario.measures) <= set(METRICS)
@@ -34,11 +40,11 @@ def test_a_scenario_is_whole(scenario):
     assert scenario.load.backlog == 0 or scenario.load.queue
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
+@pytest.mark.parametrize("scenario", EVERY.values(), ids=EVERY)
 def test_a_load_sets_nothing_that_means_nothing(scenario):
     default = Load()
     changed = {field for field in Load.__struct_fields__ if getattr(scenario.load, field) != getattr(default, field)}
-    assert changed - {"kind", "bystanders"} <= MEANS[scenario.load.kind]
+    assert changed - {"kind", "name", "bystanders"} <= MEANS[scenario.load.kind]
 
 
 def test_each_option_of_a_load_is_a_field_of_it():
@@ -77,6 +83,15 @@ def test_a_name_that_does_not_exist_gets_the_nearest():
 def test_all_and_names_given_twice():
     assert names(choose(["all"], {})) == NAMES.split()
     assert names(choose(["ping", "ping"], {})) == ["ping"]
+    assert names(choose(["messaging"], {})) == MORE.split()
+    assert names(choose(["groups", "messaging", "ping"], {}))[::10] == ["groups", "ping"]
+
+
+def test_a_server_can_be_told_by_its_name_what_a_topic_keeps():
+    (topic,) = tomllib.loads(SETTINGS)["topics"]
+    load = MESSAGING["replay-100k"].load
+    assert topic["pattern"] == f"{load.name}.#"
+    assert topic["history"]["count"] == load.messages
 
 
 def test_a_share_needs_the_flood_first():

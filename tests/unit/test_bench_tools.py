@@ -20,14 +20,15 @@ sys.path.append(str(ROOT))
 from bench import comparison, markdown, turns
 from bench.curves import CURVES
 from bench.flatness import LIMIT, Point, judge
-from bench.peers import BROKER, NATS, RABBITMQ, RELAY, Peer, PeerFailed, Server
+from bench.peers import ARTEMIS, BROKER, NATS, RABBITMQ, RELAY, Peer, PeerFailed, Server
 from bench.record import Participant, Plan, Record, load, save
 from bench.run import left_out
-from bench.scenarios import ALL, GOALS, SETS, Goal, chosen, needs_of
+from bench.scenarios import ALL, BEYOND, GOALS, SETS, Goal, chosen, needs_of
 from bench.table import goals, render
 from bench.turns import ON_ONE_CORE, Turn, unfit
 from fastbroker.bench import result
 from fastbroker.bench.load import Load, Target
+from fastbroker.bench.messaging import MESSAGING
 from fastbroker.bench.result import Latency, Machine, Method, Result, UnknownFormat
 from fastbroker.bench.scenarios import Scenario
 
@@ -150,8 +151,16 @@ def test_transports_are_judged_against_our_own_tcp() -> None:
 
 def test_every_goal_and_every_name_of_a_set_is_a_scenario() -> None:
     assert all({row.scenario for row in each.rows} <= set(each.scenarios) for each in SETS.values())
-    assert [name for name, each in SETS.items() if each.rows] == ["goals", "transports", "storms"]
+    assert [name for name, each in SETS.items() if each.rows] == ["goals", "transports", "storms", "messaging"]
     assert all(name in ALL for each in SETS.values() for name in each.scenarios)
+
+
+def test_ten_times_everybody_who_can_do_it() -> None:
+    goals = {row.scenario: [(goal.bound, goal.against) for goal in row.goals] for row in BEYOND if row.goals}
+    assert set(goals) == set(MESSAGING)
+    assert goals["priority-queue"] == [(10, "artemis"), (10, "activemq"), (10, "rabbitmq")]
+    others = [each for name, each in goals.items() if name != "priority-queue"]
+    assert all(each == [(10, "artemis"), (10, "activemq")] for each in others)
 
 
 def test_a_share_of_the_flood_needs_the_flood_before_it() -> None:
@@ -160,6 +169,8 @@ def test_a_share_of_the_flood_needs_the_flood_before_it() -> None:
 
 
 def test_what_is_under_way_is_bounded_where_brokers_are_compared() -> None:
+    messaging = ("select-topic-100", "select-queue-10", "priority-queue", "replay-100k", "scheduled-1m")
+    assert [each.load.window for each in chosen(a_plan("messaging", *messaging))] == [50_000, 10_000, 50_000, 0, 0]
     names = ("flood-1-1", "fan-out-100", "body-16k", "queue-auto", "receipts-100", "ping", "latency-5k", "sink")
     windows = [scenario.load.window for scenario in chosen(a_plan("compare", *names))]
     assert windows == [50_000, 1000, 3125, 100_000, 0, 0, 0, 0]
@@ -177,6 +188,11 @@ def test_what_is_under_way_is_bounded_where_brokers_are_compared() -> None:
         ("receipts-100", RELAY, False),
         ("idle", RELAY, False),
         ("idle", NATS, True),
+        ("priority-queue", RELAY, False),
+        ("scheduled-1m", RELAY, False),
+        ("select-topic-1", RABBITMQ, False),
+        ("priority-queue", RABBITMQ, True),
+        ("select-queue-100", ARTEMIS, True),
     ],
 )
 def test_scenarios_that_mean_nothing_for_a_server_are_left_out(scenario: str, peer: Peer, fits: bool) -> None:
@@ -490,7 +506,12 @@ def test_the_readme_shows_brokers_and_the_report_transports_too(
     around = a_record(*(a_run("flood-1-1", name, 3e6) for name in names), plan=TRANSPORTS)
     everybody = [f"{name}-{at}" for name in names for at in range(9)]
     storms = a_record(*(a_run("connect-storm", name) for name in everybody), plan=a_plan("storms", "connect-storm"))
-    text = write_report(tmp_path / "docs" / "benchmarks.md", compared, around, storms, readme=readme)
+    more = [a_run("groups", name, rate) for name, rate in (("fastbroker", 9e5), ("activemq", 9e4), ("artemis", 8e4))]
+    messaging = a_record(*more, plan=a_plan("messaging", "groups"))
+    text = write_report(tmp_path / "docs" / "benchmarks.md", compared, around, storms, messaging, readme=readme)
+    assert "## 4. Priorities, selectors, groups, replays, schedules" in text
+    assert "| `groups`, delivered | ≥ 10 × activemq | 10.00 × | met |" in text
+    assert "(images/throughput-4.png)" in text
     assert "## 3. Storms" in text
     assert "## 2. TCP, Unix sockets, WebSocket, TLS" in text
     assert "fastbroker-ws ≥ 0.6 × fastbroker | 1.00 × | met" in text
@@ -517,3 +538,9 @@ def test_what_a_server_must_know_for_a_scenario():
     assert needs_of(ALL["transactions"]) == {"transactions"}
     assert needs_of(ALL["request-reply"]) == {"reply-to"}
     assert needs_of(ALL["receipts-unbounded"]) == {"receipts"}
+    assert needs_of(ALL["select-topic-10"]) == {"selectors"}
+    assert needs_of(ALL["select-queue-10"]) >= {"queues", "queue-selectors"}
+    assert needs_of(ALL["groups"]) >= {"queues", "groups"}
+    assert needs_of(ALL["priority-queue"]) >= {"queues", "priorities"}
+    assert needs_of(ALL["replay-100k"]) == {"history"}
+    assert needs_of(ALL["scheduled-1m"]) == {"queues", "schedule"}
