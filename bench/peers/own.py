@@ -23,7 +23,8 @@ TREE = "FASTBROKER_BEFORE"
 class Broker(Peer):
     """fastbroker as `fastbroker serve` starts it, at one address; this tree's or an earlier one.
 
-    It has its defaults, and a history for the topics of the one scenario that is about that.
+    It has its defaults, and a history for the topics of the one scenario that is about that. An earlier tree may not
+    know the settings for it.
     """
 
     lacks: Mapping[Feature, str] = {"persistence": "it has no journal yet"}
@@ -33,6 +34,9 @@ class Broker(Peer):
         name = "before" if before else "fastbroker"
         self.name = name if scheme == "tcp" else f"{name}-{scheme}"
         self._scheme = scheme
+        self._before = before
+        if before:
+            self.lacks = {**self.lacks, "history": "its settings may have none"}
         self._tree = Path(os.environ.get(TREE, "/nowhere")).absolute() if before else ROOT
         self._python = str(self._tree / ".venv" / "bin" / "python") if before else sys.executable
 
@@ -56,7 +60,7 @@ class Broker(Peer):
         where = directory / f"socket-{port}" if self._scheme == "unix" else f"127.0.0.1:{port}"
         secured, reached = self._secured(directory)
         settings = directory / "broker.toml"
-        settings.write_text(SETTINGS + secured)
+        settings.write_text(("" if self._before else SETTINGS) + secured)
         listen = ("--listen", f"{self._scheme}://{where}")
         command = [self._python, "-m", "fastbroker", "serve", "--config", str(settings), *listen]
         # It starts in a directory where its tree is not. A build that PYTHONPATH names comes first: it is of this tree.

@@ -381,4 +381,7 @@ def test_an_earlier_tree_is_measured_when_it_is_named(monkeypatch: pytest.Monkey
     launch = before.launch(tmp_path, 1234)
     assert launch.command[0] == str(python)
     assert launch.environment["PYTHONPATH"] == str(tmp_path)
+    assert "history" in before.lacks
+    assert (tmp_path / "broker.toml").read_text() == ""
+    assert "history" not in own.Broker().lacks
     assert "a build of this tree" in own.Broker().launch(tmp_path, 1234).environment["PYTHONPATH"]
