@@ -220,8 +220,14 @@ def _beyond(scenario: Scenario) -> Row:
 
 BEYOND = (
     *map(_beyond, MESSAGING.values()),
-    Row("scheduled-1m", "sends_per_s", (Goal(10, ARTEMIS.name), Goal(10, ACTIVEMQ.name))),
-    Row("scheduled-1m", "server_memory_per_message"),
+    *(
+        row
+        for schedule in ("scheduled-100k", "scheduled-1m")
+        for row in (
+            Row(schedule, "sends_per_s", (Goal(10, ARTEMIS.name), Goal(10, ACTIVEMQ.name))),
+            Row(schedule, "server_memory_per_message"),
+        )
+    ),
 )
 
 # Where brokers are compared, so many deliveries are under way at most (of KiB, if bodies are larger). Some take in all

@@ -112,9 +112,7 @@ def _measure_one(record: Record, plan: Plan, turn: Turn, servers: _Servers, bar:
     try:
         with servers.lent(turn.peer) as server:
             made = run(
-                turn.scenario.with_load(
-                    seconds=plan.seconds, warm_up=servers.warm_up(turn), delay=turn.peer.schedule_delay
-                ),
+                turn.scenario.with_load(seconds=plan.seconds, warm_up=servers.warm_up(turn), delay=delay_of(turn)),
                 server.target,
                 name=turn.peer.name,
                 server_pid=server.pid,
@@ -128,6 +126,12 @@ def _measure_one(record: Record, plan: Plan, turn: Turn, servers: _Servers, bar:
             return made
     except PeerFailed as failure:
         return _failed(turn, str(failure))
+
+
+def delay_of(turn: Turn) -> float:
+    """When what is scheduled is due: a slower server has more time to take it."""
+    load = turn.scenario.load
+    return max(load.delay, load.messages / turn.peer.schedule_rate)
 
 
 def _failed(turn: Turn, reason: str) -> Result:

@@ -24,7 +24,7 @@ class JavaPeer(Downloaded):
 
     least_java = 17
     warm_up = 10.0
-    schedule_delay = 120.0
+    schedule_rate = 8_000.0
     main: str
     """The class that is started."""
     artifact: str

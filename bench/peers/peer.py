@@ -74,8 +74,8 @@ class Peer(ABC):
     """What it cannot do of what the scenarios ask for, and why they are not run on it."""
     warm_up: float = 0.5
     """Seconds of load before it is as fast as it gets: what compiles itself while it runs needs more of them."""
-    schedule_delay: float = 30.0
-    """Seconds in which it takes all messages of a schedule: they are due after that."""
+    schedule_rate: float = 100_000.0
+    """Messages of a schedule that it surely takes in a second: they are not due before it has all of them."""
 
     @property
     def has_queues(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from fastbroker.bench.load import Load
 from fastbroker.bench.scenarios import RATE, SCENARIOS, Scenario
 
-MILLION, KEPT = 1_000_000, 100_000
+KEPT = 100_000
 # What consumers of a queue have to choose from.
 UNDER_WAY = 10_000
 
@@ -31,6 +31,11 @@ def _scenario(name: str, title: str, measures: tuple[str, ...] = RATE, /, **load
 def _consumed(name: str, title: str, /, **load: Any) -> Scenario:
     """Of a queue: nothing may be lost, and a consumer has as much as it works on."""
     return _scenario(name, title, queue=True, ack="client-individual", credit=100, **load)
+
+
+def _scheduled(name: str, messages: int) -> Scenario:
+    title = f"queue, {messages:,} messages that are due at one moment: how fast they are taken, and delivered then"
+    return _scenario(name, title, SCHEDULED, kind="schedule", queue=True, messages=messages)
 
 
 def _selecting(subscribers: int) -> tuple[Scenario, Scenario]:
@@ -71,14 +76,8 @@ MESSAGING = {
             kind="replay",
             messages=KEPT,
         ),
-        _scenario(
-            "scheduled-1m",
-            "queue, a million messages that are due at one moment: how fast they are taken, kept and delivered",
-            SCHEDULED,
-            kind="schedule",
-            queue=True,
-            messages=MILLION,
-        ),
+        _scheduled("scheduled-100k", 100_000),
+        _scheduled("scheduled-1m", 1_000_000),
     )
 }
 

@@ -166,7 +166,7 @@ _LOAD = (
     _flag("--selecting", "Each subscriber has a selector; a message is wanted by one of them.", default=None),
     _option("--groups", "N", _FROM_0, "Messages belong to N groups, in turn (JMSXGroupID)."),
     _option("--messages", "N", _FROM_1, "Messages that are replayed, or due at one moment."),
-    _option("--delay", "SECONDS", _SECONDS, "Time until the messages of scheduled-1m are due.  [default: 30]"),
+    _option("--delay", "SECONDS", _SECONDS, "Time until what is scheduled is due.  [default: 30]"),
     _option("--slow", "N", _FROM_0, "Further subscribers, that never read."),
     _option("--connections", "N", _FROM_1, "Connections of ping, connect-rate, connect-storm, idle and churn."),
     _option("--ramp", "N", _SECONDS, "Connections opened a second; 0 for as fast as the server takes them."),

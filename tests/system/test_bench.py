@@ -37,6 +37,7 @@ SCALED = {
     "idle": ("--connections", "100"),
     "churn": ("--connections", "4"),
     "replay-100k": ("--messages", "1000"),
+    "scheduled-100k": ("--messages", "1000", "--delay", "0.5"),
     "scheduled-1m": ("--messages", "1000", "--delay", "0.5"),
 }
 LIMIT = 30 * DEADLINE

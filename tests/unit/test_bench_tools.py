@@ -25,7 +25,7 @@ from bench.record import Participant, Plan, Record, load, save
 from bench.run import left_out
 from bench.scenarios import ALL, BEYOND, GOALS, SETS, Goal, chosen, needs_of
 from bench.table import goals, render
-from bench.turns import ON_ONE_CORE, Turn, unfit
+from bench.turns import ON_ONE_CORE, Turn, delay_of, unfit
 from fastbroker.bench import result
 from fastbroker.bench.load import Load, Target
 from fastbroker.bench.messaging import MESSAGING
@@ -322,6 +322,15 @@ def test_what_was_measured_is_on_disk_and_not_measured_again(running: list[objec
     assert len(record.runs("flood-1-1", "one")) == 2
     take(record, file, *every)
     assert len(running) == len(load(file).results) == 3
+
+
+def test_a_slow_server_has_more_time_to_take_what_is_scheduled() -> None:
+    delays = {
+        (name, peer.name): delay_of(Turn(ALL[name], peer, 0))
+        for name in ("scheduled-100k", "scheduled-1m")
+        for peer in (BROKER, ARTEMIS)
+    }
+    assert list(delays.values()) == [30, 30, 30, 125]
 
 
 def test_a_share_is_taken_of_the_servers_own_flood(running: list[object], tmp_path: Path) -> None:
