@@ -16,6 +16,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.string cimport memset
 
 from fastbroker.core.bindings cimport bindings_new
+from fastbroker.core.browser cimport browsers_new, queue_was_made
 from fastbroker.core.choosing cimport begin_choosing, end_choosing
 from fastbroker.core.composite cimport composite_route
 from fastbroker.core.conflation cimport conflation_new
@@ -106,6 +107,7 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
     new.queue_patterns = queue_patterns(census)
     new.audiences.most = limits.memory // AUDIENCES_SHARE
     new.duplicates = DuplicatesShare(ceiling, census, 0, limits.memory // DUPLICATES_SHARE)
+    new.browsers = browsers_new(&new.queues)
     new.histories = histories_new(census, ceiling, wheel, now, counter, new.policies,
                                   limits.memory // HISTORIES_SHARE)
     return new
@@ -300,6 +302,8 @@ cdef class Namespace(QueueOwner):
         cdef bytes name = queue.name
         queue.removed = True
         queue.marks |= RULED    # its routes look at marks first
+        while not ring_empty(&queue.watchers):
+            (<Queue>ring_take(&queue.watchers)).look()
         relieve(queue)
         forget_duplicates(queue)
         self.bindings.release(queue)
@@ -663,7 +667,16 @@ cdef Queue create_queue(Namespace self, bytes name):
     self.queue_patterns.came(queue)
     if self.fanout.count == 0:  # its audience is what the trie has said
         self.bindings.follow(queue)
+    if self.browsers.absent:
+        queue_was_made(self.browsers, name)
     return queue
+
+
+cdef Queue known_queue(Namespace self, bytes name):
+    """The queue of that name, or None. Raises Refused if there cannot be one."""
+    cdef void *found = table_get(&self.queues, name, len(name))
+    check_queue(name)
+    return <Queue>found if found != NULL else None
 
 
 # ---- the tables ----

@@ -16,6 +16,8 @@ or its output has drained. Where some come
 before others, `ranks` has rings of its own for them, and `consumers` is empty. Where some choose, all that waits is
 shelved, and given out in choosing.pyx.
 
+Browsers (browser.pyx) look at all that and take nothing. Those who stay are shown what comes before it is given out.
+
 The private queue of a topic subscription may have a spring: what goes to its consumer before all that waits there.
 
 A delivery to a consumer that acknowledges is counted (`unsettled`) when it goes out and when it is settled, both here.
@@ -41,8 +43,8 @@ from fastbroker.core.subscription cimport ACK_AUTO, Receiver, Subscription
 from fastbroker.core.wire cimport (
     USUAL_PRIORITY, Properties, ceiling_reached, choosers_free, claim_end, claim_new, duplicates_add, duplicates_free,
     duplicates_has, duplicates_new, keeper_join, keeper_leave, link_init, link_join, link_joined, link_leave,
-    outbuf_touch, ranks_free, ranks_new, ranks_ready, ring_empty, ring_init, ring_splice, timer_arm, timer_cancel,
-    timer_init, wall_now,
+    outbuf_touch, ranks_free, ranks_new, ranks_ready, ring_empty, ring_init, ring_splice, ring_take, timer_arm,
+    timer_cancel, timer_init, wall_now,
 )
 
 cdef enum:
@@ -142,6 +144,7 @@ cdef class Queue(Receiver):
         self.entry.value = <void *>self
         ring_init(&self.consumers)
         ring_init(&self.waiters)
+        ring_init(&self.watchers)
         link_init(&self.due_link, <void *>self)
         link_init(&self.sibling, <void *>self)
 
@@ -549,7 +552,7 @@ cdef int shelve(Queue queue, Entry *entry) except -1:
     cdef uint64_t name = 0 if asks == NULL else asks.last_value
     if queue.conflation is not None:
         name = queue.conflation.key_of(entry.message) or name
-    if name and not replaces_older(queue, entry, name):
+    if name and not replaces_older(queue, entry, name, priority):
         message_drop(entry.message)
         return 0
     queue.marks |= SHELF
@@ -574,7 +577,7 @@ cdef void take_from_shelf(Queue queue, uint32_t at, Entry *entry) noexcept:
         queue.choosers.went(<void *>queue, entry.message)
 
 
-cdef bint replaces_older(Queue queue, Entry *entry, uint64_t name) noexcept:
+cdef bint replaces_older(Queue queue, Entry *entry, uint64_t name, unsigned priority) noexcept:
     """The newest of a name takes the place of an older one that still waits; whether it is the newest."""
     cdef Entry older
     cdef uint32_t at = shelf_named(&queue.shelf, name)
@@ -586,6 +589,8 @@ cdef bint replaces_older(Queue queue, Entry *entry, uint64_t name) noexcept:
     take_from_shelf(queue, at, &older)
     message_drop(older.message)
     entry.number = older.number
+    queue.renewals += 1
+    queue.renewed = place_of(priority, older.number)
     return True
 
 
@@ -658,10 +663,35 @@ cdef bint lets_out(Queue queue) noexcept:
 cdef int look_at_marks(Queue queue) except -1:
     if queue.marks & JOINED and queue.waiting():
         linger(queue)
+    if queue.marks & WATCHED:
+        show_what_came(queue)
     if queue.marks & SHELVED:
         return move_to_shelf(queue)
     if queue.shelf.count == 0:
         queue.marks &= ~SHELF
+    return 0
+
+
+cdef int show_what_came(Queue queue) except -1:
+    """To those who look at the queue and have seen all else. Where they are very many, the others see what is left in
+    the next turn."""
+    cdef Link watchers
+    cdef int64_t until = queue.census.bytes_out + queue.census.work + SLICE
+    cdef void *owner
+    if queue.watched == queue.next_number:
+        return 0
+    queue.watched = queue.next_number
+    queue.marks &= ~WATCHED
+    ring_init(&watchers)
+    ring_splice(&watchers, &queue.watchers)
+    try:
+        owner = ring_take(&watchers)
+        while owner != NULL:
+            (<Queue>owner).dispatch()
+            owner = ring_take(&watchers) if queue.census.bytes_out + queue.census.work <= until else NULL
+    finally:
+        while not ring_empty(&watchers):
+            (<Queue>ring_take(&watchers)).look()
     return 0
 
 
@@ -678,6 +708,18 @@ cdef int move_to_shelf(Queue queue) except -1:
     if head != NULL:
         queue.call()
     return 0
+
+
+cdef bint shelve_returned(Queue queue) except -1:
+    """What came back is moved to the shelf, or some of it; whether that was all. Nobody can walk along a heap."""
+    cdef Entry moved
+    cdef int left = SHELVED_SLICE
+    queue.marks |= SHELF
+    while queue.returned_count and left:
+        shelf_put(&queue.shelf, &queue.returned[0], place_of(USUAL_PRIORITY, queue.returned[0].number), NEVER, 0)
+        take_returned(queue, &moved)
+        left -= 1
+    return queue.returned_count == 0
 
 
 # ---- expiry ----

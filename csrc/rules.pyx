@@ -20,7 +20,7 @@ from fastbroker.core.policy cimport (
     OVERFLOW_BLOCK, OVERFLOW_DEAD_LETTER, OVERFLOW_DROP_OLDEST, OVERFLOW_REJECT, QueuePolicy,
 )
 from fastbroker.core.queue cimport (
-    DEAD_OVERFLOW, GROUPED, RULED, SHELF, QueueOwner, end_of_life, has_come, number_entry, take_oldest,
+    DEAD_OVERFLOW, GROUPED, RULED, SHELF, WATCHED, QueueOwner, end_of_life, has_come, number_entry, take_oldest,
 )
 from fastbroker.core.shelf cimport NOWHERE, shelf_named
 from fastbroker.core.wire cimport (
@@ -57,7 +57,7 @@ cdef bint is_plain(Queue queue, const Content *content, uint64_t number, Origin 
         return False
     if queue.marks & RULED and not may_come_in(queue, &ruled, number, origin, is_copy):
         return False
-    if ruled.properties == NULL and not queue.marks & SHELF:
+    if ruled.properties == NULL and not queue.marks & (SHELF | WATCHED):
         return True
     if properties.group and not queue.marks & GROUPED:
         begin_groups(queue)

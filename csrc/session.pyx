@@ -15,6 +15,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp
 
 from fastbroker.core.access cimport access_of
+from fastbroker.core.browser cimport browse
 from fastbroker.core.declaring cimport dead_letters_of, declaration_hash, declare, declared_in
 from fastbroker.core.destination cimport (
     KIND_DIRECT, KIND_EXISTING_QUEUE, KIND_FANOUT, KIND_PRESENCE, KIND_QUEUE, KIND_REPLY, KIND_REPLY_TOPIC,
@@ -32,7 +33,7 @@ from fastbroker.core.login cimport (
     short_session, software_of, version_name,
 )
 from fastbroker.core.message cimport message_cost
-from fastbroker.core.namespace cimport conflate, stations_of, subscribe_several
+from fastbroker.core.namespace cimport conflate, known_queue, stations_of, subscribe_several
 from fastbroker.core.parking cimport PARKED_END, PARKED_ERROR, PARKED_FRAME, PARKED_RECEIPT, Parked, parking_new
 from fastbroker.core.parser cimport PARSE_FRAME, parse_error
 from fastbroker.core.pattern cimport is_pattern
@@ -50,7 +51,7 @@ from fastbroker.core.selector cimport Selector, selector_of
 from fastbroker.core.settling cimport acknowledge, expect_back, find_message, give_back, settle
 from fastbroker.core.several cimport Several
 from fastbroker.core.soft cimport SOFT_COST, SOFT_WORK, SoftErrors, is_of_errors
-from fastbroker.core.subscription cimport ACK_AUTO, Subscription, subscription_new
+from fastbroker.core.subscription cimport ACK_AUTO, MARK_SHOWN, Subscription, subscription_new
 from fastbroker.core.subscriptions cimport subscriptions_of
 from fastbroker.core.temporaries cimport is_temporary, temporaries_of
 from fastbroker.core.titles cimport title_of, title_to_end
@@ -781,6 +782,8 @@ cdef int attach(Session self, Subscription subscription, Wishes wishes) except -
         return self.broker.presence.watch(subscription, name)
     if kind == KIND_PRESENCE:
         raise Refused(b"access refused", b"This broker does not tell who has subscribed to a topic.")
+    if wishes.browses:
+        return look_at(self, subscription, kind, name, wishes)
     if is_topic(kind):
         attach_to_topic(self, subscription, wishes)
         return appear(self, subscription, kind, name)
@@ -852,6 +855,20 @@ cdef int check_part(Session self, bytes destination) except -1:
     elif is_topic(kind) or (kind == KIND_QUEUE and is_pattern(name, len(name))):
         check_pattern(name, self.broker.limits.max_levels)
     return 0
+
+
+cdef int look_at(Session self, Subscription subscription, Kind kind, bytes name, Wishes wishes) except -1:
+    """A browser makes no queue, declares nothing, and is nobody's rival."""
+    cdef Queue queue
+    if kind == KIND_TEMPORARY:
+        queue = temporaries(self).queue(name)
+    elif kind == KIND_EXISTING_QUEUE:
+        queue = self.namespace.existing_queue(name)
+    else:
+        queue = known_queue(self.namespace, name)
+    subscription.numbered = wishes.numbered
+    self.browsed = True
+    return browse(self.namespace.browsers, subscription, self.namespace, queue, name, &wishes.browsing)
 
 
 cdef int consume(Session self, Subscription subscription, Queue queue, Wishes wishes) except -1:
@@ -1038,7 +1055,7 @@ cdef int on_ack(Session self, const Frame *frame) except -1:
     cdef uint32_t slot = find_delivery(self, frame)
     cdef Subscription subscription
     if slot == NO_SLOT or self.ledger.slots[slot].state != DELIVERY_OUT:
-        if self.soft is not None and is_of_errors(frame):
+        if (self.soft is not None and is_of_errors(frame)) or (self.browsed and is_of_the_end(frame)):
             return 0
         slot = find_loosely(self, frame)
         if slot == NO_SLOT:
@@ -1051,9 +1068,19 @@ cdef int on_ack(Session self, const Frame *frame) except -1:
     return acknowledge(subscription, slot)
 
 
+cdef bint is_of_the_end(const Frame *frame):
+    """Whether an ACK names the end marker of a browser: clients that acknowledge all that comes do."""
+    return (frame_text(frame, KNOWN_ID) or frame_text(frame, KNOWN_MESSAGE_ID)) == b"0"
+
+
 cdef int refuse(Session self, const Frame *frame, Subscription subscription, uint32_t slot) except -1:
-    cdef Refusal refusal = refusal_of(frame)
-    cdef Verdict verdict = verdict_of(self.broker.profile, refusal)
+    cdef Refusal refusal
+    cdef Verdict verdict
+    if subscription.marks & MARK_SHOWN:
+        raise Refused(b"unknown ack", b"A browser is shown what waits in a queue and has nothing of it: "
+                      b"there is nothing to refuse.")
+    refusal = refusal_of(frame)
+    verdict = verdict_of(self.broker.profile, refusal)
     if frame.known[KNOWN_TRANSACTION]:
         return transactions(self).settle(frame, subscription, slot, verdict, refusal)
     return settle(subscription, slot, verdict, refusal)

@@ -1,6 +1,6 @@
 """Subscriptions: writing a queued message to the client, and the list of what it has not settled."""
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, strlen
 
@@ -9,7 +9,7 @@ from fastbroker.core.ledger cimport NO_SLOT, Delivery, Ledger, put_ack
 from fastbroker.core.message cimport (
     MIDDLE_SPACE, Entry, message_content, message_drop, put_message, put_middle, put_redelivered,
 )
-from fastbroker.core.wire cimport Account, Link, OutBuf, account_charge, link_init, outbuf_touch
+from fastbroker.core.wire cimport Account, Link, OutBuf, account_charge, link_init, outbuf_touch, put_number
 
 
 cdef enum:
@@ -164,7 +164,7 @@ cdef class Subscription(Receiver):
             prefix_length = self.again_length
             length += put_redelivered(middle + length, entry)
         if self.marks:
-            length += put_marks(self, middle + length)
+            length += put_marks(self, entry, middle + length)
         put_message(self.out, prefix, prefix_length, middle, length, self.form, &content, entry.message)
         outbuf_touch(self.out)
         if self.ack_mode == ACK_AUTO:
@@ -189,7 +189,7 @@ cdef class Subscription(Receiver):
         self.ledger.give_back(slot)
 
 
-cdef size_t put_marks(Subscription self, char *room) noexcept:
+cdef size_t put_marks(Subscription self, const Entry *entry, char *room) noexcept:
     """What there is to say of this message only."""
     cdef const char *retained = b"retained:true\n"
     cdef size_t length = 0
@@ -201,8 +201,18 @@ cdef size_t put_marks(Subscription self, char *room) noexcept:
     if self.marks & MARK_RETAINED:
         memcpy(room + length, retained, strlen(retained))
         length += strlen(retained)
-    self.marks = 0
+    if self.numbered is not None:
+        length += put_place(self.numbered, entry.number + 1, room + length)
+    self.marks &= MARK_SHOWN
     return length
+
+
+cdef size_t put_place(bytes name, uint64_t number, char *room) noexcept:
+    cdef size_t length = len(name)
+    memcpy(room, <const char *>name, length)
+    length += put_number(room + length, number)
+    room[length] = c'\n'
+    return length + 1
 
 
 cdef uint32_t remember(Subscription self, const Entry *entry) except? 0xffffffff:

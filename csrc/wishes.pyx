@@ -7,12 +7,15 @@ from libc.stdint cimport int8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from fastbroker.core.declaring cimport declared_in
-from fastbroker.core.destination cimport KIND_TOPIC, Kind, is_topic, kind_of, options_of, typed, without_options
+from fastbroker.core.destination cimport (
+    KIND_EXISTING_QUEUE, KIND_QUEUE, KIND_TEMPORARY, KIND_TOPIC, Kind, is_topic, kind_of, options_of, typed,
+    without_options,
+)
 from fastbroker.core.frame cimport Header, decoded, frame_text, has_header_of, number_of
 from fastbroker.core.profile cimport Profile
 from fastbroker.core.replay cimport REPLAY_ALL, REPLAY_BEHIND, REPLAY_LAST
 from fastbroker.core.subscription cimport ACK_AUTO, ACK_CLIENT, ACK_CLIENT_INDIVIDUAL
-from fastbroker.core.wire cimport KNOWN_QUEUE, KNOWN_REQUEUE, RANK_MOST, parse_number
+from fastbroker.core.wire cimport KNOWN_QUEUE, KNOWN_REQUEUE, RANK_MOST, known_of, parse_number
 
 from fastbroker.core.frame import Refused
 
@@ -29,10 +32,14 @@ EXCLUSIVE = (b"activemq.exclusive", b"exclusive")   # one consumer has all: Acti
 NO_LOCAL = (b"no-local", b"activemq.noLocal")   # leave out what the same connection has sent
 SINCE, FROM_SEQ, LAST = (b"since",), (b"from-seq",), (b"last",)     # of a topic's history
 CONFLATE = (b"conflate",)                       # of a slow subscriber's messages, the newest of each value wait
+BROWSER_END, INCLUDE_SEQ = (b"browser-end",), (b"include-seq",)     # of a browser: Apollo's
+FROM_HEAD, FROM_TAIL = b"0", b"-1"
+cdef bytes LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+NAMES_OF_MESSAGES = (b"content-type", b"subscription")
 SUBSCRIPTION_NAME = (b"activemq.subscriptionName",)     # of a durable subscription, which only topics have
 TYPE = (b"subscription-type",)                  # Artemis': whether a bare name is a queue or a topic
 QUEUE_NAME = (b"x-queue-name",)                 # a topic's messages go to that queue, and its consumers share them
-FOR_ONE = SINCE + FROM_SEQ + LAST + QUEUE_NAME + SUBSCRIPTION_NAME + (
+FOR_ONE = SINCE + FROM_SEQ + LAST + QUEUE_NAME + SUBSCRIPTION_NAME + BROWSER + CONFLATE + (
     b"durable", b"persistent", b"durable-subscription-name", b"durable-subscriber-name", b"subscription-group")
 # How what it refuses is tried again: ActiveMQ's RedeliveryPolicy.
 MAX_REDELIVERIES = (b"activemq.maximumRedeliveries",)
@@ -48,6 +55,7 @@ cdef enum:
     ACTIVEMQ_MULTIPLIER = 5
     LONGEST = 1000000000        # milliseconds; more counts as this
     LONGEST_TEXT = 1024         # bytes; the rest is cut off
+    LONGEST_NAME = 64           # of the header that tells a message's place in a queue
     LONGEST_NUMBER = 20         # digits of a multiplier that are looked at
     WIDEST = 1073741824         # bytes of credit: a wider window, and none, count as this
 
@@ -76,9 +84,7 @@ cdef Wishes wishes_of(const Frame *frame, list parts, const Limits *limits, Prof
     new.declared = declared_in(frame) if frame.known[KNOWN_QUEUE] else None
     if len(parts) > 1:
         check_for_all(headers, new.declared)
-    for names in (BROWSER,):
-        if is_true(headers, names):
-            raise unsupported(name_in(headers, names))
+    read_browsing(new, headers, kind)
     if not is_topic(kind) and text(headers, SUBSCRIPTION_NAME):
         raise Refused(b"bad header", b"activemq.subscriptionName is for topics; a queue keeps everything anyway.")
     read_history(new, headers, kind)
@@ -215,6 +221,37 @@ cdef bytes conflate_in(dict headers, Kind kind, int replays):
     return header
 
 
+cdef int read_browsing(Wishes self, dict headers, Kind kind) except -1:
+    """How it looks at a queue, if it is to take nothing of it."""
+    cdef bytes since = None if is_topic(kind) else text(headers, FROM_SEQ)
+    self.browses = is_true(headers, BROWSER)
+    if self.browses and kind != KIND_QUEUE and kind != KIND_EXISTING_QUEUE and kind != KIND_TEMPORARY:
+        raise Refused(b"bad header", b"browser is for queues; a topic has a history.")
+    if not self.browses:
+        if since is not None and since != FROM_HEAD:
+            raise Refused(b"bad header", b"from-seq is for topics, and for a queue with browser:true.")
+        return 0
+    self.browsing.stays = text(headers, BROWSER_END) is not None and not is_true(headers, BROWSER_END)
+    self.browsing.behind_all = since == FROM_TAIL
+    if since is not None and since != FROM_TAIL:
+        self.browsing.first = count_in(headers, FROM_SEQ, 0)
+        self.browsing.first -= self.browsing.first > 0
+    self.numbered = numbered_in(headers)
+    return 0
+
+
+cdef bytes numbered_in(dict headers):
+    """The header that tells a message's place in the queue, with the colon; not one that has another meaning."""
+    cdef bytes name = text(headers, INCLUDE_SEQ)
+    if not name:
+        return None
+    if (len(name) > LONGEST_NAME or name.translate(None, LETTERS) or known_of(name, len(name))
+            or name in NAMES_OF_MESSAGES):
+        raise Refused(b"bad header", b"include-seq is the name of a header without another meaning: at most 64 "
+                      b"letters, digits, '.', '-' or '_'.")
+    return name + b":"
+
+
 cdef uint64_t count_in(dict headers, tuple names, uint64_t least) except? 0:
     cdef uint64_t number = 0
     if not message_number(text(headers, names), &number) or number < least:
@@ -272,10 +309,6 @@ cdef int8_t priority_in(dict headers) except? 0:
         raise Refused(b"bad header", b"%b is a whole number." % name_in(headers, PRIORITY))
     number = min(number, <uint64_t>RANK_MOST)
     return <int8_t>(-<int>number if value.startswith(b"-") else <int>number)
-
-
-cdef object unsupported(bytes name):
-    return Refused(b"bad header", b"%b is not supported." % name)
 
 
 # ---- reading headers ----

@@ -4,6 +4,7 @@ from libc.stdint cimport uint64_t
 
 from fastbroker.core.access cimport Access
 from fastbroker.core.bindings cimport Bindings
+from fastbroker.core.browser cimport Browsers
 from fastbroker.core.deadletters cimport DeadLetters
 from fastbroker.core.durables cimport Durables, Title
 from fastbroker.core.fanout cimport Fanout
@@ -39,6 +40,7 @@ cdef class Namespace(QueueOwner):
     cdef Link known                 # ring of those, the oldest first
     cdef Table queues
     cdef QueuePatterns queue_patterns   # that somebody has subscribed to
+    cdef Browsers browsers
     cdef dict replies               # /reply-queue/<token> -> Queue
     cdef Durables durables          # subscriptions to topics that have names
     cdef DeadLetters dead_letters
@@ -82,4 +84,5 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
 cdef list stations_of(Namespace self, list parts)
 cdef int conflate(Namespace self, Subscription subscription, bytes header, bytes pattern, bint apart) except -1
 cdef Several subscribe_several(Namespace self, Subscription subscription, Access access)
+cdef Queue known_queue(Namespace self, bytes name)
 cdef int remove_reply_topic(Namespace self, ReplyTopic topic) except -1

@@ -36,6 +36,7 @@ cdef enum:
     SHELVED = 4             # all that comes goes there, as somebody walks along it
     CHOSEN = 8              # a consumer chooses, or messages have groups: they are given out in another way
     GROUPED = 16            # messages have groups
+    WATCHED = 32            # who looks at it shall see what comes before it can be taken
     JOINED = 64             # it has consumers that have come by a pattern of queues
 
 
@@ -111,6 +112,10 @@ cdef class Queue(Receiver):
     cdef Timer expiry               # armed while something on the shelf expires ...
     cdef uint64_t expires           # ... for that time, or earlier
     cdef Link waiters               # publishers who wait for room, by policy
+    cdef Link watchers              # queues of browsers who have seen all that waits ...
+    cdef uint64_t watched           # ... up to this number
+    cdef uint64_t renewals          # how often the newest of a last value has taken the place of an older one ...
+    cdef uint64_t renewed           # ... and which place that was the last time
     cdef uint64_t next_number
     cdef readonly int64_t unsettled # deliveries that consumers have
     cdef size_t unsettled_bytes     # of their messages
@@ -176,5 +181,6 @@ cdef bint expire(Queue queue) except -1
 cdef Link *line_of(Queue queue, Subscription consumer) noexcept
 cdef const Entry *plain_head(Queue queue) noexcept
 cdef void take_from_shelf(Queue queue, uint32_t at, Entry *entry) noexcept
+cdef bint shelve_returned(Queue queue) except -1
 cdef int end_of_life(Queue queue, Entry *entry) except -1
 cdef void number_entry(Queue queue, Entry *entry, Message *message) noexcept

@@ -60,6 +60,7 @@ cdef class Session:
     cdef object login_answer    # its awaitable, while HOLD_LOGIN
     cdef bytes welcome          # header lines of the CONNECTED to come
     cdef bytes short_id
+    cdef bint browsed           # it has looked at a queue, and may acknowledge the end marker
     cdef bytes id               # as CONNECTED said it, where it is told who is there; else None
     cdef Account account        # what is held for it
     cdef Origin origin          # what it publishes comes from here

@@ -21,6 +21,7 @@ cdef enum:
 cdef enum:
     MARK_GAP = 1            # something in front of this message is not there any more
     MARK_RETAINED = 2       # it was sent before the subscription, and retained
+    MARK_SHOWN = 4          # it is not given out, but shown to a browser of a queue, as all that it gets is
 
 
 cdef struct Turns:
@@ -107,6 +108,7 @@ cdef class Subscription(Receiver):
     cdef Credit own
     cdef Credit *credit         # `own`, or that of a Several
     cdef bytes present          # the topic where it is told who is there, and it counts or watches; None: nowhere
+    cdef bytes numbered         # header and colon, in front of a message's place in the queue that is browsed; or None
     cdef Redelivery redelivery  # what it wants instead of the policy of its queue; or None
     cdef Ledger ledger
     cdef Looked *looked         # of one that chooses among the messages of a queue: what it has looked at; NULL

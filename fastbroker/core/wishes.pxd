@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport int8_t, uint32_t
 
+from fastbroker.core.browser cimport Browsing
 from fastbroker.core.frame cimport Frame
 from fastbroker.core.limits cimport Limits
 from fastbroker.core.profile cimport Profile
@@ -28,6 +29,9 @@ cdef class Wishes:
     cdef bytes conflate         # of a topic: the header by which newer messages replace older ones; None: none
     cdef bytes queue_name       # None: it has none of its own
     cdef Asked asked            # of what was there before
+    cdef bint browses           # it looks at a queue and takes nothing ...
+    cdef Browsing browsing      # ... in this way ...
+    cdef bytes numbered         # ... with each message's place in the queue in that header; None: without
     cdef bytes epoch            # in the message-id that says so; None: none does
 
 

@@ -23,7 +23,7 @@ FLOORS = (
     (
         "message properties redelivery resting conflation subscription ledger settling consumers shelf queue grouping "
         "choosing rules deadletters durables topic fanout route transaction access receipts schedule composite replies "
-        "history replay soft several"
+        "history replay browser soft several"
     ),
     (
         "destination bindings declaring scheduling namespace presence broker login will wishes titles parking "

@@ -168,18 +168,6 @@ def test_overlapping_subscriptions(talk, publish, topic, version):
 
 
 @every_version
-@pytest.mark.item(74)
-@pytest.mark.parametrize("header", ["browser:true", "browser:True"])
-@pytest.mark.parametrize("kind", ["/queue/", "/topic/"])
-def test_headers_that_cannot_be_honoured_are_refused(talk, queue, version, header, kind):
-    client = talk(version)
-    destination = kind + queue.removeprefix("/queue/")
-    client.send(frame("SUBSCRIBE", "id:1", f"destination:{destination}", header, "receipt:1"))
-    text = client.expect_error("bad header", receipt="1")
-    assert text == f"{header.partition(':')[0]} is not supported.\n"
-
-
-@every_version
 @pytest.mark.item(74, 75)
 @pytest.mark.parametrize("header", ["durable:true", "persistent:True", "durable-subscription-name:me"])
 def test_queues_keep_everything_anyway(talk, publish, queue, version, header):
