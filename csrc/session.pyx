@@ -824,8 +824,8 @@ cdef int attach_to_all(Session self, Subscription subscription, Wishes wishes, l
 
 cdef int check_for_queues(Subscription subscription) except -1:
     if subscription.chooses:
-        raise Refused(b"bad header", b"selector and no-local choose from one queue, or from topics: send a SUBSCRIBE for "
-                      b"each queue.")
+        raise Refused(b"bad header", b"selector and no-local choose from one queue, or from topics: send a SUBSCRIBE "
+                      b"for each queue.")
     return 0
 
 

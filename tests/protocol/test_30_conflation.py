@@ -84,7 +84,7 @@ def test_one_that_is_reset_leaves_nothing(talk, broker, topic):
         ("/queue/q", ["conflate:key"], "conflate is for topics."),
         ("/topic/t", ["conflate:"], "conflate is the name of a header"),
         ("/topic/t", ["conflate:key", "from-seq:7"], "Of since, from-seq and conflate a SUBSCRIBE has one"),
-        ("/topic/t", ["conflate:key", "x-queue-name:q"], "A queue that x-queue-name names takes no selector"),
+        ("/topic/t", ["conflate:key", "x-queue-name:q"], "A queue that x-queue-name names takes no conflate"),
         ("/topic/t", ["conflate:key", "persistent:true"], "A durable or shared subscription keeps all"),
     ],
 )

@@ -28,9 +28,9 @@ def house(face: Face) -> Face:
     return face.House(nack_delay=100, redelivery_delay=0, queue_idle_timeout=10_000)
 
 
-def consumer(face: Face, house: Face, credit: int = 1000, headers: bytes = b"") -> Face:
+def consumer(face: Face, house: Face, credit: int = 1000, headers: bytes = b"", destination: bytes = QUEUE) -> Face:
     client = face.Client(house)
-    client.say(subscribe(b"1", QUEUE, b"ack:client-individual\nprefetch-count:%d\n" % credit + headers))
+    client.say(subscribe(b"1", destination, b"ack:client-individual\nprefetch-count:%d\n" % credit + headers))
     return client
 
 
@@ -53,6 +53,29 @@ def words(client: Face) -> str:
 
 def settle(client: Face, some: list[Message], command: bytes = b"ACK", headers: bytes = b"") -> None:
     client.say(b"".join(ack(each.ack, command, headers) for each in some))
+
+
+@pytest.mark.parametrize("destination", [b"/queue/*", b"/queue/a,/queue/b", b"/queue/b,/queue/*"])
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_member_of_several_owns_groups_too(face: Face, house: Face, destination: bytes, leaves: bool) -> None:
+    many = consumer(face, house, credit=2, destination=destination)
+    publish(face, house, "a1 a2 a3 b1 a4")
+    first = heard(many)
+    assert [each.body for each in first] == [b"a1", b"a2"]
+    other = consumer(face, house)
+    house.turn()
+    assert words(other) == "b1"
+    if leaves:
+        many.leave()
+    else:
+        many.say(b"UNSUBSCRIBE\nid:1\n\n\0")
+    house.turn()
+    assert words(other) == "a1 a2 a3 a4"
+    other.leave()
+    house.turn()
+    heir = consumer(face, house, destination=destination)
+    house.turn()
+    assert words(heir) == "a1 a2 a3 b1 a4"
 
 
 @pytest.mark.parametrize("name", [b"JMSXGroupID", b"message_group"])
