@@ -234,8 +234,8 @@ cdef Subscription subscribe(Output output, bytes id, bytes destination, int vers
     cdef bytes epoch = broker.namespace.epoch
     cdef Subscription new = subscription_new(id, destination, epoch, version, ack_mode, &output.out, ledger,
                                              &output.starved, &output.account)
-    new.prefetch = credit
-    new.prefetch_bytes = broker.limits.prefetch_bytes
+    new.credit.prefetch = credit
+    new.credit.prefetch_bytes = broker.limits.prefetch_bytes
     return new
 
 
@@ -365,7 +365,7 @@ cdef class Queueing:
     cdef int _settle_first(self, Subscription consumer) except -1:
         """What an ACK does, its look-up by ack id included."""
         cdef char ack[MIDDLE_SPACE]
-        cdef uint32_t slot = consumer.first
+        cdef uint32_t slot = consumer.credit.first
         cdef size_t length = put_ack(ack, slot, consumer.ledger.slots[slot].generation)
         if consumer.ledger.find(ack, length) != slot:
             raise LookupError("the ledger does not know its own ack id")
@@ -391,7 +391,7 @@ cdef class Queueing:
         while self.queue.waiting():
             self.queue.dispatch()
             self.output.empty()
-            while self.consumer.outstanding:
+            while self.consumer.credit.outstanding:
                 self._settle_first(self.consumer)
         self._leave()
 
