@@ -524,6 +524,14 @@ cdef bint take_rested(Queue queue, uint64_t now, Entry *entry) noexcept:
     return True
 
 
+cdef bint take_from_rest(Queue queue, Entry *entry) noexcept:
+    """Before its time, and not to stand on the shelf again."""
+    if not take_rested(queue, UINT64_MAX, entry):
+        return False
+    tell_group(queue, entry)
+    return True
+
+
 cdef void keep(Queue queue, const Message *message) noexcept:
     queue.bytes += message.size
     if queue.outlet != NULL:
@@ -614,7 +622,7 @@ cdef bint take_oldest(Queue queue, Entry *entry) noexcept:
     cdef uint64_t usual = place_of(USUAL_PRIORITY, 0), lowest
     cdef uint32_t at
     if queue.shelf.count == 0:
-        return queue.take_first(entry) or take_rested(queue, UINT64_MAX, entry)
+        return queue.take_first(entry) or take_from_rest(queue, entry)
     lowest = lane_of(queue.shelf.nodes[shelf_last(&queue.shelf)].place)
     at = shelf_from(&queue.shelf, lowest)
     if head != NULL and (lowest < usual or (lowest == usual and head.number < queue.shelf.nodes[at].entry.number)):

@@ -165,6 +165,19 @@ def test_what_rests_is_waited_for(face: Face, house: Face) -> None:
     assert words(other) == "a1 a2 a3"
 
 
+def test_what_rests_is_not_waited_for_when_it_had_to_go(face: Face) -> None:
+    """As the queue was full."""
+    house = face.House(queues=[("a", {"max_messages": 1, "overflow": "drop-oldest"})])
+    one = consumer(face, house)
+    publish(face, house, "a1")
+    settle(one, heard(one), b"NACK", b"delay:1000000\n")
+    publish(face, house, "-1")
+    one.leave()
+    two = consumer(face, house)
+    publish(face, house, "a2")
+    assert words(two) == "a2"
+
+
 def test_after_the_last_of_a_group_another_one_may_have_it(face: Face, house: Face) -> None:
     one = consumer(face, house, credit=2)
     publish(face, house, "a1")
