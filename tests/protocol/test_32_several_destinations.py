@@ -139,7 +139,9 @@ def test_a_send_to_a_pattern_is_an_error(talk, queue):
     client.expect_error("pattern not allowed", receipt="1")
 
 
-@pytest.mark.parametrize("header", ["x-expires:1000", "auto-delete:true", "x-max-length:1", "selector:x = 1", "no-local:true"])
+@pytest.mark.parametrize(
+    "header", ["x-expires:1000", "auto-delete:true", "x-max-length:1", "selector:x = 1", "no-local:true"]
+)
 def test_what_is_said_of_one_queue(talk, queue, header):
     client = talk()
     client.send(frame("SUBSCRIBE", f"destination:{queue}.*", "id:1", header, "receipt:1"))
