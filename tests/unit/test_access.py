@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from broker_frames import send, subscribe
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from bench.micro.compiled import compiled
 from fastbroker.core.frame import Refused
 
 Face = Any  # of a module that the type checker knows nothing of
@@ -27,11 +22,6 @@ class Doorkeeper:
     def __call__(self, identity: object, action: str, destination: str) -> bool:
         self.asked.append((action, destination))
         return "secret" not in destination
-
-
-@pytest.fixture(scope="module")
-def face() -> Face:
-    return compiled(Path(__file__).with_name("broker_face.pyx"))
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +12,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from bench.micro.compiled import compiled
 from fastbroker.core.frame import Refused
 
 Face = Any  # of a module that the type checker knows nothing of
@@ -24,11 +19,6 @@ TICK, PAUSE, IDLE = 10, 200, 50_000
 UNSURE = 2000  # milliseconds; the time of day goes on by itself between two frames
 BROWSE = b"browser:true\ninclude-seq:seq\n"
 STAYS = BROWSE + b"browser-end:false\n"
-
-
-@pytest.fixture(scope="module")
-def face() -> Face:
-    return compiled(Path(__file__).with_name("broker_face.pyx"))
 
 
 def new_house(face: Face, **more: Any) -> Face:

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
-from pathlib import Path
 from typing import Any
 
-import pytest
 from broker_frames import bodies, send, subscribe
 from hypothesis import given
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from bench.micro.compiled import compiled
-
 Face = Any  # of a module that the type checker knows nothing of
 QUEUE = b"/queue/a"
-
-
-@pytest.fixture(scope="module")
-def face() -> Face:
-    return compiled(Path(__file__).with_name("broker_face.pyx"))
 
 
 def named(name: bytes, body: bytes = b"x", queue: bytes = QUEUE, more: bytes = b"") -> bytes:

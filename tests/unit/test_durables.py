@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import random
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 from broker_frames import ack, bodies, messages, send, subscribe
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from bench.micro.compiled import compiled
 from fastbroker.core.frame import Refused
 
 Face = Any  # of a module that the type checker knows nothing of
@@ -39,11 +34,6 @@ SHARED = [
     pytest.param(APOLLO, b"dsub/1", id="apollo"),
     pytest.param(GROUP, b"group/g/a", id="group"),
 ]
-
-
-@pytest.fixture(scope="module")
-def face() -> Face:
-    return compiled(Path(__file__).with_name("broker_face.pyx"))
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,20 +11,11 @@ from broker_frames import bodies, messages, send, subscribe
 from hypothesis import given
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from bench.micro.compiled import compiled
-
 Face = Any  # of a module that the type checker knows nothing of
 FEW, BATCH_MESSAGES, BATCH_BYTES, BATCH_DELIVERIES = 2, 256, 65_536, 32_768
 SHARED = 8192
 HOLD_SLOW = 2
 SOFT, HARD = 20_000, 200_000
-
-
-@pytest.fixture(scope="module")
-def face() -> Face:
-    return compiled(Path(__file__).with_name("broker_face.pyx"))
 
 
 @pytest.fixture

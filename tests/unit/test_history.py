@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,19 +13,10 @@ from hypothesis import strategies as st
 
 from fastbroker.core.frame import Refused
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from bench.micro.compiled import compiled
-
 Face = Any  # of a module that the type checker knows nothing of
 HOLD_SLOW = 2
 SOFT, HARD = 20_000, 200_000
 HOUR = 3_600_000
-
-
-@pytest.fixture(scope="module")
-def face() -> Face:
-    return compiled(Path(__file__).with_name("broker_face.pyx"))
 
 
 def keeping(face: Face, pattern: str = "#", slow: str = "disconnect", **how: Any) -> Face:

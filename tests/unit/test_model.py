@@ -8,10 +8,8 @@ front; that nothing waits which somebody could have; and that all memory comes b
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,9 +18,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from bench.micro.compiled import compiled
 from fastbroker.core.frame import Refused
 
 Face = Any  # of a module that the type checker knows nothing of
@@ -47,11 +42,6 @@ TOPIC = "topic"
 SENT_TO = [[name] for name in (*POLICIES, TOPIC) if name not in ("block", "dead")]
 SENT_TO += [["plain", "other"], ["other", "reject", TOPIC], ["plain", TOPIC]]
 MODES = ["auto", "client", "client-individual"]
-
-
-@pytest.fixture(scope="module")
-def face() -> Face:
-    return compiled(Path(__file__).with_name("broker_face.pyx"))
 
 
 def new_house(face: Face) -> Face:

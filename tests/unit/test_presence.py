@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +10,6 @@ from broker_frames import send, subscribe
 from hypothesis import given
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from bench.micro.compiled import compiled
 from fastbroker.core.frame import Refused
 
 Face = Any  # of a module that the type checker knows nothing of
@@ -22,11 +17,6 @@ SOON = 130
 WATCH = subscribe(b"p", b"/presence/room.a")
 ENTER = subscribe(b"1", b"/topic/room.a")
 LEAVE = b"UNSUBSCRIBE\nid:1\n\n\0"
-
-
-@pytest.fixture(scope="module")
-def face() -> Face:
-    return compiled(Path(__file__).with_name("broker_face.pyx"))
 
 
 @pytest.fixture

@@ -35,11 +35,6 @@ BEGIN, COMMIT, ABORT = (b"%b\n%b\n\0" % (command, IN_T) for command in (b"BEGIN"
 every_profile = pytest.mark.parametrize("profile", NAMES)
 
 
-@pytest.fixture(scope="module")
-def face() -> Face:
-    return compiled(Path(__file__).with_name("broker_face.pyx"))
-
-
 # ---- the table ----
 
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from broker_frames import Message, ack, bodies, messages, send, subscribe
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from bench.micro.compiled import compiled
 from fastbroker.core.frame import Refused
 
 Face = Any  # of a module that the type checker knows nothing of
@@ -20,11 +15,6 @@ MINUTE = 60_000
 INDIVIDUAL = b"ack:client-individual\n"
 MANY = 60_000
 WIDE = dict.fromkeys(("prefetch_bytes", "outbound_soft", "outbound_hard"), 1 << 30)
-
-
-@pytest.fixture(scope="module")
-def face() -> Face:
-    return compiled(Path(__file__).with_name("broker_face.pyx"))
 
 
 def new_house(face: Face, **more: Any) -> Face:

@@ -17,7 +17,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import bench.micro.turns
-from bench.micro.compiled import compiled
 from bench.micro.turns import Client, Turns, WebSocketClient
 from fastbroker.config import Config, WebSocket, hub_settings
 from fastbroker.core.frame import Refused
@@ -29,11 +28,6 @@ Face = Any  # of a module that the type checker knows nothing of
 TICK, SOON, IDLE = 10, 100, 100_000
 MANY = 50_000  # more than what expires, or is moved, in one turn
 MOST = 3
-
-
-@pytest.fixture(scope="module")
-def face() -> Face:
-    return compiled(Path(__file__).with_name("broker_face.pyx"))
 
 
 def new_house(face: Face, **policy: Any) -> Face:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +9,6 @@ from broker_frames import Message, ack, bodies, messages, send, subscribe
 from hypothesis import given
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from bench.micro.compiled import compiled
 from fastbroker.core.frame import Refused
 from fastbroker.core.trie import matches_pattern
 
@@ -33,11 +28,6 @@ DESTINATIONS = [
     b"/queue/b.1,/queue/a.*,/queue/a.>",
     b"/queue/a.2,/queue/a.*",
 ]
-
-
-@pytest.fixture(scope="module")
-def face() -> Face:
-    return compiled(Path(__file__).with_name("broker_face.pyx"))
 
 
 @pytest.fixture

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from broker_frames import ack, messages, send, subscribe
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from bench.micro.compiled import compiled
-
 Face = Any  # of a module that the type checker knows nothing of
 SOFT, HARD = 10_000, 100_000
 ASKING = b"receipt-info:true\nreceipt:r\n"
-
-
-@pytest.fixture(scope="module")
-def face() -> Face:
-    return compiled(Path(__file__).with_name("broker_face.pyx"))
 
 
 def head(stream: bytes) -> list[bytes]:

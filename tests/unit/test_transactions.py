@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +9,6 @@ from broker_frames import ack, bodies, messages, send, subscribe
 from hypothesis import given
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from bench.micro.compiled import compiled
 from fastbroker.core.frame import Refused
 
 Face = Any  # of a module that the type checker knows nothing of
@@ -26,11 +21,6 @@ ENDS = ["commit", "abort", "is lost", "disconnects"]
 
 sends = st.lists(st.tuples(st.sampled_from(DESTINATIONS), st.sampled_from([0, 1, 100, 9000])), max_size=40)
 verdicts = st.lists(st.tuples(st.integers(0, 11), st.sampled_from(["ack", "nack", "reject"])), max_size=12)
-
-
-@pytest.fixture(scope="module")
-def face() -> Face:
-    return compiled(Path(__file__).with_name("broker_face.pyx"))
 
 
 @pytest.fixture

@@ -24,11 +24,6 @@ MEMORY = 4 << 20
 
 
 @pytest.fixture(scope="module")
-def face() -> Face:
-    return compiled(Path(__file__).with_name("broker_face.pyx"))
-
-
-@pytest.fixture(scope="module")
 def parking_face() -> Face:
     return compiled(Path(__file__).with_name("parking_face.pyx"))
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from broker_frames import bodies, subscribe
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from bench.micro.compiled import compiled
 from fastbroker.core.frame import Refused
 from fastbroker.core.login import LoginRefused
 
@@ -19,11 +14,6 @@ Face = Any  # of a module that the type checker knows nothing of
 TICK, LATER, DAY = 10, 1000, 86_400_000
 TO_TOPIC = b"will-destination:/topic/w\nwill-body:gone\n"
 TO_QUEUE = b"will-destination:/queue/w\nwill-body:gone\n"
-
-
-@pytest.fixture(scope="module")
-def face() -> Face:
-    return compiled(Path(__file__).with_name("broker_face.pyx"))
 
 
 @pytest.fixture
