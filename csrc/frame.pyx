@@ -70,14 +70,20 @@ cdef bytes frame_text(const Frame *frame, int known):
 
 cdef bytes header_text(const Frame *frame, bytes name):
     """The decoded value of the first header of that name, which need not be one of the known; or None."""
+    cdef const Header *header = header_named(frame, name)
+    return decoded(frame.base + header.value, header.value_length, frame.version) if header != NULL else None
+
+
+cdef const Header *header_named(const Frame *frame, bytes name) noexcept:
+    """The first one; or NULL."""
     cdef const Header *header
     cdef uint32_t i
     for i in range(frame.header_count):
         header = &frame.headers[i]
         if (<Py_ssize_t>header.name_length == len(name)
                 and memcmp(frame.base + header.name, <const char *>name, header.name_length) == 0):
-            return decoded(frame.base + header.value, header.value_length, frame.version)
-    return None
+            return header
+    return NULL
 
 
 cdef bint has_header_of(const Frame *frame, const char *prefix, size_t length) noexcept:

@@ -9,9 +9,8 @@ profile nothing of this is looked at for a message: what is the same in each MES
 prefix, and a SEND that lacks something is told apart by a bit among those of its header names, which the parser begins
 with.
 """
-from libc.string cimport memcmp
 
-from fastbroker.core.frame cimport header_text, put_as_is, shown
+from fastbroker.core.frame cimport header_named, header_text, put_as_is, shown
 
 NAMES = ("rabbitmq", "activemq", "artemis")
 
@@ -186,7 +185,7 @@ cdef bytes missing_lines(Profile self, const Frame *frame, uint64_t now, const C
     """Those that the sender has not written."""
     cdef list lines = []
     for name in self.always:
-        if not has_header(frame, name):
+        if header_named(frame, name) == NULL:
             lines.append(b"%b:%b\n" % (name, usual_value(name, now, content)))
     return b"".join(lines)
 
@@ -199,17 +198,6 @@ cdef bytes usual_value(bytes name, uint64_t now, const Content *content):
     if name == b"expires":
         return b"%d" % (content.properties.expires if content.properties != NULL else 0)
     return USUAL[name]
-
-
-cdef bint has_header(const Frame *frame, bytes name) noexcept:
-    cdef const Header *header
-    cdef uint32_t i
-    for i in range(frame.header_count):
-        header = &frame.headers[i]
-        if (header.name_length == <size_t>len(name)
-                and memcmp(frame.base + header.name, <const char *>name, len(name)) == 0):
-            return True
-    return False
 
 
 cdef bytes command_in(const Frame *frame):

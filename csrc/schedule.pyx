@@ -18,13 +18,10 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memmove
 
 from fastbroker.core.frame cimport decoded
-from fastbroker.core.message cimport (
-    VISIT_COST, Message, message_drop, message_left, message_moved, message_new, message_properties,
-)
+from fastbroker.core.message cimport VISIT_COST, message_drop, message_new, message_properties, move_message
 from fastbroker.core.table cimport table_free, table_get, table_init, table_put, table_remove
 from fastbroker.core.wire cimport (
-    ASKS_SCHEDULE, block_is_left, blocks_of, keeper_join, keeper_leave, parse_number, steady_now, timer_arm,
-    timer_cancel, timer_init, wall_now,
+    ASKS_SCHEDULE, keeper_join, keeper_leave, parse_number, steady_now, timer_arm, timer_cancel, timer_init, wall_now,
 )
 
 from fastbroker.core.frame import Refused
@@ -421,20 +418,7 @@ cdef int64_t visit_schedule(void *owner, int64_t budget) noexcept:
     cdef Schedule schedule = <Schedule>owner
     cdef size_t place = schedule.keeper.place
     while budget > 0 and place < schedule.count:
-        budget -= VISIT_COST + move_message(schedule, &schedule.heap[place].job.message)
+        budget -= VISIT_COST + move_message(schedule.census, &schedule.heap[place].job.message)
         place += 1
     schedule.keeper.place = place if place < schedule.count else 0
     return budget
-
-
-cdef inline int64_t move_message(Schedule self, Message **place) noexcept:
-    """Returns how many bytes that were."""
-    cdef Message *moved
-    if not block_is_left(blocks_of(self.census), place[0]):
-        return 0
-    moved = message_moved(place[0])
-    if moved == NULL:
-        return 0
-    message_left(place[0])
-    place[0] = moved
-    return <int64_t>moved.size

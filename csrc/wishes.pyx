@@ -4,14 +4,13 @@ Those that change which messages come, and are not supported, are refused: to ig
 wrong messages.
 """
 from libc.stdint cimport int8_t, uint32_t, uint64_t
-from libc.string cimport memcmp
 
 from fastbroker.core.declaring cimport declared_in
 from fastbroker.core.destination cimport (
     KIND_EXISTING_QUEUE, KIND_QUEUE, KIND_TEMPORARY, KIND_TOPIC, Kind, is_topic, kind_of, options_of, typed,
     without_options,
 )
-from fastbroker.core.frame cimport Header, decoded, frame_text, has_header_of, number_of
+from fastbroker.core.frame cimport Header, decoded, frame_text, has_header_of, header_text, number_of
 from fastbroker.core.profile cimport Profile
 from fastbroker.core.replay cimport REPLAY_ALL, REPLAY_BEHIND, REPLAY_LAST
 from fastbroker.core.subscription cimport ACK_AUTO, ACK_CLIENT, ACK_CLIENT_INDIVIDUAL
@@ -112,7 +111,7 @@ cdef int check_for_all(dict headers, dict declared) except -1:
 cdef Refusal refusal_of(const Frame *frame):
     """What a NACK says beside which message it is about; None: nothing."""
     cdef Refusal new
-    cdef bytes delay = value_of(frame, b"delay"), text = value_of(frame, b"reason")
+    cdef bytes delay = header_text(frame, b"delay"), text = header_text(frame, b"reason")
     cdef bytes again = frame_text(frame, KNOWN_REQUEUE)
     if delay is None and text is None and again is None:
         return None
@@ -167,18 +166,6 @@ cdef uint64_t milliseconds(bytes name, bytes value) except? 0:
     if not number_of(value, &number):
         raise Refused(b"bad header", b"%b is a number of at most ten digits." % name)
     return min(number, <uint64_t>LONGEST)
-
-
-cdef bytes value_of(const Frame *frame, bytes name):
-    """The decoded value of the first header of that name, or None."""
-    cdef const Header *header
-    cdef uint32_t i
-    for i in range(frame.header_count):
-        header = &frame.headers[i]
-        if (header.name_length == <size_t>len(name)
-                and memcmp(frame.base + header.name, <const char *>name, len(name)) == 0):
-            return decoded(frame.base + header.value, header.value_length, frame.version)
-    return None
 
 
 cdef int read_history(Wishes self, dict headers, Kind kind) except -1:

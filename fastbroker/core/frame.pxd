@@ -89,6 +89,7 @@ cdef bytes decoded(const char *text, size_t length, int version)
 cdef bytes encoded(bytes text, int version)
 cdef bytes header_line(bytes name, bytes value, int version)
 cdef bytes header_text(const Frame *frame, bytes name)
+cdef const Header *header_named(const Frame *frame, bytes name) noexcept
 cdef bytes shown(bytes text)
 cdef int put_as_is(Text *scratch, const char *line, size_t length) except -1
 

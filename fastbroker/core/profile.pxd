@@ -1,8 +1,8 @@
 """What another broker words or defaults differently, for those of its clients that rely on it."""
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 
-from fastbroker.core.frame cimport Content, Frame, Header
+from fastbroker.core.frame cimport Content, Frame
 from fastbroker.core.wire cimport Text
 
 cdef enum:
