@@ -16,11 +16,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
 from drivers.scenarios import BEAT
 from harness.broker import Broker
 from harness.certificates import authority, tls_table
 from harness.waiting import DEADLINE
-from peers import Run
+from peers import Peer, Run
 
 TIME_LIMIT = 12 * DEADLINE
 """Seconds for one scenario, all its waiting included."""
@@ -139,3 +140,20 @@ def urls_of(broker: Broker) -> dict[str, str]:
     """Where clients of each transport find the broker."""
     paths = {"ws": "/ws", "wss": "/ws"}
     return {way: f"{way}://127.0.0.1:{broker.ports[way]}{paths.get(way, '')}" for way in WAYS}
+
+
+def printed(peer: Peer, directory: Path, *program: str) -> Any:
+    """What a program that uses a library of Python's prints, as JSON, when it is told the broker's TCP port and how
+    many seconds it may wait. Skips the test where the library is missing."""
+    if reason := peer.missing():
+        pytest.skip(reason)
+    broker = serving(directory)
+    command = [sys.executable, "-S", *program, str(broker.ports["tcp"]), str(DEADLINE)]
+    try:
+        ran = subprocess.run(
+            command, env=peer.environment, capture_output=True, text=True, timeout=6 * DEADLINE, check=False
+        )
+    finally:
+        broker.stop()
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
