@@ -13,7 +13,7 @@ from fastbroker.core.route cimport route_charge, route_init
 from fastbroker.core.rules cimport Load, admit, load_of
 
 cdef enum:
-    PART_COST = 16      # bytes of a part's place
+    PART_COST = 1024    # bytes of a part's place, and of its queue, which may have gone and be held here alone
 
 
 cdef CompositeRoute composite_route(bytes destination, list parts, Fanout fanout, QueueOwner owner):

@@ -326,3 +326,14 @@ def test_a_queue_that_was_made_for_a_subscription_that_is_refused_goes_again(fac
     assert house.queue(name) is None
     client.say(send(b"/topic/VirtualTopic.B", b"x"))
     assert house.stats["messages"] == 0
+
+
+def test_queues_that_have_gone_are_not_held_for_the_sake_of_composites(face: Face) -> None:
+    house = face.House(memory=4 << 20, queues=[("#", {"ttl": 10, "idle_timeout": 100})])
+    client = face.Client(house)
+    for number in range(200):
+        names = b",".join(b"/queue/%d.%d" % (number, part) for part in range(32))
+        client.say(send(names, b"x"))
+        house.advance(1000)
+    assert house.stats["messages"] == 0
+    assert house.stats["memory"] < 600 << 10
