@@ -168,7 +168,8 @@ static inline int place_order(const void *one, const void *other) {
 }
 
 static inline void places_sort(Group *group) {
-    qsort(group->places, group->count, sizeof(uint64_t), place_order);
+    if (group->count)   /* else there may be no places */
+        qsort(group->places, group->count, sizeof(uint64_t), place_order);
 }
 
 #endif
