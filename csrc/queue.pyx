@@ -443,10 +443,10 @@ cdef int came_back(Queue queue, Entry *entry, Verdict verdict, Subscription cons
         return 0
     if verdict == REJECTED:
         tell_group(queue, entry)
-        return owner.dead_letter(queue, entry, DEAD_REJECTED, refusal.text)
+        return owner.dead_letter(queue, entry, DEAD_REJECTED, text_of(refusal))
     if was_last(queue, entry, consumer):
         tell_group(queue, entry)
-        return owner.dead_letter(queue, entry, DEAD_DELIVERIES, None if refusal is None else refusal.text)
+        return owner.dead_letter(queue, entry, DEAD_DELIVERIES, text_of(refusal))
     if queue.removed:
         message_drop(entry.message)
         return 0
@@ -455,6 +455,11 @@ cdef int came_back(Queue queue, Entry *entry, Verdict verdict, Subscription cons
     put_back(queue, entry)
     queue.call()
     return 0
+
+
+cdef inline bytes text_of(Refusal refusal):
+    """None where a NACK says nothing more: what that alone means is a profile's matter."""
+    return None if refusal is None else refusal.text
 
 
 cdef inline void tell_group(Queue queue, const Entry *entry) noexcept:
