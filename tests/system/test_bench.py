@@ -84,9 +84,10 @@ def measured(broker_with: Callable[..., Broker], tmp_path_factory: pytest.TempPa
     shares = [plain[at::SIDE_BY_SIDE] for at in range(SIDE_BY_SIDE)]
     scaled = [[name, *options] for name, options in SCALED.items()]
     results = measured_by(folder, common, [[FLOOD, *SHARED]]) + measured_by(folder, common, [*shares, *scaled])
-    # A window in which a busy machine has given somebody no time is opened once more, for longer.
-    again = [[result.scenario, *SCALED.get(result.scenario, ())] for result in results if lacking(result)]
-    results += measured_by(folder, (*common, "--duration", "1"), again)
+    # A window in which a busy machine has given somebody no time is opened once more, alone and for longer.
+    for result in [result for result in results if lacking(result)]:
+        again = [result.scenario, *SCALED.get(result.scenario, ())]
+        results += measured_by(folder, (*common, "--duration", "3"), [again])
     return {result.scenario: result for result in results}
 
 
