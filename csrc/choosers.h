@@ -44,6 +44,8 @@ typedef struct Choosers {
     uint32_t count;
     int chosen; /* there is one, or there was */
     int busy; /* there is more to look at than one turn has time for */
+    uint32_t offered; /* messages of groups that have lost their owners in this turn, ... */
+    int anew; /* ... which are so many that all that waits is looked at anew */
     Groups *groups; /* of the messages; NULL: none has one */
     /* What is told of a message then (grouping.pyx): it stands on the shelf; it does not any more; a consumer is done
      * with it. */

@@ -45,6 +45,7 @@ cdef enum:
     SHARE = 65536           # ... and one consumer of it before the next one
     LOOK_WORK = 32          # what it takes to look at a message beside its selector, in bytes of output
     SERVE_WORK = 32         # and at a consumer
+    RENEW_WORK = 2          # and to have one be new again
 
 
 cdef enum:
@@ -149,6 +150,9 @@ cdef int give_out(Queue queue) except -1:
     if queue.choosers.busy and link_joined(&queue.due_link):
         return 0
     queue.choosers.busy = False
+    queue.choosers.offered = 0
+    if queue.choosers.anew:
+        look_anew(queue)
     look_at_marks(queue)
     if queue.returning or (queue.shelf.count and not expire(queue)):
         return 0
@@ -159,6 +163,13 @@ cdef int give_out(Queue queue) except -1:
     if queue.ranks.exclusive:
         return serve_holder(queue, until)
     return serve_ranks(queue, until)
+
+
+cdef void look_anew(Queue queue) noexcept:
+    """Much has changed hands (grouping.pyx)."""
+    queue.choosers.anew = False
+    queue.census.work += RENEW_WORK * <int64_t>queue.shelf.count
+    shelf_renew(&queue.shelf)
 
 
 cdef int serve_ranks(Queue queue, int64_t until) except -1:

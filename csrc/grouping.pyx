@@ -20,11 +20,12 @@ from fastbroker.core.message cimport message_properties
 from fastbroker.core.queue cimport QueueOwner
 from fastbroker.core.shelf cimport NOWHERE, shelf_from, shelf_see, shelf_unsee
 from fastbroker.core.subscription cimport ACK_AUTO
-from fastbroker.core.wire cimport CLOSES_GROUP, Properties, ceiling_closed, link_join, link_leave, ring_take
+from fastbroker.core.wire cimport CLOSES_GROUP, Choosers, Properties, ceiling_closed, link_join, link_leave, ring_take
 
 cdef enum:
     IDLE_MOST = 10000       # groups of a queue that are remembered for their owners alone
     LOOK_WORK = 32          # what it takes to look at a message of a group, or at a group, in bytes of output
+    OFFERED_MOST = 1024     # messages that are searched for in a turn, as their groups have no owner any more
     SPARE = 16              # places that were left, and more than wait, from which on they are looked through
 
 
@@ -144,12 +145,18 @@ cdef void leave_groups(Queue queue, Subscription consumer) noexcept:
 
 
 cdef void offer(Queue queue, Group *group) noexcept:
-    """It has no owner any more: who has looked at it looks again."""
-    if queue.choosers.chosen:
+    """It has no owner any more: who has looked at it looks again. Where that is much, all that waits is new, in the
+    next turn: one step for each message, and not a search."""
+    cdef Choosers *choosers = queue.choosers
+    if not choosers.chosen:
+        show_first(queue, group, True)
+        return
+    choosers.offered += group.count
+    if choosers.offered > OFFERED_MOST:
+        choosers.anew = True
+    else:
         look_through(queue, group)
         see_all(queue, group)
-    else:
-        show_first(queue, group, True)
 
 
 cdef void keep_or_forget(Queue queue, Group *group) noexcept:

@@ -353,6 +353,8 @@ cdef extern from "csrc/choosers.h" nogil:
         uint32_t count
         int chosen
         int busy
+        uint32_t offered
+        int anew
         void *groups
         void (*came)(void *queue, uint32_t at) noexcept
         void (*went)(void *queue, const void *message) noexcept

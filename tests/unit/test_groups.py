@@ -286,3 +286,23 @@ def test_plain_consumers_who_stay_when_groups_have_gone(face: Face, house: Face)
     goes.leave()
     publish(face, house, "-3 a2 -4")
     assert words(stays) == "-3 a2 -4"
+
+
+def test_large_groups_change_hands_in_steps(face: Face, house: Face) -> None:
+    """Where consumers choose, all of a group is to be looked at anew when its owner goes."""
+    most = 20_000
+    consumer(face, house, headers=b"selector:x = 1\n")
+    owner, sender = consumer(face, house), face.Client(house)
+    sender.say(b"".join(send(QUEUE, b"%d" % number, b"JMSXGroupID:%d\n" % (number % 10)) for number in range(most)))
+    house.turn()
+    assert len(heard(owner)) == 1000
+    before = house.stats["work"]
+    owner.say(b"UNSUBSCRIBE\nid:1\n\n\0")
+    assert house.stats["work"] - before < 10 * most
+    heir, bodies = face.Client(house), []
+    heir.say(subscribe(b"1", QUEUE))
+    for _ in range(100):
+        heir.say(b"")
+        house.turn()
+        bodies += [each.body for each in heard(heir)]
+    assert [b"%d" % number for number in range(most)] == bodies
