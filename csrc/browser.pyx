@@ -25,13 +25,13 @@ from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 
 from fastbroker.core.frame cimport Content, encoded, header_line, put_frame
 from fastbroker.core.message cimport Entry, message_content, message_keep
-from fastbroker.core.queue cimport WATCHED, queue_new, shelve_returned
+from fastbroker.core.queue cimport WATCHED, have_look, queue_new, shelve_returned
 from fastbroker.core.route cimport Origin
 from fastbroker.core.shelf cimport NOWHERE, PLACE_BITS, Node, Shelf, lane_of, place_of, shelf_from
 from fastbroker.core.subscription cimport ACK_AUTO, MARK_SHOWN
 from fastbroker.core.table cimport table_get
 from fastbroker.core.wire cimport (
-    USUAL_PRIORITY, account_charge, ceiling_reached, link_init, link_join, link_leave, outbuf_pending,
+    USUAL_PRIORITY, account_charge, ceiling_reached, census_spent, link_init, link_join, link_leave, outbuf_pending,
     ring_empty, ring_init, ring_take, wall_now,
 )
 
@@ -87,11 +87,7 @@ cdef int browse(Browsers self, Subscription subscription, QueueOwner owner, Queu
 cdef int queue_was_made(Browsers self, bytes name) except -1:
     """Those who have waited for it look at it before anything is there."""
     cdef Absent absent = self.absent.get(name)
-    cdef void *owner = NULL if absent is None else ring_take(&absent.ring)
-    while owner != NULL:
-        (<Queue>owner).dispatch()
-        owner = ring_take(&absent.ring)
-    return 0
+    return 0 if absent is None else have_look(&absent.ring)
 
 
 cdef class Browser(Spring):
@@ -105,7 +101,7 @@ cdef class Browser(Spring):
 
     cdef bint has_run_dry(self, Queue queue) except -1:
         cdef Subscription consumer = <Subscription>self.consumer
-        cdef int64_t until = spent(queue) + SLICE
+        cdef int64_t until = census_spent(queue.census) + SLICE
         cdef Entry entry
         cdef Sight sight
         link_leave(&self.link)
@@ -121,10 +117,6 @@ cdef class Browser(Spring):
             elif wait(self):
                 return False
         return False
-
-
-cdef inline int64_t spent(Queue queue) noexcept:
-    return queue.census.bytes_out + queue.census.work
 
 
 cdef bint has_room(Browser self, Subscription consumer) noexcept:
@@ -228,7 +220,7 @@ cdef Sight look_for_next(Browser self, Subscription consumer, Entry *entry, int6
     if self.again != NO_PLACE and is_new_there(self, consumer, entry):
         return SEEN
     while self.begin < self.until:
-        if spent(target) > until or (target.returned_count and not shelve_returned(target)):
+        if census_spent(target.census) > until or (target.returned_count and not shelve_returned(target)):
             return LATER
         target.census.work += STEP_WORK
         next = first_from(target, self.place, &self.place, &expires)

@@ -37,6 +37,11 @@ typedef struct Census {
     struct Blocks *blocks;   /* where messages are */
 } Census;
 
+/* All that has been done: slices of a turn are measured by it. */
+static inline int64_t census_spent(const Census *census) {
+    return census->bytes_out + census->work;
+}
+
 /* ---- the ceiling ---- */
 
 #define PARKED_LEAST ((int64_t)8 << 20)

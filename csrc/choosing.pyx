@@ -34,8 +34,9 @@ from fastbroker.core.shelf cimport (
 )
 from fastbroker.core.subscription cimport ACK_AUTO
 from fastbroker.core.wire cimport (
-    USUAL_PRIORITY, Link, Looked, Rank, account_charge, ceiling_grants, ceiling_reached, choosers_free, choosers_new,
-    link_join, link_joined, looked_new, looked_up_to, rank_behind, ring_empty, ring_splice, ring_take,
+    USUAL_PRIORITY, Link, Looked, Rank, account_charge, ceiling_grants, ceiling_reached, census_spent,
+    choosers_free, choosers_new, link_join, link_joined, looked_new, looked_up_to, rank_behind, ring_empty,
+    ring_splice, ring_take,
 )
 
 from fastbroker.core.frame import Refused
@@ -146,7 +147,7 @@ cdef void close_up(Queue queue) noexcept:
 
 cdef int give_out(Queue queue) except -1:
     """What the queue does in place of its own dispatch. Who sends does not go on with what a turn had no time for."""
-    cdef int64_t until = spent(queue) + SLICE
+    cdef int64_t until = census_spent(queue.census) + SLICE
     if queue.choosers.busy and link_joined(&queue.due_link):
         return 0
     queue.choosers.busy = False
@@ -178,7 +179,7 @@ cdef int serve_ranks(Queue queue, int64_t until) except -1:
     cdef Rank *rank = rank_behind(queue.ranks, &queue.ranks.ring)
     cdef uint64_t end = UINT64_MAX
     while rank != NULL and queue.waiting():
-        serve(queue, &rank.ready, end, until - (until - spent(queue)) // 2)
+        serve(queue, &rank.ready, end, until - (until - census_spent(queue.census)) // 2)
         end = min(end, first_unseen(queue, &rank.ready))
         rank = rank_behind(queue.ranks, &rank.link)
     return 0
@@ -188,7 +189,7 @@ cdef int serve(Queue queue, Link *line, uint64_t end, int64_t until) except -1:
     """Those in a line take turns while there is something for them, in front of that place."""
     cdef Subscription consumer
     while queue.waiting() and not ring_empty(line):
-        if spent(queue) > until:
+        if census_spent(queue.census) > until:
             return go_on(queue)
         if queue.shelf.count and not expire(queue):
             return 0
@@ -207,7 +208,7 @@ cdef int serve_holder(Queue queue, int64_t until) except -1:
     cdef Subscription consumer
     cdef int served = GIVEN
     while queue.waiting() and served != NOTHING:
-        if spent(queue) > until:
+        if census_spent(queue.census) > until:
             return go_on(queue)
         if queue.shelf.count and not expire(queue):
             return 0
@@ -238,10 +239,6 @@ cdef void line_up(Queue queue) noexcept:
         owner = ring_take(&queue.choosers.sated)
 
 
-cdef inline int64_t spent(Queue queue) noexcept:
-    return queue.census.bytes_out + queue.census.work
-
-
 cdef inline bint is_tight(Queue queue) noexcept:
     return ceiling_reached((<QueueOwner>queue.owner).ceiling)
 
@@ -256,7 +253,7 @@ cdef int serve_one(Queue queue, Subscription consumer, uint64_t end, int64_t unt
     if consumer.looked == NULL and queue.choosers.groups != NULL:
         begin_to_look(consumer)
     if consumer.looked != NULL:
-        served = find_wanted(queue, consumer, min(end, on_shelf(queue)), min(until, spent(queue) + SHARE), &at)
+        served = find_wanted(queue, consumer, min(end, on_shelf(queue)), min(until, census_spent(queue.census) + SHARE), &at)
         if served == GIVEN:
             if queue.choosers.groups != NULL:
                 claim(queue, consumer, queue.shelf.nodes[at].entry.message)
@@ -299,7 +296,7 @@ cdef int find_wanted(Queue queue, Subscription consumer, uint64_t end, int64_t u
                 looked_up_to(looked, place, now)
                 found[0] = at
                 return GIVEN
-            if spent(queue) > until:
+            if census_spent(queue.census) > until:
                 looked_up_to(looked, place, now)
                 return PAUSED
             at = shelf_newer_behind(&queue.shelf, at, since)

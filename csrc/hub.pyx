@@ -29,8 +29,9 @@ from fastbroker.core.table cimport hash_seed
 from fastbroker.core.turntaker cimport ENDING, TurnTaker
 from fastbroker.core.will cimport publish_wills
 from fastbroker.core.wire cimport (
-    SCAN_SLACK, Blocks, Link, Outlets, ceiling_open, link_join, memory_trim, outbuf_pending, places_init, pool_free,
-    pool_trim, ring_empty, ring_init, ring_splice, ring_take, round_begin, round_go_on, wheel_advance,
+    SCAN_SLACK, Blocks, Link, Outlets, ceiling_open, census_spent, link_join, memory_trim, outbuf_pending,
+    places_init, pool_free, pool_trim, ring_empty, ring_init, ring_splice, ring_take, round_begin, round_go_on,
+    wheel_advance,
 )
 
 import os
@@ -153,7 +154,7 @@ cdef class Hub:
         self.reads = 0
         try:
             set_clock(self)
-            self.until = spent(self) + TURN_SLICE
+            self.until = census_spent(&self.broker.census) + TURN_SLICE
             unpark(self)
             go_on(self)
             if self.broker.presence is not None:
@@ -278,7 +279,7 @@ cdef int unpark(Hub self) except -1:
     owner = ring_take(&waiting)
     while owner != NULL:
         (<TurnTaker>(<Session>owner).go_on.owner).unpark()
-        owner = ring_take(&waiting) if spent(self) < until else NULL
+        owner = ring_take(&waiting) if census_spent(&self.broker.census) < until else NULL
     ring_splice(&waiting, &broker.parking)
     ring_splice(&broker.parking, &waiting)      # those who wait come first
     return 0
@@ -296,14 +297,14 @@ cdef int go_on(Hub self) except -1:
     ring_init(&waiting)
     ring_splice(&waiting, &self.broker.released)
     self.slice = slice_for(&waiting)
-    before = spent(self)
+    before = census_spent(&self.broker.census)
     while before < until and not ring_empty(&waiting):
         one = <TurnTaker>ring_take(&waiting)    # which it may be the last to know
         self.until = before + self.slice
         self.broker.give_share(self.slice)
         one.go_on()
-        until -= max(before + SMALLEST_SLICE - spent(self), <int64_t>0)
-        before = spent(self)
+        until -= max(before + SMALLEST_SLICE - census_spent(&self.broker.census), <int64_t>0)
+        before = census_spent(&self.broker.census)
     self.until = until
     ring_splice(&waiting, &self.broker.released)
     ring_splice(&self.broker.released, &waiting)
@@ -319,10 +320,6 @@ cdef int64_t slice_for(const Link *ring) noexcept:
         slice = TURN_SLICE // count
         link = link.next
     return max(min(slice, <int64_t>LARGEST_SLICE), <int64_t>SMALLEST_SLICE)
-
-
-cdef inline int64_t spent(Hub self) noexcept:
-    return self.broker.census.bytes_out + self.broker.census.work
 
 
 cdef int flush(Hub self) except -1:

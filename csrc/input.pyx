@@ -21,8 +21,8 @@ from fastbroker.core.session cimport (
     FRAME_WORK, HOLD_COMMIT, HOLD_FULL, HOLD_MEMORY, HOLD_OUTPUT, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session,
 )
 from fastbroker.core.wire cimport (
-    DOOM_MEMORY, OutBuf, ceiling_input_full, link_join, link_joined, link_leave, outbuf_doom, outbuf_pending,
-    text_free, text_length, text_put, text_use,
+    DOOM_MEMORY, OutBuf, ceiling_input_full, census_spent, link_join, link_joined, link_leave, outbuf_doom,
+    outbuf_pending, text_free, text_length, text_put, text_use,
 )
 
 from fastbroker.core.frame import Refused
@@ -141,7 +141,7 @@ cdef size_t take_frames(Input self, const char *bytes, size_t length) except? 0:
     cdef Broker broker = self.hub.broker
     cdef Session session = self.session
     cdef Frame *frame = &broker.frame
-    cdef int64_t done = broker.census.bytes_out + broker.census.work
+    cdef int64_t done = census_spent(&broker.census)
     cdef int64_t share = max(min(self.hub.slice, self.hub.until - done), <int64_t>READ_SLICE)
     cdef int64_t before = broker.census.messages_in
     cdef size_t used = 0

@@ -51,7 +51,7 @@ from fastbroker.core.table cimport (
 )
 from fastbroker.core.topic cimport TopicRoute, forget_outdated, topic_route
 from fastbroker.core.wire cimport (
-    ASKS_SCHEDULE, DuplicatesShare, Properties, Text, account_charge, ceiling_closed, ceiling_reached,
+    ASKS_SCHEDULE, DuplicatesShare, Properties, Text, account_charge, ceiling_closed, ceiling_reached, census_spent,
     counter_increment, link_join, link_leave, ring_empty, ring_init, ring_take, text_free,
 )
 
@@ -323,7 +323,7 @@ cdef class Namespace(QueueOwner):
         """A step of each turn: queues with new credit. Queues that nobody has used for long end here, too, and those
         that have gone are emptied."""
         cdef Queue queue
-        cdef int64_t until = spent(self) + DISPATCH_SLICE
+        cdef int64_t until = census_spent(self.census) + DISPATCH_SLICE
         cdef void *owner
         if self.schedule.ready:
             publish_due(self, until)
@@ -338,7 +338,7 @@ cdef class Namespace(QueueOwner):
                 relieve(queue)
                 if queue.name is not None and queue.unused() and self.now[0] >= queue.idle.due:
                     self.remove_queue(queue)
-            owner = ring_take(self.due) if spent(self) <= until else NULL
+            owner = ring_take(self.due) if census_spent(self.census) <= until else NULL
         return 0
 
     cdef int dead_letter(self, Queue source, Entry *entry, DeadReason reason, bytes text=None) except -1:
@@ -429,10 +429,10 @@ cdef int publish_due(Namespace self, int64_t until) except -1:
     """Messages whose time has come, as many as there is time and memory for."""
     cdef Job *job
     while self.schedule.sweeps:
-        if spent(self) > until:
+        if census_spent(self.census) > until:
             return 0
         self.schedule.sweep()
-    while spent(self) <= until and not ceiling_closed(self.ceiling):
+    while census_spent(self.census) <= until and not ceiling_closed(self.ceiling):
         job = self.schedule.take_due()
         if job == NULL:
             return 0
@@ -645,12 +645,8 @@ cdef void forget_route(Namespace self, bytes destination) noexcept:
         Py_DECREF(<Route>found)
 
 
-cdef inline int64_t spent(Namespace self) noexcept:
-    return self.census.bytes_out + self.census.work
-
-
 cdef int empty(Namespace self, Queue queue) except -1:
-    queue.purge(spent(self) + EMPTY_SLICE)
+    queue.purge(census_spent(self.census) + EMPTY_SLICE)
     if queue.held():
         queue.look()
     else:

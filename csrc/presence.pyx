@@ -28,8 +28,8 @@ from fastbroker.core.policy cimport TopicPolicy
 from fastbroker.core.queue cimport Queue, queue_new
 from fastbroker.core.subscription cimport ACK_AUTO
 from fastbroker.core.wire cimport (
-    DOOM_SLOW, Census, ceiling_reached, counter_increment, link_init, link_join, link_joined, link_leave, outbuf_doom,
-    ring_init, ring_take, timer_arm, timer_cancel, timer_init,
+    DOOM_SLOW, Census, ceiling_reached, census_spent, counter_increment, link_init, link_join, link_joined,
+    link_leave, outbuf_doom, ring_init, ring_take, timer_arm, timer_cancel, timer_init,
 )
 
 from fastbroker.core.frame import Refused
@@ -119,11 +119,11 @@ cdef class Presence:
     cdef int tell(self) except -1:
         """A step of each turn: rooms whose time has come, as many as are no more than a slice together."""
         cdef Census *census = self.namespace.census
-        cdef int64_t until = census.bytes_out + census.work + SLICE
+        cdef int64_t until = census_spent(census) + SLICE
         cdef void *owner = ring_take(&self.due)
         while owner != NULL:
             tell_changes(<Room>owner)
-            owner = ring_take(&self.due) if census.bytes_out + census.work < until else NULL
+            owner = ring_take(&self.due) if census_spent(census) < until else NULL
         return 0
 
 

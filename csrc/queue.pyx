@@ -41,10 +41,10 @@ from fastbroker.core.shelf cimport (
 )
 from fastbroker.core.subscription cimport ACK_AUTO, Receiver, Subscription
 from fastbroker.core.wire cimport (
-    USUAL_PRIORITY, Properties, ceiling_reached, choosers_free, claim_end, claim_new, duplicates_add, duplicates_free,
-    duplicates_has, duplicates_new, keeper_join, keeper_leave, link_init, link_join, link_joined, link_leave,
-    outbuf_touch, ranks_free, ranks_new, ranks_ready, ring_empty, ring_init, ring_splice, ring_take, timer_arm,
-    timer_cancel, timer_init, wall_now,
+    USUAL_PRIORITY, Properties, ceiling_reached, census_spent, choosers_free, claim_end, claim_new, duplicates_add,
+    duplicates_free, duplicates_has, duplicates_new, keeper_join, keeper_leave, link_init, link_join, link_joined,
+    link_leave, outbuf_touch, ranks_free, ranks_new, ranks_ready, ring_empty, ring_init, ring_splice, ring_take,
+    timer_arm, timer_cancel, timer_init, wall_now,
 )
 
 cdef enum:
@@ -55,6 +55,7 @@ cdef enum:
     DECLARED_COST = 1536    # bytes of what clients declared, and of a policy that is refined by it
     FREE_WORK = 64          # what it takes to free a message, in bytes of output
     WAKE_WORK = 64          # and to put one that has rested where it stood
+    LOOK_WORK = 32          # and for somebody to look whether there is anything
     WAKE_MOST = 8192        # so many at once
     EXPIRED_SLICE = 4096    # messages that may expire before others are served
     SHELVED_SLICE = 4096    # messages that are moved to the shelf before others are served
@@ -301,7 +302,7 @@ cdef class Queue(Receiver):
     cdef void purge(self, int64_t until) noexcept:
         """Frees what it holds, until there was so much output and work."""
         cdef Entry entry
-        while self.census.bytes_out + self.census.work <= until and (
+        while census_spent(self.census) <= until and (
                 self.take_first(&entry) or take_rested(self, UINT64_MAX, &entry)):
             message_drop(entry.message)
             self.census.work += FREE_WORK
@@ -686,25 +687,31 @@ cdef int look_at_marks(Queue queue) except -1:
 
 
 cdef int show_what_came(Queue queue) except -1:
-    """To those who look at the queue and have seen all else. Where they are very many, the others see what is left in
-    the next turn."""
-    cdef Link watchers
-    cdef int64_t until = queue.census.bytes_out + queue.census.work + SLICE
-    cdef void *owner
+    """To those who look at the queue and have seen all else."""
     if queue.watched == queue.next_number:
         return 0
     queue.watched = queue.next_number
     queue.marks &= ~WATCHED
-    ring_init(&watchers)
-    ring_splice(&watchers, &queue.watchers)
+    return have_look(&queue.watchers)
+
+
+cdef int have_look(Link *watchers) except -1:
+    """All of them, at once. Where they are very many, the others see what is left in the next turn."""
+    cdef Link others
+    cdef Queue one
+    cdef int64_t left = SLICE
+    ring_init(&others)
+    ring_splice(&others, watchers)
     try:
-        owner = ring_take(&watchers)
-        while owner != NULL:
-            (<Queue>owner).dispatch()
-            owner = ring_take(&watchers) if queue.census.bytes_out + queue.census.work <= until else NULL
+        while left > 0 and not ring_empty(&others):
+            one = <Queue>ring_take(&others)
+            left += census_spent(one.census)
+            one.census.work += LOOK_WORK
+            one.dispatch()
+            left -= census_spent(one.census)
     finally:
-        while not ring_empty(&watchers):
-            (<Queue>ring_take(&watchers)).look()
+        while not ring_empty(&others):
+            (<Queue>ring_take(&others)).look()
     return 0
 
 

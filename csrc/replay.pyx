@@ -28,7 +28,8 @@ from fastbroker.core.queue cimport Queue, take_again
 from fastbroker.core.shelf cimport PLACE_BITS
 from fastbroker.core.subscription cimport ACK_AUTO, MARK_GAP, MARK_RETAINED
 from fastbroker.core.wire cimport (
-    Properties, account_charge, ceiling_reached, link_init, link_join, link_leave, outbuf_pending, ring_empty, wall_now,
+    Properties, account_charge, ceiling_reached, census_spent, link_init, link_join, link_leave, outbuf_pending,
+    ring_empty, wall_now,
 )
 
 cdef enum:
@@ -120,7 +121,7 @@ cdef class Replay(Spring):
 
     cdef bint has_run_dry(self, Queue queue) except -1:
         cdef Subscription consumer = <Subscription>self.consumer
-        cdef int64_t until = spent(self) + SLICE
+        cdef int64_t until = census_spent(self.histories.census) + SLICE
         cdef Entry entry
         while has_room(self, consumer):
             if queue.returned_count:    # it has had that before
@@ -146,10 +147,6 @@ cdef class Replay(Spring):
             count_in(self, queue)
 
 
-cdef inline int64_t spent(Replay self) noexcept:
-    return self.histories.census.bytes_out + self.histories.census.work
-
-
 cdef bint has_room(Replay self, Subscription consumer) noexcept:
     """A replay fills no output so far that others would wait for it."""
     cdef OutBuf *out = self.out
@@ -168,7 +165,7 @@ cdef bint next_entry(Replay self, Entry *entry, int64_t until) except -1:
     """False: there is none, or not before so much work is done."""
     cdef Message *message = NULL
     while message == NULL:
-        if self.stage == STAGE_OVER or spent(self) > until:
+        if self.stage == STAGE_OVER or census_spent(self.histories.census) > until:
             return False
         if self.stage == STAGE_RETAINED:
             message = next_retained(self)

@@ -14,7 +14,7 @@ from fastbroker.core.rules cimport Load, admit, load_of
 from fastbroker.core.schedule cimport comes_later
 from fastbroker.core.settling cimport settle_in, settle_one, take_back
 from fastbroker.core.transaction cimport Operation, transaction_new
-from fastbroker.core.wire cimport KNOWN_TRANSACTION, Census, Properties, ceiling_reached
+from fastbroker.core.wire cimport KNOWN_TRANSACTION, Census, Properties, ceiling_reached, census_spent
 
 from fastbroker.core.frame import Refused
 
@@ -90,7 +90,7 @@ cdef class Transactions:
         and work; whether all is done now."""
         cdef Census *census = self.namespace.census
         try:
-            while transaction.done < transaction.count and census.bytes_out + census.work <= until:
+            while transaction.done < transaction.count and census_spent(census) <= until:
                 carry_out_one(self, &transaction.operations[transaction.done], origin)
                 transaction.done += 1
         except:

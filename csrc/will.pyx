@@ -20,8 +20,8 @@ from fastbroker.core.parser cimport PARSE_FRAME
 from fastbroker.core.properties cimport read_properties
 from fastbroker.core.route cimport Origin
 from fastbroker.core.wire cimport (
-    KNOWN_PROPERTY, SCAN_SLACK, ceiling_reached, link_init, link_join, link_leave, ring_take, timer_arm, timer_cancel,
-    timer_init,
+    KNOWN_PROPERTY, SCAN_SLACK, ceiling_reached, census_spent, link_init, link_join, link_leave, ring_take,
+    timer_arm, timer_cancel, timer_init,
 )
 
 from fastbroker.core.frame import Refused
@@ -115,7 +115,7 @@ cdef void time_has_come(void *owner) noexcept:
 
 cdef int publish_wills(Broker broker) except -1:
     """A step of each turn: those whose time has come, as many as there is room for."""
-    cdef int64_t until = broker.census.bytes_out + broker.census.work + SLICE
+    cdef int64_t until = census_spent(&broker.census) + SLICE
     cdef void *owner = ring_take(&broker.wills_due)
     cdef Will will
     while owner != NULL:
@@ -130,7 +130,7 @@ cdef int publish_wills(Broker broker) except -1:
                 broker.log("warning", "last will lost", destination=shown(will.destination).decode(),
                            reason=refusal.args[0].decode())
         broker.census.work += WORK
-        owner = ring_take(&broker.wills_due) if broker.census.bytes_out + broker.census.work < until else NULL
+        owner = ring_take(&broker.wills_due) if census_spent(&broker.census) < until else NULL
     return 0
 
 

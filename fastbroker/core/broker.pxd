@@ -10,7 +10,7 @@ from fastbroker.core.parser cimport Parser, ParserLimits
 from fastbroker.core.presence cimport Presence
 from fastbroker.core.profile cimport Profile
 from fastbroker.core.wire cimport (
-    Blocks, Ceiling, Census, Counter, Link, Outlets, Properties, Text, Wheel, ceiling_closed,
+    Blocks, Ceiling, Census, Counter, Link, Outlets, Properties, Text, Wheel, ceiling_closed, census_spent,
 )
 
 
@@ -59,8 +59,8 @@ cdef class Broker:
 
     cdef inline void give_share(self, int64_t amount) noexcept:
         """So much output and work may whoever is served next cause."""
-        self.share_ends = self.census.bytes_out + self.census.work + amount
+        self.share_ends = census_spent(&self.census) + amount
         self.fanout.most = <uint32_t>(amount // STORE_COST)
 
     cdef inline bint share_is_over(self) noexcept:
-        return self.census.bytes_out + self.census.work > self.share_ends
+        return census_spent(&self.census) > self.share_ends

@@ -159,6 +159,7 @@ cdef class QueueRoute(Route):
     cdef uint64_t declared_as       # hash of the headers that did it; 0: none
 
 
+cdef int have_look(Link *watchers) except -1
 cdef Queue queue_new(bytes name, QueueOwner owner, QueuePolicy policy)
 cdef void join(Queue queue, Subscription member) noexcept
 cdef void part(Queue queue, Subscription member) noexcept

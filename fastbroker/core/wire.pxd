@@ -132,6 +132,7 @@ cdef extern from "csrc/census.h" nogil:
         const Census *census
         int64_t limit
         int64_t reserve
+    int64_t census_spent(const Census *census)
     void ceiling_init(Ceiling *ceiling, const Census *census, int64_t limit)
     int ceiling_closed(const Ceiling *ceiling)
     int ceiling_grants(const Ceiling *ceiling, int64_t bytes)

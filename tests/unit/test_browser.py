@@ -643,6 +643,22 @@ def test_who_stays_waits_for_the_queue(face: Face, house: Face, others: int) -> 
         assert [message.body for message in read(house, each)] == [b"y"]
 
 
+def test_very_many_wait_for_the_queue(face: Face) -> None:
+    """They look in turns: some of them when it is made, the others in the next one."""
+    house = new_house(face, memory=1_000_000_000)
+    sender, clients = face.Client(house), [face.Client(house) for _ in range(50)]
+    for client in clients:
+        client.say(b"".join(subscribe(b"%d" % id, b"/queue/a", STAYS) for id in range(800)))
+        house.turn()
+    before, seen = house.stats["work"], 0
+    sender.say(send(b"/queue/a", b"x"))
+    assert house.stats["work"] - before < 2_200_000
+    for _ in range(100):
+        house.turn()
+        seen += sum(len(messages(client.hear())) for client in clients)
+    assert seen == 40_000
+
+
 @pytest.mark.parametrize("stays", [True, False])
 def test_it_does_not_keep_a_queue(face: Face, house: Face, stays: bool) -> None:
     client, other = face.Client(house), face.Client(house)
