@@ -10,6 +10,7 @@ from broker_frames import Message, ack, messages, send, subscribe
 Face = Any  # of a module that the type checker knows nothing of
 QUEUE = b"/queue/a"
 IDLE_MOST = 10_000
+AT_A_TIME = 10_000
 
 
 @pytest.fixture
@@ -239,22 +240,37 @@ def test_topics_bring_groups_to_queues(face: Face, house: Face) -> None:
     assert {words(each) for each in clients} == {"a1 a2 a3", "b1 b2"}
 
 
+@pytest.mark.parametrize("most", [50_000, pytest.param(10_000_000, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("mode", [b"auto", b"client"])
-def test_many_groups_do_not_stay(face: Face, house: Face, mode: bytes) -> None:
-    client, sender = face.Client(house), face.Client(house)
-    client.say(subscribe(b"1", QUEUE, b"ack:%b\n" % mode))
-    before = house.stats["memory"]
-    for start in range(0, 50_000, 100):
-        sender.say(b"".join(send(QUEUE, b"x", b"JMSXGroupID:%d\n" % n) for n in range(start, start + 100)))
-        house.turn()
-        got = heard(client)
-        assert len(got) == 100
-        if mode == b"client":
-            client.say(ack(got[-1].ack))
-    assert house.stats["memory"] - before < 250 * IDLE_MOST
-    client.leave()
+@pytest.mark.parametrize("wishes", [b"", b"selector:x IS NULL\n"])
+def test_many_groups_do_not_stay(face: Face, house: Face, wishes: bytes, mode: bytes, most: int) -> None:
+    """However many a queue sees in its life, and whatever its consumers do with them."""
+    clients, sender = [face.Client(house) for _ in range(2)], face.Client(house)
+    for client, more in zip(clients, (b"", wishes), strict=True):
+        client.say(subscribe(b"1", QUEUE, b"ack:%b\nprefetch-count:%d\n" % (mode, AT_A_TIME) + more))
+    before, shares, flying, resting = house.stats["memory"], [0, 0], 0, 0
+    for start in range(0, most, AT_A_TIME):
+        sender.say(b"".join(send(QUEUE, b"x", b"JMSXGroupID:%d\n" % n) for n in range(start, start + AT_A_TIME)))
+        flying = max(flying, house.stats["memory"])
+        while sum(shares) < start + AT_A_TIME:
+            house.turn()
+            shares = [had + took_all(client) for had, client in zip(shares, clients, strict=True)]
+        resting = max(resting, house.stats["memory"])
+    assert min(shares) > most // 3
+    assert flying - before < 1000 * AT_A_TIME
+    assert resting - before < 250 * IDLE_MOST
+    for client in clients:
+        client.leave()
     house.turn()
     assert house.stats["memory"] - before < 10_000
+
+
+def took_all(client: Face) -> int:
+    """How many messages it has got, and acknowledged if it must."""
+    stream = client.hear()
+    if b"\nack:" in stream:
+        client.say(ack(stream.rpartition(b"\nack:")[2].partition(b"\n")[0]))
+    return stream.count(b"MESSAGE\n")
 
 
 def test_all_is_given_back(face: Face, house: Face) -> None:
