@@ -25,6 +25,9 @@ def test_stompjms(tmp_path: Path) -> None:
         "priorities with-9 with-5 with-1",
         "expiry long",
         "selector for-5",
+        "chosen red red-too blue blue-too",
+        "groups a1 a2 a3 a1 a2 a3 b1 c1",
+        "closed a1 a2 a3",
         "transaction committed committed redelivered",
         "durable one two",
     ]

@@ -1,5 +1,7 @@
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.UUID;
 import javax.jms.Connection;
 import javax.jms.JMSException;
@@ -29,6 +31,9 @@ public class Jms {
         tell("priorities", priorities());
         tell("expiry", expiry());
         tell("selector", selector());
+        tell("chosen", chosen());
+        tell("groups", groups());
+        tell("closed", closed());
         tell("transaction", transaction());
         tell("durable", durable());
         System.out.flush();
@@ -99,6 +104,68 @@ public class Jms {
             producer.send(message);
         }
         return List.of(text(next(consumer)));
+    }
+
+    private static List<String> chosen() throws JMSException {
+        Session chooser = session(false), other = session(false);
+        Queue queue = chooser.createQueue(name());
+        MessageConsumer choosing = chooser.createConsumer(queue, "colour = 'red' AND JMSPriority > 3");
+        for (String text : List.of("blue", "red", "blue-too", "red-too")) {
+            send(other, queue, text, Map.of("colour", text.split("-")[0]));
+        }
+        List<String> heard = texts(choosing, 2);
+        heard.addAll(texts(other.createConsumer(queue), 2));
+        return heard;
+    }
+
+    /** One consumer has a group and one of two more, and acknowledges nothing; when it goes, the other one has all. */
+    private static List<String> groups() throws JMSException {
+        Connection goes = connection(null);
+        Session first = goes.createSession(false, Session.CLIENT_ACKNOWLEDGE), second = session(false);
+        Queue queue = first.createQueue(name());
+        MessageConsumer going = first.createConsumer(queue);
+        send(second, queue, "a1", group("a"));
+        List<String> heard = texts(going, 1);
+        MessageConsumer staying = second.createConsumer(queue);
+        for (String text : List.of("a2", "a3", "b1", "c1")) send(second, queue, text, group(text.substring(0, 1)));
+        heard.addAll(texts(going, 3));
+        heard.removeIf(text -> !text.startsWith("a"));
+        List<String> moved = texts(staying, 1);
+        goes.close();
+        moved.addAll(texts(staying, 4));
+        moved.sort(Comparator.comparing(text -> text.charAt(0)));
+        heard.addAll(moved);
+        return heard;
+    }
+
+    private static List<String> closed() throws JMSException {
+        Session first = session(false), second = session(false);
+        Queue queue = first.createQueue(name());
+        MessageConsumer having = first.createConsumer(queue);
+        send(second, queue, "a1", group("a"));
+        List<String> heard = texts(having, 1);
+        MessageConsumer next = second.createConsumer(queue);
+        send(second, queue, "a2", Map.of("JMSXGroupID", "a", "JMSXGroupSeq", -1));
+        heard.addAll(texts(having, 1));
+        send(second, queue, "a3", group("a"));
+        heard.addAll(texts(next, 1));
+        return heard;
+    }
+
+    private static Map<String, Object> group(String name) {
+        return Map.of("JMSXGroupID", name);
+    }
+
+    private static List<String> texts(MessageConsumer consumer, int count) throws JMSException {
+        List<String> texts = new ArrayList<>();
+        while (texts.size() < count) texts.add(text(next(consumer)));
+        return texts;
+    }
+
+    private static void send(Session session, Queue queue, String text, Map<String, ?> properties) throws JMSException {
+        TextMessage message = session.createTextMessage(text);
+        for (String name : properties.keySet()) message.setObjectProperty(name, properties.get(name));
+        session.createProducer(queue).send(message);
     }
 
     private static List<String> transaction() throws JMSException {

@@ -150,6 +150,101 @@ def exclusive_consumer_has_all(lab: Lab) -> None:
     same(bodies_of(marked(second, queue)), [], "what the second one got")
 
 
+@feature(needs="headers of SUBSCRIBE")
+def selector_leaves_the_rest_of_a_queue_to_others(lab: Lab) -> None:
+    chooser, other, queue = lab.client(), lab.client(), lab.name()
+    chooser.subscribe(queue, headers={"selector": "colour IN ('red', 'scarlet') AND price < 10"})
+    chooser.sync()
+    reds, blues = coloured(other, queue)
+    same(chooser.next_bodies(len(reds)), reds, "what the chooser got, behind what nobody wants")
+    other.subscribe(queue)
+    same(bodies_of(marked(other, queue)), blues, "what had waited for the other one")
+    reds, blues = coloured(lab.client(), queue)
+    taken = bodies_of(marked(other, queue))
+    chosen = chooser.next_bodies(len(reds) + len(blues) - len(taken))
+    same(sorted(taken + chosen), sorted(reds + blues), "what both got")
+    true(set(chosen) <= set(reds), "the chooser got what it does not want")
+
+
+def coloured(client: Client, queue: str) -> tuple[list[bytes], list[bytes]]:
+    """Send blue and red messages in turns, a blue one first; return the red ones and the blue ones."""
+    everything = numbered(12)
+    for number, body in enumerate(everything):
+        client.send(queue, body, {"colour": ("blue", "red")[number % 2], "price": str(number / 2)})
+    client.sync()
+    return everything[1::2], everything[::2]
+
+
+@feature(needs="headers of SUBSCRIBE")
+def own_messages_in_a_queue_wait_for_others(lab: Lab) -> None:
+    client, other, queue = lab.client(), lab.client(), lab.name()
+    client.subscribe(queue, headers={"no-local": "true"})
+    send_all(client, queue, numbered(2))
+    send_all(other, queue, [b"yours"])
+    same(client.next_message().body, b"yours", "body")
+    other.subscribe(queue)
+    same(other.next_bodies(2), numbered(2), "what waited for the other one")
+
+
+@feature()
+def groups_stay_together_and_move_in_order(lab: Lab) -> None:
+    sender, queue = lab.client(), lab.name()
+    (first, _), (second, _) = consumers = [grouped_consumer(lab, queue) for _ in range(2)]
+    for number in (1, 2, 3):
+        send_to_groups(sender, queue, number)
+    had, kept = (by_group(marked(client, mark)) for client, mark in consumers)
+    same((len(had), len(kept)), (2, 2), "groups of each")
+    same(had | kept, {group: [1, 2, 3] for group in "abcd"}, "groups of both")
+    first.leave()
+    send_to_groups(sender, queue, 4)
+    moved = by_group([second.next_message() for _ in range(10)])
+    same(moved, {group: [1, 2, 3, 4] for group in had} | {group: [4] for group in kept}, "what came to the other one")
+
+
+def grouped_consumer(lab: Lab, queue: str) -> tuple[Client, str]:
+    """A consumer that acknowledges nothing, and a topic that it alone subscribes to."""
+    client, mark = lab.client(), lab.name("/topic")
+    client.subscribe(mark)
+    client.subscribe(queue, ack="client-individual")
+    client.sync()
+    return client, mark
+
+
+def send_to_groups(sender: Client, queue: str, number: int) -> None:
+    """One message to each group, whose names come in the words of two brokers, every other time in reverse, or else
+    consumers who only take turns would get the same."""
+    for group in "abcd"[:: 1 if number % 2 else -1]:
+        name = "JMSXGroupID" if group in "ab" else "message_group"
+        sender.send(queue, f"{group}{number}".encode(), {name: group})
+    sender.sync()
+
+
+def by_group(messages: list[Message]) -> dict[str, list[int]]:
+    """The numbers that came of each group."""
+    numbers: dict[str, list[int]] = {}
+    for body in bodies_of(messages):
+        numbers.setdefault(body[:1].decode(), []).append(int(body[1:]))
+    return numbers
+
+
+@feature(needs="headers of SUBSCRIBE")
+def last_of_a_group_frees_it_for_others(lab: Lab) -> None:
+    first, second, queue = lab.client(), lab.client(), lab.name()
+    a, b, last = {"JMSXGroupID": "a"}, {"JMSXGroupID": "b"}, {"JMSXGroupSeq": "-1"}
+    first.subscribe(queue, ack="client-individual", headers={"activemq.prefetchSize": "3"})
+    first.sync()
+    for body, headers in ((b"b1", b), (b"a1", a), (b"a2", a | last)):
+        second.send(queue, body, headers)
+    taken = [first.next_message() for _ in range(3)]
+    same(bodies_of(taken), [b"b1", b"a1", b"a2"], "what came to the first one")
+    second.subscribe(queue)
+    second.send(queue, b"b2", b)
+    second.send(queue, b"a3", a)
+    same(second.next_message().body, b"a3", "what came to the second one")
+    first.ack(taken[0])
+    same(first.next_message().body, b"b2", "what waited for the first one")
+
+
 # Topics.
 
 
