@@ -32,7 +32,7 @@ from fastbroker.core.subscription cimport ACK_AUTO, MARK_SHOWN
 from fastbroker.core.table cimport table_get
 from fastbroker.core.wire cimport (
     USUAL_PRIORITY, account_charge, ceiling_reached, census_spent, link_init, link_join, link_leave, outbuf_pending,
-    ring_empty, ring_init, ring_take, wall_now,
+    ring_empty, ring_init, wall_now,
 )
 
 cdef enum:

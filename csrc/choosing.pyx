@@ -253,7 +253,8 @@ cdef int serve_one(Queue queue, Subscription consumer, uint64_t end, int64_t unt
     if consumer.looked == NULL and queue.choosers.groups != NULL:
         begin_to_look(consumer)
     if consumer.looked != NULL:
-        served = find_wanted(queue, consumer, min(end, on_shelf(queue)), min(until, census_spent(queue.census) + SHARE), &at)
+        until = min(until, census_spent(queue.census) + SHARE)
+        served = find_wanted(queue, consumer, min(end, on_shelf(queue)), until, &at)
         if served == GIVEN:
             if queue.choosers.groups != NULL:
                 claim(queue, consumer, queue.shelf.nodes[at].entry.message)
