@@ -67,7 +67,7 @@ cdef class Broker:
         self.wills = set()
         self.property_seed = int.from_bytes(secrets.token_bytes(8), "little")
         self.fanout = fanout_new(&self.census, &self.outlets, &self.number, &self.now,
-                                 self.limits.slow_consumer_grace)
+                                 self.limits.slow_consumer_grace, self.property_seed)
         self.namespace = namespace_new(&self.census, &self.ceiling, &self.limits, &self.wheel, &self.now, &self.number,
                                        &self.due, self.fanout, policies, epoch or random_epoch(), cron)
         self.namespace.log = log

@@ -12,13 +12,14 @@ audience.
 
 Plain receivers are written to; others are queues, and so is what a plain one has that is too slow, that is too
 full, or that comes when the memory ceiling is reached: there the message is stored once, and counted. Those that choose
-stand behind both, and are asked for each message.
+stand behind both, and are asked for each message, or found by what it says (keyed.pyx).
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastbroker.core.durables cimport makes_room
 from fastbroker.core.frame cimport FORM_ACTIVEMQ, FORMS, form_version, head_in_form
+from fastbroker.core.keyed cimport KEYS_MOST, Keyed, keyed_keys
 from fastbroker.core.message cimport (
     SHARED_BODY, Entry, count_written, message_content, message_drop, message_keep, message_new, needs_other_form,
     put_message,
@@ -40,13 +41,14 @@ cdef enum:
 
 
 cdef Fanout fanout_new(Census *census, Outlets *outlets, const Counter *number, const uint64_t *now,
-                       uint64_t slow_consumer_grace):
+                       uint64_t slow_consumer_grace, uint64_t key_seed):
     cdef Fanout new = Fanout()
     new.census = census
     new.outlets = outlets
     new.number = number
     new.now = now
     new.slow_consumer_grace = slow_consumer_grace
+    new.key_seed = key_seed
     new.form_heads = [b""] * FORMS
     new.most = BATCH_DELIVERIES
     return new
@@ -137,13 +139,12 @@ cdef int send_from(Fanout self, const Audience *audience, size_t first, const Co
             transit.message.shared.sender = origin.who
             message_content(transit.message, &stored)
             transit.content = &stored   # outputs will point into it
-        for i in range(first, audience.receivers.count):
+        for i in range(first, audience.asked):
             if i < audience.plain:
                 deliver(self, <Subscription>audience.receivers.items[i], &transit)
-            elif i < audience.asked:
-                enqueue(self, <Queue>audience.receivers.items[i], &transit)
             else:
-                ask(self, <Receiver>audience.receivers.items[i], &transit)
+                enqueue(self, <Queue>audience.receivers.items[i], &transit)
+        ask_all(self, audience, &transit)
     finally:
         if transit.message != NULL:
             message_drop(transit.message)
@@ -167,6 +168,33 @@ cdef int deliver(Fanout self, Subscription subscription, Transit *transit) excep
         outbuf_touch(out)
     if outbuf_pressure(out) > self.outlets.soft:
         weigh(self, subscription, out, transit.policy, transit.origin)
+    return 0
+
+
+cdef int ask_all(Fanout self, const Audience *audience, Transit *transit) except -1:
+    """Those that choose, and can want it at all."""
+    cdef size_t i
+    for i in range(audience.asked, audience.keyed.first):
+        ask(self, <Receiver>audience.receivers.items[i], transit)
+    if audience.keyed.first < audience.receivers.count:
+        ask_keyed(self, audience, transit)
+    return 0
+
+
+cdef int ask_keyed(Fanout self, const Audience *audience, Transit *transit) except -1:
+    cdef uint64_t keys[KEYS_MOST]
+    cdef const Keyed *keyed = &audience.keyed
+    cdef const uint32_t *before = keyed.chains + keyed.buckets
+    cdef Receiver receiver
+    cdef uint32_t place
+    cdef int i
+    for i in range(keyed_keys(keyed, transit.content.head, transit.content.head_length, self.key_seed, keys)):
+        place = keyed.chains[keys[i] & (keyed.buckets - 1)]
+        while place:
+            receiver = <Receiver>audience.receivers.items[keyed.first + place - 1]
+            place = before[place - 1]
+            if receiver.selector.key == keys[i]:
+                ask(self, receiver, transit)
     return 0
 
 
@@ -419,8 +447,7 @@ cdef int deliver_item(Fanout self, const Audience *audience, uint32_t index) exc
                 deliver(self, <Subscription>audience.receivers.items[i], &transit)
         for i in range(audience.plain, audience.asked):
             enqueue(self, <Queue>audience.receivers.items[i], &transit)
-        for i in range(audience.asked, audience.receivers.count):
-            ask(self, <Receiver>audience.receivers.items[i], &transit)
+        ask_all(self, audience, &transit)
     finally:
         self.items[index].message = transit.message
     return 0

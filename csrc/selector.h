@@ -73,18 +73,24 @@ typedef struct Op {
 } Op;
 
 typedef struct HeaderName {
-    uint32_t start, length; /* in `texts` */
+    const char *text;
+    size_t length;
 } HeaderName;
+
+/* Of headers that are looked for. */
+typedef struct Names {
+    const HeaderName *all;
+    uint32_t count;
+    uint64_t lengths; /* as bits; the last is for all that are longer */
+} Names;
 
 typedef struct Program {
     const Op *ops;
-    const HeaderName *names;
+    Names names;
     const char *texts;
     const char *id_prefix; /* what a message-id has in front of its number */
     uint32_t id_prefix_length;
     uint32_t op_count;
-    uint32_t name_count;
-    uint64_t lengths; /* of the names, as bits; the last is for all that are longer */
 } Program;
 
 /* What a message is beside its header lines. */
@@ -367,6 +373,51 @@ static inline Value between(Value value, Value low, Value high) {
     return both(above, below);
 }
 
+/* ---- headers ---- */
+
+static inline uint64_t length_bit(size_t length) {
+    return (uint64_t)1 << (length < 63 ? length : 63);
+}
+
+/* The first of each name counts (STOMP 1.2, "Repeated Header Entries"). Returns how many were found by this line. */
+static inline uint32_t note_header(const Names *names, Span *found, const char *line, const char *colon,
+                                   const char *end, int64_t *steps) {
+    size_t length = (size_t)(colon - line);
+    uint32_t i;
+    for (i = 0; i < names->count; i++) {
+        if (names->all[i].length == length && memcmp(names->all[i].text, line, length) == 0) {
+            *steps += i;
+            if (found[i].text != NULL)
+                return 0;
+            found[i].text = colon + 1;
+            found[i].length = (size_t)(end - colon - 1);
+            found[i].number.kind = IS_HEADER;
+            return 1;
+        }
+    }
+    *steps += i;
+    return 0;
+}
+
+/* What header lines say of some, in so many steps at most. */
+static inline void find_headers(const Names *names, const char *line, size_t length, Span *found, int64_t most,
+                                int64_t *steps) {
+    const char *end = line + length;
+    uint32_t missing = names->count, i;
+    for (i = 0; i < missing; i++)
+        found[i].text = NULL;
+    while (missing && line < end && *steps < most) {
+        const char *colon = (const char *)memchr(line, ':', (size_t)(end - line));
+        const char *stop = colon ? (const char *)memchr(colon, '\n', (size_t)(end - colon)) : NULL;
+        if (stop == NULL)
+            return;
+        if (names->lengths & length_bit((size_t)(colon - line)))
+            missing -= note_header(names, found, line, colon, stop, steps);
+        *steps += 1 + (stop - line) / 64;
+        line = stop + 1;
+    }
+}
+
 /* ---- one run ---- */
 
 typedef struct Run {
@@ -377,47 +428,6 @@ typedef struct Run {
     Span texts[SELECTOR_STACK + 1]; /* each at the place of its value */
     char id[ID_PREFIX_MOST + NUMBER_SPACE];
 } Run;
-
-/* The first of each name counts (STOMP 1.2, "Repeated Header Entries"). Returns how many were found by this line. */
-static inline uint32_t note_header(Run *run, const char *line, const char *colon, const char *end) {
-    const Program *program = run->program;
-    size_t length = (size_t)(colon - line);
-    uint32_t i;
-    for (i = 0; i < program->name_count; i++) {
-        const HeaderName *name = &program->names[i];
-        if (name->length == length && memcmp(program->texts + name->start, line, length) == 0) {
-            run->steps += i;
-            if (run->headers[i].text != NULL)
-                return 0;
-            run->headers[i].text = colon + 1;
-            run->headers[i].length = (size_t)(end - colon - 1);
-            run->headers[i].number.kind = IS_HEADER;
-            return 1;
-        }
-    }
-    run->steps += i;
-    return 0;
-}
-
-static inline void read_headers(Run *run) {
-    const Program *program = run->program;
-    const char *line = run->facts->head, *end = line + run->facts->head_length;
-    uint32_t missing = program->name_count, i;
-    for (i = 0; i < missing; i++)
-        run->headers[i].text = NULL;
-    while (missing && line < end && run->steps < SELECTOR_STEPS) {
-        const char *colon = (const char *)memchr(line, ':', (size_t)(end - line));
-        const char *stop = colon ? (const char *)memchr(colon, '\n', (size_t)(end - colon)) : NULL;
-        size_t length;
-        if (stop == NULL)
-            return;
-        length = (size_t)(colon - line);
-        if (program->lengths >> (length < 63 ? length : 63) & 1)
-            missing -= note_header(run, line, colon, stop);
-        run->steps += 1 + (stop - line) / 64;
-        line = stop + 1;
-    }
-}
 
 static inline Value message_id(Run *run, Span *span) {
     size_t length = run->program->id_prefix_length;
@@ -634,10 +644,51 @@ static inline int selector_run(const Program *program, const Facts *facts, int64
     run.program = program;
     run.facts = facts;
     run.steps = 0;
-    read_headers(&run);
+    find_headers(&program->names, facts->head, facts->head_length, run.headers, SELECTOR_STEPS, &run.steps);
     result = evaluated(&run);
     *steps += run.steps;
     return run.steps < SELECTOR_STEPS && result.kind == IS_TRUTH && result.truth;
+}
+
+/* ---- keys ----
+ *
+ *     colour = 'red' [AND ...]        nothing else can be wanted than what has that value in that header: it is the key
+ *
+ * Keys are hashes with a secret seed: two that are alike are of the same name and value. Numbers are hashed as such, so
+ * a header has two if it looks like one.
+ */
+
+static inline uint64_t key_of_text(const HeaderName *name, const char *text, size_t length, uint64_t seed) {
+    return property_hash(text, length, property_hash(name->text, name->length, seed));
+}
+
+static inline uint64_t key_of_number(const HeaderName *name, Value number, uint64_t seed) {
+    double real = real_of(number) + 0.0; /* there is no other zero */
+    return property_hash((const char *)&real, sizeof real, ~property_hash(name->text, name->length, seed));
+}
+
+/* Whether it cannot be true if its first comparison is not. */
+static inline int stands_on_first(const Program *program) {
+    const Op *ops = program->ops;
+    uint32_t place = 3;
+    if (program->op_count < 3 || ops[0].what != OP_HEADER || ops[1].what < OP_TEXT || ops[1].what > OP_REAL
+        || ops[2].what != OP_COMPARE || ops[2].flag != RELATION_EQUAL)
+        return 0;
+    while (place < program->op_count && ops[place].what == OP_UNLESS && !ops[place].flag)
+        place = ops[place].place;
+    return place == program->op_count;
+}
+
+/* 0: it has none. */
+static inline uint64_t selector_key(const Program *program, uint64_t seed) {
+    const HeaderName *name;
+    Value value;
+    Span span;
+    if (!stands_on_first(program))
+        return 0;
+    name = &program->names.all[program->ops[0].place];
+    value = constant(program, &program->ops[1], &span);
+    return value.kind == IS_TEXT ? key_of_text(name, span.text, span.length, seed) : key_of_number(name, value, seed);
 }
 
 #endif

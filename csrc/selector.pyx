@@ -103,8 +103,8 @@ FACTS = {
 }
 
 
-cdef Selector selector_of(bytes text, bytes epoch, Census *census):
-    """None for one that says nothing. Raises Refused for one that cannot be understood."""
+cdef Selector selector_of(bytes text, bytes epoch, uint64_t seed, Census *census):
+    """None for one that says nothing. Raises Refused for one that cannot be understood. The seed is that of keys."""
     cdef Compiler compiler = Compiler()
     cdef size_t start
     if len(text) > SELECTOR_LONGEST:
@@ -121,7 +121,7 @@ cdef Selector selector_of(bytes text, bytes epoch, Census *census):
     wanted(compiler, start, condition(compiler), KIND_CONDITION)
     if compiler.token != TOKEN_END:
         raise wrong(compiler, compiler.start, b"AND, OR or the end is wanted here")
-    return made(compiler, epoch)
+    return made(compiler, epoch, seed)
 
 
 cdef size_t behind_prefixes(bytes text):
@@ -131,29 +131,36 @@ cdef size_t behind_prefixes(bytes text):
     return start
 
 
-cdef Selector made(Compiler compiler, bytes epoch):
-    """The program in one piece: ops, names, texts."""
+cdef Selector made(Compiler compiler, bytes epoch, uint64_t seed):
+    """The program in one piece: ops, names, texts, those of the names."""
     cdef Selector new = Selector()
     cdef bytes ops = compiler.ops.bytes[:compiler.ops.end]
-    cdef bytes names = compiler.names.bytes[:compiler.names.end] if compiler.names.end else b""
+    cdef bytes names = bytes(len(compiler.slots) * sizeof(HeaderName))
     cdef bytes texts = compiler.texts.bytes[:compiler.texts.end] if compiler.texts.end else b""
-    cdef const char *start
-    cdef HeaderName *name
-    new.kept = ops + names + texts
-    start = new.kept
-    new.program.ops = <const Op *>start
+    new.kept = ops + names + texts + b"".join(compiler.slots)
+    new.program.ops = <const Op *><const char *>new.kept
     new.program.op_count = op_count(compiler)
-    new.program.names = <const HeaderName *>(start + compiler.ops.end)
-    new.program.name_count = <uint32_t>len(compiler.slots)
-    new.program.texts = start + compiler.ops.end + compiler.names.end
-    for slot in range(new.program.name_count):
-        name = <HeaderName *>&new.program.names[slot]
-        new.program.lengths |= <uint64_t>1 << min(name.length, <uint32_t>63)
+    new.program.texts = <const char *>new.kept + len(ops) + len(names)
+    put_names(&new.program.names, compiler.slots, <HeaderName *>(<const char *>new.kept + len(ops)),
+              new.program.texts + len(texts))
     new.id_prefix = epoch[:ID_PREFIX_MOST - 1] + b"-"
     new.program.id_prefix = new.id_prefix
     new.program.id_prefix_length = <uint32_t>len(new.id_prefix)
+    new.key = selector_key(&new.program, seed)
     new.cost = COST + len(new.kept)
     return new
+
+
+cdef int put_names(Names *names, dict slots, HeaderName *name, const char *text) except -1:
+    names.all = name
+    names.count = <uint32_t>len(slots)
+    for form in slots:
+        name.text = text
+        name.length = len(<bytes>form)
+        names.lengths |= length_bit(name.length)
+        text += name.length
+        name += 1
+    return 0
 
 
 cdef class Selector:
@@ -174,7 +181,6 @@ cdef class Compiler:
     cdef int depth          # values on the stack
     cdef dict slots         # name -> its place
     cdef Text ops
-    cdef Text names
     cdef Text texts
 
     def __cinit__(self):
@@ -182,7 +188,6 @@ cdef class Compiler:
 
     def __dealloc__(self):
         text_free(&self.ops)
-        text_free(&self.names)
         text_free(&self.texts)
 
 
@@ -371,15 +376,10 @@ cdef int emit_text(Compiler self, bytes text, int values) except -1:
 cdef uint32_t slot_of(Compiler self, bytes name) except? 0xffffffff:
     """The place of a header; its name is kept in the encoding of header lines."""
     cdef bytes form = encoded(name, 12)
-    cdef HeaderName place
     if form in self.slots:
         return self.slots[form]
     if len(self.slots) == SELECTOR_NAMES:
         raise wrong(self, self.start, b"a selector may name %d headers" % SELECTOR_NAMES)
-    place.start = put_text(self, form)
-    place.length = <uint32_t>len(form)
-    if text_put(&self.names, <const char *>&place, sizeof(HeaderName)) < 0:
-        raise MemoryError()
     self.slots[form] = len(self.slots)
     return self.slots[form]
 

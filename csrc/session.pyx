@@ -738,7 +738,7 @@ cdef int on_subscribe(Session self, const Frame *frame) except -1:
 cdef Selector selector_in(Session self, Wishes wishes):
     if wishes.selector is None:
         return None
-    return selector_of(wishes.selector, self.namespace.epoch, &self.broker.census)
+    return selector_of(wishes.selector, self.namespace.epoch, self.broker.property_seed, &self.broker.census)
 
 
 cdef bint needs_id(Session self) noexcept:

@@ -5,17 +5,17 @@ are right, and those of routes that only a publisher still knows, or the memory 
 
 A topic with a history has another kind of route, which keeps each message before it is sent; so others do not ask.
 """
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.frame cimport Content
 from fastbroker.core.history cimport history_keep, keeps
+from fastbroker.core.keyed cimport keyed_free, keyed_sort
 from fastbroker.core.route cimport Origin, route_init
 from fastbroker.core.subscription cimport Receiver
 from fastbroker.core.trie cimport Matches, matches_free
 from fastbroker.core.wire cimport link_init, link_join, link_leave
 
 cdef enum:
-    PLACE_COST = 8          # bytes of a receiver's place in an audience
     CHOICE_WEIGHT = 15      # how many plain receivers more one that chooses may take as much time as
 
 
@@ -66,32 +66,37 @@ cdef class KeptTopicRoute(TopicRoute):
 cdef int rematch(TopicRoute self) except -1:
     """As much work as one delivery to each subscriber, so it is not done in pieces."""
     cdef Matches *receivers = &self.audience.receivers
-    cdef size_t before = receivers.capacity
+    cdef int64_t before = size_of(&self.audience)
     receivers.count = 0
     try:
         self.topics.match(self.name, len(self.name), receivers)
+        leave_twins_out(receivers)
+        sort_audience(&self.audience)
     finally:
-        charge(self, <int64_t>receivers.capacity - <int64_t>before)
+        charge(self, size_of(&self.audience) - before)
         link_join(&self.audiences.routes, &self.link)
-    leave_twins_out(receivers)
-    sort_audience(&self.audience)
     self.generation = self.topics.generation
     if self.audiences.bytes > self.audiences.most:
         forget_others(self)
     return 0
 
 
-cdef void charge(TopicRoute self, int64_t places) noexcept:
-    self.audiences.bytes += places * PLACE_COST
-    self.census.memory += places * PLACE_COST
+cdef inline int64_t size_of(const Audience *audience) noexcept:
+    return audience.receivers.capacity * sizeof(void *) + audience.keyed.room * sizeof(uint32_t)
+
+
+cdef void charge(TopicRoute self, int64_t bytes) noexcept:
+    self.audiences.bytes += bytes
+    self.census.memory += bytes
 
 
 cdef void forget(TopicRoute self) noexcept:
     """The next message asks the trie."""
     link_leave(&self.link)
     if self.audience.receivers.capacity:
-        charge(self, -<int64_t>self.audience.receivers.capacity)
+        charge(self, -size_of(&self.audience))
     matches_free(&self.audience.receivers)
+    keyed_free(&self.audience.keyed)
     self.generation = <uint64_t>-1
 
 
@@ -154,4 +159,5 @@ cdef void sort_audience(Audience *audience) noexcept:
         i += 1
     audience.plain = plain
     audience.asked = asked
+    keyed_sort(&audience.keyed, items, asked, audience.receivers.count)
     audience.weight = audience.receivers.count + CHOICE_WEIGHT * (audience.receivers.count - asked)

@@ -193,7 +193,7 @@ cdef class Selecting:
 
     def __init__(self, Send send not None, bytes selector not None):
         self.send = send
-        self.selector = selector_of(selector, b"epoch", &self.census)
+        self.selector = selector_of(selector, b"epoch", 1, &self.census)
 
     def run(self, long rounds):
         """Asks `rounds` times; returns how often it was wanted."""

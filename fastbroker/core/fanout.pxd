@@ -3,6 +3,7 @@ cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastbroker.core.frame cimport FORMS, Content
+from fastbroker.core.keyed cimport Keyed
 from fastbroker.core.message cimport Message
 from fastbroker.core.queue cimport Queue, QueueOwner
 from fastbroker.core.route cimport Origin
@@ -21,6 +22,7 @@ cdef struct Audience:
     Matches receivers       # Receivers: first the plain ones, which are written to en bloc ...
     size_t plain            # ... so many; then queues ...
     size_t asked            # ... up to here; the others, of either kind, are asked whether they want it
+    Keyed keyed             # and the last of those need not be, but where a header has the value that they want
     size_t weight           # how many plain ones would be as much work
     uint8_t slow            # SLOW_*: what to do with a subscriber that is too slow
     void *owner             # QueueOwner of the queues that are made for those
@@ -63,6 +65,7 @@ cdef class Fanout:
     cdef const Counter *number      # of the message that is being published
     cdef const uint64_t *now
     cdef uint64_t slow_consumer_grace
+    cdef uint64_t key_seed
     # the open batch
     cdef object route               # whose audience gets it; alive until it is settled
     cdef const Audience *audience
@@ -81,5 +84,5 @@ cdef class Fanout:
 
 
 cdef Fanout fanout_new(Census *census, Outlets *outlets, const Counter *number, const uint64_t *now,
-                       uint64_t slow_consumer_grace)
+                       uint64_t slow_consumer_grace, uint64_t key_seed)
 cdef Queue detour(Subscription subscription, void *owner)

@@ -71,17 +71,22 @@ cdef extern from "csrc/selector.h" nogil:
         uint32_t start
         uint32_t length
     struct HeaderName:
-        uint32_t start
-        uint32_t length
+        const char *text
+        size_t length
+    struct Names:
+        const HeaderName *all
+        uint32_t count
+        uint64_t lengths
     struct Program:
         const Op *ops
-        const HeaderName *names
+        Names names
         const char *texts
         const char *id_prefix
         uint32_t id_prefix_length
         uint32_t op_count
-        uint32_t name_count
-        uint64_t lengths
+    struct Span:
+        const char *text
+        size_t length
     struct Facts:
         const char *head
         size_t head_length
@@ -90,6 +95,13 @@ cdef extern from "csrc/selector.h" nogil:
         uint64_t number
         uint32_t deliveries
     Value number_of_text(const char *text, size_t length)
+    Value value_of_header(Span *span)
+    Value as_number(Value value)
+    uint64_t length_bit(size_t length)
+    void find_headers(const Names *names, const char *line, size_t length, Span *found, int64_t most, int64_t *steps)
+    uint64_t key_of_text(const HeaderName *name, const char *text, size_t length, uint64_t seed)
+    uint64_t key_of_number(const HeaderName *name, Value number, uint64_t seed)
+    uint64_t selector_key(const Program *program, uint64_t seed)
     int selector_run(const Program *program, const Facts *facts, int64_t *steps)
 
 
@@ -106,7 +118,11 @@ cdef class Selector:
     cdef Program program
     cdef bytes kept             # what it points to
     cdef bytes id_prefix
+    cdef readonly uint64_t key  # of all that it wants; 0: there is none
     cdef readonly int64_t cost  # bytes of itself
+
+    cdef inline const HeaderName *key_name(self) noexcept:
+        return &self.program.names.all[self.program.ops[0].place]
 
     cdef inline bint selects(self, const Content *content, uint64_t number, uint32_t deliveries,
                              int64_t *work) noexcept:
@@ -126,4 +142,4 @@ cdef class Selector:
         return wanted
 
 
-cdef Selector selector_of(bytes text, bytes epoch, Census *census)
+cdef Selector selector_of(bytes text, bytes epoch, uint64_t seed, Census *census)

@@ -21,9 +21,9 @@ FLOORS = (
         "selector profile"
     ),
     (
-        "message properties redelivery resting conflation subscription ledger settling consumers shelf queue grouping "
-        "choosing rules deadletters durables topic fanout route transaction access receipts schedule composite replies "
-        "history replay browser soft several"
+        "message properties redelivery resting conflation subscription keyed ledger settling consumers shelf queue "
+        "grouping choosing rules deadletters durables topic fanout route transaction access receipts schedule "
+        "composite replies history replay browser soft several"
     ),
     (
         "destination bindings declaring scheduling namespace presence broker login will wishes titles parking "

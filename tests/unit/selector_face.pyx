@@ -16,7 +16,7 @@ cdef class Choice:
     cdef readonly int64_t parsing
 
     def __init__(self, bytes text not None, bytes epoch=b"epoch"):
-        self.selector = selector_of(text, epoch, &self.census)
+        self.selector = selector_of(text, epoch, 1, &self.census)
         self.parsing = self.census.work
 
     @property

@@ -252,7 +252,7 @@ def test_a_batch_to_many_who_choose_is_a_small_one(face: Face, house: Face) -> N
     """What they take is not known before they are asked."""
     client = face.Client(house)
     for number in range(100):
-        client.say(subscribe(b"%d" % number, b"/topic/a", b"selector:a = 1\n"))
+        client.say(subscribe(b"%d" % number, b"/topic/a", b"selector:a > 2\n"))
     house.publish(b"/topic/a", b"x", b"a:2\n")
     house.settle()
     before, sent = house.stats["work"], 0
