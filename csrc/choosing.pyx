@@ -25,7 +25,8 @@ from fastbroker.core.grouping cimport (
 )
 from fastbroker.core.message cimport Entry, message_content
 from fastbroker.core.queue cimport (
-    CHOSEN, GROUPED, QueueOwner, expire, line_of, look_at_marks, plain_head, shelve_all, take_from_shelf, unshelve_all,
+    CHOSEN, GROUPED, QueueOwner, claim_place, expire, line_of, look_at_marks, plain_head, shelve_all, take_from_shelf,
+    unshelve_all,
 )
 from fastbroker.core.route cimport Origin
 from fastbroker.core.shelf cimport (
@@ -57,8 +58,21 @@ cdef enum:
 
 # ---- coming and going ----
 
+cdef int join_queue(Queue queue, Subscription consumer) except -1:
+    """It is about to be a consumer of the queue. Raises Refused, and has changed nothing, where there is no memory to
+    choose."""
+    if consumer.chooses:
+        begin_choosing(queue, consumer)
+    try:
+        claim_place(queue, consumer)
+    except MemoryError:
+        if consumer.chooses:
+            end_choosing(queue, consumer)
+        raise
+    return 0
+
+
 cdef int begin_choosing(Queue queue, Subscription consumer) except -1:
-    """It is about to be a consumer of the queue. Raises Refused, and has changed nothing, where there is no memory."""
     if queue.choosers == NULL and not open_up(queue):
         raise Refused(b"server busy", b"There is no memory to choose among so many messages. Consume some of them "
                       b"without a selector first.")

@@ -17,7 +17,7 @@ from libc.string cimport memset
 
 from fastbroker.core.bindings cimport bindings_new
 from fastbroker.core.browser cimport browsers_new, queue_was_made
-from fastbroker.core.choosing cimport begin_choosing, end_choosing
+from fastbroker.core.choosing cimport end_choosing, join_queue
 from fastbroker.core.composite cimport composite_route
 from fastbroker.core.conflation cimport conflation_new
 from fastbroker.core.deadletters cimport dead_letters_of, dead_reason_name
@@ -35,8 +35,8 @@ from fastbroker.core.message cimport Entry, Message, message_content, message_dr
 from fastbroker.core.pattern cimport is_pattern
 from fastbroker.core.policy cimport TopicPolicy
 from fastbroker.core.queue cimport (
-    DEAD_DELIVERIES, DEAD_REJECTED, RULED, DeadReason, claim_place, conflate_by, forget_duplicates, put_to_rest,
-    queue_new, queue_route,
+    DEAD_DELIVERIES, DEAD_REJECTED, RULED, DeadReason, conflate_by, forget_duplicates, put_to_rest, queue_new,
+    queue_route,
 )
 from fastbroker.core.replay cimport replay_begin
 from fastbroker.core.replies cimport reply_topic, reply_topic_route
@@ -400,19 +400,6 @@ cdef int conflate(Namespace self, Subscription subscription, bytes header, bytes
     cdef Queue queue = detour(subscription, <void *>self)
     conflate_by(queue, conflation_new(header, not apart and is_pattern(pattern, len(pattern))))
     subscription.be_asked(CONFLATION_COST + len(header))
-    return 0
-
-
-cdef int join_queue(Queue queue, Subscription consumer) except -1:
-    """What it wants of the queue beside its messages."""
-    if consumer.chooses:
-        begin_choosing(queue, consumer)
-    try:
-        claim_place(queue, consumer)
-    except MemoryError:
-        if consumer.chooses:
-            end_choosing(queue, consumer)
-        raise
     return 0
 
 

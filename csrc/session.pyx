@@ -800,7 +800,6 @@ cdef int attach(Session self, Subscription subscription, Wishes wishes) except -
 cdef int attach_to_queues(Session self, Subscription subscription, Wishes wishes, bytes pattern) except -1:
     """To all that match."""
     check_pattern(pattern, self.broker.limits.max_levels)
-    check_for_queues(subscription)
     if wishes.declared is not None:
         raise Refused(b"bad header", b"%b says something of one queue, and '%b' is a pattern." % (
             next(iter(wishes.declared)), shown(pattern)))
@@ -813,19 +812,10 @@ cdef int attach_to_all(Session self, Subscription subscription, Wishes wishes, l
     cdef Several several
     for part in parts:
         check_part(self, part)
-        if not is_topic(kind_of(part)):
-            check_for_queues(subscription)
     several = subscribe_several(self.namespace, subscription, self.access)
     for part in {canonical_of(part): part for part in parts}.values():
         wishes.destination = part
         attach_part(self, several, wishes)
-    return 0
-
-
-cdef int check_for_queues(Subscription subscription) except -1:
-    if subscription.chooses:
-        raise Refused(b"bad header", b"selector and no-local choose from one queue, or from topics: send a SUBSCRIBE "
-                      b"for each queue.")
     return 0
 
 

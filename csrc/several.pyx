@@ -20,15 +20,17 @@ goes, and its members with it; should it come again, so do they.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t
 
-from fastbroker.core.choosing cimport end_choosing
+from fastbroker.core.choosing cimport end_choosing, join_queue
 from fastbroker.core.ledger cimport NO_SLOT
 from fastbroker.core.pattern cimport LEVELS_MAX, pattern_error, pattern_matches
-from fastbroker.core.queue cimport claim_place, join, part
+from fastbroker.core.queue cimport join, part
 from fastbroker.core.subscription cimport subscription_member
 from fastbroker.core.trie cimport matches_free
 from fastbroker.core.wire cimport (
     account_charge, ceiling_reached, link_init, link_join, link_leave, ring_empty, ring_init, ring_take, timer_arm,
 )
+
+from fastbroker.core.frame import Refused
 
 cdef enum:
     COST = 1024             # bytes of one beside its home and its members ...
@@ -116,7 +118,7 @@ cdef Several several_new(Subscription whole, Queue home, QueuePatterns all, Acce
     new.home = <void *>home
     new.all = all
     new.access = access
-    new.patterns, new.fresh, new.parts, new.leaving, new.members = [], [], [], [], {}
+    new.patterns, new.fresh, new.later, new.parts, new.leaving, new.members = [], [], [], [], [], {}
     whole.credit = &new.credit
     whole.several = new
     home.spring_from(new)
@@ -174,7 +176,7 @@ cdef class Several(Spring):
             if member is not None:
                 leave(self, <Queue>queue, <Subscription>member)
         self.all.census.work += LEAVE_WORK * <int64_t>len(self.members)
-        self.members, self.parts, self.patterns, self.fresh = {}, [], [], []
+        self.members, self.parts, self.patterns, self.fresh, self.later = {}, [], [], [], []
         link_leave(&self.turns.thirst)
         if self.credit.outstanding == 0:
             self.forget()
@@ -202,10 +204,13 @@ cdef int invite(Several self, Queue queue) except -1:
 cdef bint join_some(Several self) except -1:
     """Whether nothing is left to be joined, for now."""
     cdef int joins = JOINS
+    if self.later and owner_of(self).now[0] >= self.again:
+        self.fresh += self.later
+        self.later = []
     if not self.fresh and not walks(self):
         return True
     if ceiling_reached(owner_of(self).ceiling):
-        timer_arm(owner_of(self).wheel, &(<Queue>self.home).idle, owner_of(self).now[0] + AGAIN)
+        try_again(self)
         return True
     for queue in self.fresh[:JOINS]:
         joins -= try_to_join(self, <Queue>queue)
@@ -213,6 +218,12 @@ cdef bint join_some(Several self) except -1:
     for pattern in self.patterns:
         joins -= walk_on(self, <QueuePattern>pattern, joins)
     return not self.fresh and not walks(self)
+
+
+cdef void try_again(Several self) noexcept:
+    """Where there was no memory."""
+    self.again = owner_of(self).now[0] + AGAIN
+    timer_arm(owner_of(self).wheel, &(<Queue>self.home).idle, self.again)
 
 
 cdef inline QueueOwner owner_of(Several self):
@@ -245,20 +256,31 @@ cdef int walk_on(Several self, QueuePattern pattern, int joins) except -1:
 
 
 cdef bint try_to_join(Several self, Queue queue) except -1:
-    """Unless it has gone meanwhile, is one of its own already, or may not be read."""
-    cdef Subscription member
+    """Unless it has gone meanwhile, is one of its own already, or may not be read. Where there is no memory to choose
+    among so many messages, it is tried again later."""
     if queue.removed or queue in self.members or not may_read(self, queue):
         return False
+    try:
+        join_as_member(self, queue)
+    except Refused:
+        self.later.append(queue)
+        try_again(self)
+        return False
+    return True
+
+
+cdef int join_as_member(Several self, Queue queue) except -1:
+    cdef Subscription member
     member = member_of(self)
     member.source = queue
     try:
-        claim_place(queue, member)
+        join_queue(queue, member)
         self.members[queue] = member
-    except MemoryError:
+    except:
         account_charge(member.account, -member.cost)
         raise
     join(queue, member)
-    return True
+    return 0
 
 
 cdef bint may_read(Several self, Queue queue) except -1:

@@ -1,6 +1,6 @@
 """One SUBSCRIBE to several destinations."""
 cimport cython
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from fastbroker.core.access cimport Access
 from fastbroker.core.queue cimport Queue, QueueOwner, Spring
@@ -42,6 +42,8 @@ cdef class Several(Spring):
     cdef QueuePatterns all
     cdef list patterns          # QueuePatterns of its own
     cdef list fresh             # queues that were made since, and match
+    cdef list later             # and those for which there was no memory, ...
+    cdef uint64_t again         # ... until then
     cdef list parts             # members at destinations that it names
     cdef dict members           # Queue -> the member that consumes it, of those with a name
     cdef list leaving           # members that have gone, and may have deliveries that are not settled

@@ -139,9 +139,7 @@ def test_a_send_to_a_pattern_is_an_error(talk, queue):
     client.expect_error("pattern not allowed", receipt="1")
 
 
-@pytest.mark.parametrize(
-    "header", ["x-expires:1000", "auto-delete:true", "x-max-length:1", "selector:x = 1", "no-local:true"]
-)
+@pytest.mark.parametrize("header", ["x-expires:1000", "auto-delete:true", "x-max-length:1"])
 def test_what_is_said_of_one_queue(talk, queue, header):
     client = talk()
     client.send(frame("SUBSCRIBE", f"destination:{queue}.*", "id:1", header, "receipt:1"))
@@ -229,8 +227,6 @@ def test_options_in_the_middle_are_an_error(talk, queue, topic):
         "from-seq:1",
         "x-queue-name:x",
         "auto-delete:true",
-        "selector:x = 1",
-        "no-local:true",
         "browser:true",
         "conflate:x",
     ],

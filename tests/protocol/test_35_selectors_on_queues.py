@@ -27,6 +27,25 @@ def test_each_gets_what_it_selects(talk, publish, queue, version, mode):
 
 @every_version
 @pytest.mark.item(74)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("destination", ["{0}.*", "{0}.a,{0}.b"])
+def test_of_each_of_several_queues(talk, publish, queue, version, mode, destination):
+    destination = destination.format(queue)
+    for body, colour in [("1", "blue"), ("2", "red"), ("3", "blue")]:
+        publish(f"{queue}.a", body, f"colour:{colour}")
+    red, rest = talk(version), talk(version)
+    red.subscribe(destination, "selector:colour = 'red'", ack=mode)
+    red.expect_message(f"{queue}.a", "2", "colour:red")
+    publish(f"{queue}.b", "4", "colour:red")
+    red.expect_message(f"{queue}.b", "4", "colour:red")
+    red.expect_nothing()
+    rest.subscribe(destination)
+    rest.expect_message(f"{queue}.a", "1", "colour:blue")
+    rest.expect_message(f"{queue}.a", "3", "colour:blue")
+
+
+@every_version
+@pytest.mark.item(74)
 def test_what_waited_is_chosen_from(talk, publish, queue, version):
     for number in range(100):
         publish(queue, f"{number}", f"number:{number}")

@@ -72,7 +72,9 @@ modes = st.sampled_from(["client", "client-individual"] * 4 + ["auto"])  # `auto
 picks = st.integers(0, 100)
 steps = st.one_of(
     st.tuples(st.just("publish"), st.integers(0, len(QUEUES) - 1), st.integers(1, 3)),
-    st.tuples(st.just("join"), st.integers(0, len(DESTINATIONS) - 1), modes, st.integers(1, 4)),
+    st.tuples(
+        st.just("join"), st.integers(0, len(DESTINATIONS) - 1), modes, st.integers(1, 4), st.sampled_from([1, 1, 2, 3])
+    ),
     st.tuples(st.sampled_from(["ack", "nack", "commit", "abort"]), picks, picks),
     st.tuples(st.sampled_from(["unsubscribe", "reset"]), picks),
     st.tuples(st.just("wait")),
@@ -80,17 +82,24 @@ steps = st.one_of(
 
 
 class Consumer:
-    def __init__(self, face: Face, house: Face, destination: bytes, mode: str, credit: int) -> None:
+    def __init__(self, face: Face, house: Face, destination: bytes, mode: str, credit: int, divisor: int) -> None:
         self.client = face.Client(house)
+        self.divisor = divisor  # of the numbers that it wants
         self.patterns = [part.removeprefix(b"/queue/") for part in destination.split(b",")]
         self.named = {part for part in self.patterns if part in QUEUES}
         self.cumulative = mode == "client"
         self.credit = credit if mode != "auto" else 10**9
         self.held: list[tuple[bytes, int, bytes]] = []  # queue, number, ack id: in the order of delivery
-        self.client.say(subscribe(b"1", destination, b"ack:%b\nprefetch-count:%d\n" % (mode.encode(), credit)))
+        choice = b"selector:n %% %d = 0\n" % divisor if divisor > 1 else b""
+        self.client.say(
+            subscribe(b"1", destination, b"ack:%b\nprefetch-count:%d\n%b" % (mode.encode(), credit, choice))
+        )
 
     def consumes(self, queue: bytes) -> bool:
         return any(matches_pattern(pattern, queue) for pattern in self.patterns)
+
+    def wants(self, queue: bytes, number: int) -> bool:
+        return self.consumes(queue) and number % self.divisor == 0
 
 
 class Model:
@@ -122,7 +131,7 @@ class Model:
         for _ in range(count):
             self.count += 1
             self.ready[queue].append(self.count)
-            self.sender.say(send(b"/queue/" + queue, b"%b %d" % (queue, self.count)))
+            self.sender.say(send(b"/queue/" + queue, b"%b %d" % (queue, self.count), b"n:%d\n" % self.count))
 
     def do_with(self, what: str, consumer: Consumer, pick: int = 0) -> None:
         if what in ("unsubscribe", "reset"):
@@ -150,31 +159,35 @@ class Model:
             self.ready[queue] = sorted([*self.ready[queue], number])
 
     def check(self) -> None:
-        came: dict[bytes, list[int]] = {queue: [] for queue in QUEUES}
-        for consumer in self.consumers:
-            self.hear(consumer, came)
-        for queue, numbers in came.items():
-            assert sorted(numbers) == self.ready[queue][: len(numbers)], "what stands in front goes first"
-            self.ready[queue] = self.ready[queue][len(numbers) :]
+        came = [(consumer, *delivery) for consumer in self.consumers for delivery in self.hear(consumer)]
+        for _, queue, number in came:
+            self.ready[queue].remove(number)
+        for consumer, queue, number in came:
+            assert not [each for each in self.ready[queue] if each < number and consumer.wants(queue, each)], (
+                "what stands in front goes first"
+            )
+        able = [each for each in self.consumers if len(each.held) < each.credit]
         for queue, waiting in self.ready.items():
-            able = [each for each in self.consumers if each.consumes(queue) and len(each.held) < each.credit]
-            assert not (waiting and able), f"{queue!r} has {waiting}, and somebody could take it"
+            wanted = [number for number in waiting if any(each.wants(queue, number) for each in able)]
+            assert not wanted, f"{queue!r} has {wanted}, and somebody could take it"
             assert (self.house.queue(queue) or (0, 0, 0)) == self.expected(queue)
 
-    def hear(self, consumer: Consumer, came: dict[bytes, list[int]]) -> None:
+    def hear(self, consumer: Consumer) -> list[tuple[bytes, int]]:
         before: dict[bytes, int] = {}
+        came = []
         for message in heard(consumer.client):
             queue, number = message.body.split(b" ")
             assert message.headers[b"destination"] == b"/queue/" + queue
-            assert message.subscription == b"1" and consumer.consumes(queue)
+            assert message.subscription == b"1" and consumer.wants(queue, int(number))
             assert message.redelivered == (int(number) in self.had)
             assert before.get(queue, 0) < int(number), "in order"
             before[queue] = int(number)
-            came[queue].append(int(number))
+            came.append((queue, int(number)))
             self.had.add(int(number))
             if message.ack:
                 consumer.held.append((queue, int(number), message.ack))
         assert len(consumer.held) <= consumer.credit
+        return came
 
     def expected(self, queue: bytes) -> tuple[int, int, int]:
         held = sum(each[0] == queue for consumer in self.consumers for each in consumer.held)
@@ -673,3 +686,82 @@ def test_it_is_found_by_its_destination(face: Face, house: Face) -> None:
     assert house.stats["deliveries"] == 0
     client.say(b"UNSUBSCRIBE\ndestination:/queue/a,/queue/b\n\n\0")
     assert house.stats["subscriptions"] == 0
+
+
+# ---- choosing ----
+
+
+@pytest.mark.parametrize("destination", [b"/queue/a.*", b"/queue/a.1,/queue/a.2"])
+@pytest.mark.parametrize("headers", [b"", individual(10), cumulative(10)])
+def test_a_selector_is_for_all_queues(face: Face, house: Face, destination: bytes, headers: bytes) -> None:
+    client = consumer(face, house, destination, headers + b"selector:color = 'red'\n")
+    for color in (b"red", b"blue"):
+        publish(face, house, (b"/queue/a.1", color), (b"/queue/a.2", color), headers=b"color:%b\n" % color)
+    assert bodies(client.hear()) == [b"red", b"red"]
+    rest = consumer(face, house, destination, id=b"2")
+    assert bodies(rest.hear()) == [b"blue", b"blue"]
+
+
+@pytest.mark.parametrize("destination", [b"/queue/a.*", b"/queue/a.1,/queue/a.2", b"/topic/a.1,/queue/a.2"])
+def test_its_own_is_for_others(face: Face, house: Face, destination: bytes) -> None:
+    client = consumer(face, house, destination, b"no-local:true\n")
+    client.say(send(b"/topic/a.1", b"own") + send(b"/queue/a.1", b"own") + send(b"/queue/a.2", b"own"))
+    house.turn()
+    assert heard(client) == []
+    publish(face, house, (b"/topic/a.1", b"1"), (b"/queue/a.1", b"1"), (b"/queue/a.2", b"2"))
+    assert sorted(bodies(client.hear())) == [b"1", b"2"]
+
+
+def test_what_it_does_not_want_holds_up_no_other_queue(face: Face, house: Face) -> None:
+    """With one delivery at a time: its turn is not spent where there is nothing for it."""
+    client = consumer(face, house, b"/queue/a.>", individual(1) + b"selector:n > 0\n")
+    publish(face, house, *[(b"/queue/a.%d" % number, b"no") for number in range(20)], headers=b"n:0\n")
+    publish(face, house, *[(b"/queue/a.%d" % number, b"%d" % number) for number in range(10, 20)], headers=b"n:1\n")
+    for number in range(10, 20):
+        (message,) = heard(client)
+        assert message.body == b"%d" % number
+        client.say(ack(message.ack))
+        house.turn()
+    assert all(house.queue(b"a.%d" % number) == (1, 0, 0) for number in range(20))
+
+
+@pytest.mark.parametrize("end", ["unsubscribe", "leave"])
+def test_nothing_is_left_of_one_that_chose(face: Face, house: Face, end: str) -> None:
+    plain = consumer(face, house, b"/queue/a.1", individual(1))
+    publish(face, house, *[(b"/queue/a.%d" % (number % 3), b"%d" % number) for number in range(30)], headers=b"n:1\n")
+    client = consumer(face, house, b"/queue/a.*,/queue/b", individual(5) + b"selector:n = 1\nx-priority:3\n")
+    assert len(heard(client)) == 5
+    client.say(b"UNSUBSCRIBE\nid:1\n\n\0") if end == "unsubscribe" else client.leave()
+    house.turn()
+    assert [house.queue(b"a.%d" % number) for number in range(3)] == [(10, 0, 0), (9, 1, 1), (10, 0, 0)]
+    (message,) = heard(plain)
+    plain.say(ack(message.ack))
+    house.turn()
+    assert [each.body for each in heard(plain)] == [b"4"]
+    assert house.stats["subscriptions"] == 1
+
+
+def test_without_memory_to_choose_it_is_tried_again(face: Face) -> None:
+    """Where much waits in plain queues, to choose there takes as much again."""
+    house = new_house(face, memory=16 << 20)
+    drain = consumer(face, house, b"/queue/a.1", individual(1))
+    publish(face, house, *[(b"/queue/a.%d" % number, b"first") for number in range(2)], headers=b"n:1\n")
+    publish(face, house, (b"/queue/a.1", b"wanted"), headers=b"n:1\n")
+    while not house.is_full[0]:
+        house.publish(b"/queue/a.1", b"")
+    waiting = house.queue(b"a.1")[0]
+    client = consumer(face, house, b"/queue/a.*", individual(10) + b"selector:n = 1\n")
+    house.advance(100)
+    assert [each.body for each in heard(client)] == [b"first"]
+    before = house.stats["work"]
+    for _ in range(100):
+        house.turn()
+    assert house.stats["work"] - before < 10_000, "it waits meanwhile"
+    assert house.queue(b"a.1")[0] >= waiting - 1
+    while house.queue(b"a.1")[0] > 10:
+        for message in heard(drain):
+            drain.say(ack(message.ack))
+        house.turn()
+    house.publish(b"/queue/a.1", b"second", b"n:1\n")
+    house.advance(2000)
+    assert [each.body for each in heard(client)] == [b"second"]
