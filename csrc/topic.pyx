@@ -16,6 +16,7 @@ from fastbroker.core.trie cimport Matches, matches_free
 from fastbroker.core.wire cimport link_init, link_join, link_leave
 
 cdef enum:
+    CHAIN_WORK = 48         # what it takes to find one that has a key anew, in bytes of output
     CHOICE_WEIGHT = 15      # how many plain receivers more one that chooses may take as much time as
 
 
@@ -64,7 +65,8 @@ cdef class KeptTopicRoute(TopicRoute):
 
 
 cdef int rematch(TopicRoute self) except -1:
-    """As much work as one delivery to each subscriber, so it is not done in pieces."""
+    """As much work as one delivery to each subscriber, so it is not done in pieces. Those who are not asked then are
+    counted here."""
     cdef Matches *receivers = &self.audience.receivers
     cdef int64_t before = size_of(&self.audience)
     receivers.count = 0
@@ -75,6 +77,7 @@ cdef int rematch(TopicRoute self) except -1:
     finally:
         charge(self, size_of(&self.audience) - before)
         link_join(&self.audiences.routes, &self.link)
+    self.census.work += CHAIN_WORK * <int64_t>(receivers.count - self.audience.keyed.first)
     self.generation = self.topics.generation
     if self.audiences.bytes > self.audiences.most:
         forget_others(self)

@@ -127,6 +127,17 @@ def test_a_header_that_is_repeated_counts_once(face: Face, house: Face) -> None:
     assert [len(bodies(client.hear())) for client in clients] == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
 
 
+def test_to_find_them_anew_is_counted(face: Face, house: Face) -> None:
+    client, other, publisher = face.Client(house), face.Client(house), face.Client(house)
+    client.say(b"".join(subscribe(b"%d" % at, b"/topic/a", wish(f"kind = {at}")) for at in range(10_000)))
+    publisher.say(send(b"/topic/a", b"x"))
+    before = house.stats["work"]
+    other.say(subscribe(b"0", b"/topic/a"))
+    publisher.say(send(b"/topic/a", b"x"))
+    house.settle()
+    assert house.stats["work"] - before > 10_000 * 32
+
+
 def test_what_finds_them_is_counted_and_given_back(face: Face, house: Face) -> None:
     client = face.Client(house)
     publisher = face.Client(house)
