@@ -51,7 +51,7 @@ cdef bytes decoded(const char *text, size_t length, int version):
     """The text behind escapes that the parser found valid (STOMP 1.2, "Value Encoding")."""
     cdef bytes plain = PyBytes_FromStringAndSize(NULL, length)
     cdef size_t size = unescape(<char *>plain, text, length, version)
-    return plain[:size]
+    return plain if size == length else plain[:size]
 
 
 cdef bytes encoded(bytes text, int version):
@@ -126,7 +126,7 @@ cdef int content_in_form(const Frame *frame, Text *scratch, const char *reply_to
     scratch.start = scratch.end = 0
     relay_headers(frame, scratch, reply_to != NULL, content)
     if reply_to != NULL:
-        put_line(scratch, b"reply-to", 8, reply_to, reply_to_length, 12)
+        put_as_is(scratch, reply_to, reply_to_length)
         content.seen |= SEEN_REPLY
     if not frame.counted and memchr(content.body, 0, content.body_length) != NULL:
         relay_length(scratch, content.body_length)

@@ -485,16 +485,16 @@ cdef int on_send(Session self, const Frame *frame) except -1:
 cdef int send_unusually(Session self, const Frame *frame) except -1:
     """With a reply-to, in a transaction, or with other wishes."""
     cdef Content content
-    cdef bytes reply_to
+    cdef bytes reply_line
     if frame.known[KNOWN_TYPE]:
         find_typed_route(self, frame)
     elif not frame.repeated or self.route is None:
         find_route(self, frame)
-    reply_to = replies_to(self, frame) if frame.known[KNOWN_REPLY_TO] else None
-    if reply_to is None:
+    reply_line = replies_to(self, frame) if frame.known[KNOWN_REPLY_TO] else None
+    if reply_line is None:
         content_of(frame, &self.broker.scratch, NULL, 0, &content)
     else:
-        content_of(frame, &self.broker.scratch, reply_to, len(reply_to), &content)
+        content_of(frame, &self.broker.scratch, reply_line, len(reply_line), &content)
     if frame.known[KNOWN_PROPERTY] and read_properties(frame, &self.broker.census, self.broker.property_seed,
                                                        &self.broker.properties):
         content.properties = &self.broker.properties
@@ -669,24 +669,32 @@ cdef Temporaries temporaries(Session self):
 
 
 cdef bytes replies_to(Session self, const Frame *frame):
-    """What receivers get to see for reply-to:/temp-queue/<id>, or /temp-topic/<id>; None leaves the header as it is.
+    """The line that receivers get to see for reply-to:/temp-queue/<id>, or /temp-topic/<id>; None leaves the header as
+    it is.
 
     Without a SUBSCRIBE of its own the sender gets replies to a queue with subscription:/temp-queue/<id>.
     """
-    cdef bytes name = frame_text(frame, KNOWN_REPLY_TO)
-    cdef Queue queue
-    cdef Subscription subscription
+    cdef Slice value = frame_value(frame, KNOWN_REPLY_TO)
+    cdef bytes name
+    if self.temporaries is not None and self.temporaries.was_last(value):
+        return self.temporaries.last_line
+    name = decoded(value.bytes, value.length, frame.version)
     if not is_temporary(name):
         return None
-    if kind_of(name) != KIND_TEMPORARY:
-        return temporaries(self).seen_by_others(name)
-    queue = temporaries(self).queue(name_in(name, KIND_TEMPORARY))
+    if kind_of(name) == KIND_TEMPORARY:
+        listen_to(self, name, temporaries(self).queue(name_in(name, KIND_TEMPORARY)))
+    return temporaries(self).reply_line(name, value)
+
+
+cdef int listen_to(Session self, bytes name, Queue queue) except -1:
+    """To a temporary queue of its own, if it does not yet."""
+    cdef Subscription subscription
     if queue.consumer_count == 0 and self.subscriptions.get(name) is None:
         subscription = new_subscription(self, name, name, ACK_AUTO)
         subscription.implicit = True
         self.namespace.subscribe_queue(subscription, queue)
         self.subscriptions.add(name, subscription)
-    return queue.name
+    return 0
 
 
 # ---- SUBSCRIBE, UNSUBSCRIBE ----

@@ -4,6 +4,7 @@
 One is made when its client first names it, in a SEND, a SUBSCRIBE or a reply-to, and goes with the connection.
 """
 from libc.stdint cimport int64_t
+from libc.string cimport memcmp
 
 from fastbroker.core.destination cimport KIND_TEMPORARY, KIND_TEMPORARY_TOPIC, Kind, kind_of, name_in
 from fastbroker.core.namespace cimport remove_reply_topic
@@ -13,6 +14,7 @@ from fastbroker.core.frame import Refused
 
 cdef enum:
     COST = 512          # bytes of one beside its id and the queue
+    LONGEST_KEPT = 128  # bytes of the last reply-to
 
 
 cdef Temporaries temporaries_of(Namespace namespace, Account *account):
@@ -58,6 +60,22 @@ cdef class Temporaries:
         if kind == KIND_TEMPORARY_TOPIC:
             return self.topic(name_in(destination, kind)).name
         return destination
+
+    cdef bytes reply_line(self, bytes destination, Slice value):
+        """The header line of a reply-to with one of them, for others."""
+        cdef Kind kind = kind_of(destination)
+        cdef bytes line = b"reply-to:" + self.seen_by_others(destination)
+        if value.length <= LONGEST_KEPT:
+            self.last_value = value.bytes[:value.length]
+            self.last_line = line
+            self.last_queue = self.queues.get(name_in(destination, kind)) if kind == KIND_TEMPORARY else None
+        return line
+
+    cdef bint was_last(self, Slice value) noexcept:
+        """Whether it is the one of the last line, and its queue still has somebody who listens."""
+        return (self.last_value is not None and <size_t>len(self.last_value) == value.length
+                and memcmp(<const char *>self.last_value, value.bytes, value.length) == 0
+                and (self.last_queue is None or self.last_queue.consumer_count > 0))
 
     cdef int end(self) except -1:
         """The connection ends."""

@@ -238,6 +238,27 @@ def test_reply_to_a_temp_queue_with_a_subscription(talk, queue, version, mode):
 
 
 @every_version
+def test_each_reply_to_is_answered_to_its_own_queue(talk, queue, version):
+    """Again and again the same, others in between, and after a subscription of its own has gone."""
+    worker, asker = talk(version), talk(version)
+    worker.subscribe(queue)
+    tokens = {}
+    for body, name in enumerate(["a", "a", "b", "a", "b", "long" * 50, "long" * 50, "-", "a", "a"]):
+        if name == "-":
+            asker.subscribe("/temp-queue/a", id="7")
+            asker.send(frame("UNSUBSCRIBE", "id:7"))
+            continue
+        asker.send(frame("SEND", f"destination:{queue}", f"reply-to:/temp-queue/{name}", body=str(body)))
+        lines = f"destination:{queue}\nreply-to:/reply-queue/<token>"
+        token = worker.expect(f"MESSAGE\nsubscription:1\nmessage-id:<message-id>\n{lines}\n\n{body}\0\n")["token"]
+        assert tokens.setdefault(name, token) == token
+        worker.send(frame("SEND", f"destination:/reply-queue/{token}", body=f"answer {body}"))
+        asker.ack_modes[f"/temp-queue/{name}"] = "auto"
+        asker.expect_message(f"/reply-queue/{token}", f"answer {body}", id=f"/temp-queue/{name}")
+    assert len(set(tokens.values())) == 3
+
+
+@every_version
 def test_temp_queue_belongs_to_its_connection(talk, publish, version):
     owner, other = talk(version), talk(version)
     owner.subscribe("/temp-queue/mine")
