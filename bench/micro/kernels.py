@@ -267,5 +267,42 @@ TURNS = [
     Kernel("turn-ws-ping", "turn", _turn(lambda: ping(PLAIN), WebSocketClient), 1000),
 ]
 
+
+def _with(frame: bytes, headers: bytes) -> bytes:
+    return frame.replace(b"\n\n", b"\n%b\n\n" % headers, 1)
+
+
+def _feature(name: str, frame: bytes, wishes: bytes = b"", subscribers: int = 1, pattern: bytes = b"") -> Kernel:
+    """A message that asks for something, to subscribers that do."""
+    make = _turn(lambda: send(frame * FRAMES, subscribers, headers=wishes, pattern=pattern))
+    return Kernel(f"feature-{name}", "feature", make, 2, FRAMES)
+
+
+DURABLE = b"durable:true\nauto-delete:false\n"
+KEPT = PLAIN.replace(b"/topic/", b"/topic/kept.")
+
+# What is done for a message beside passing it on, where somebody wants that.
+FEATURES = [
+    _feature("expiry", _with(QUEUED, b"ttl:3600000")),
+    _feature("last-value", _with(QUEUED, b"_AMQ_LVQ_NAME:device42")),
+    _feature("duplicate", _with(QUEUED, b"message-dedup-id:device42")),
+    _feature("delay", _with(QUEUED, b"delay:3600000")),
+    _feature("consumer-priority", QUEUED, b"x-priority:5\n"),
+    _feature("exclusive", QUEUED, b"exclusive:true\n"),
+    _feature("no-local", QUEUED, b"no-local:true\n"),
+    _feature("browser", QUEUED, b"browser:true\nbrowser-end:false\n"),
+    _feature("pattern-of-queues", QUEUED, pattern=b"/queue/eu.>"),
+    _feature("two-queues", QUEUED.replace(b"temperature", b"temperature,/queue/other")),
+    _feature("dead-letter", QUEUED.replace(b"/queue/", b"/queue/full."), subscribers=0),
+    Kernel("feature-durable", "feature", _turn(lambda: acknowledge(PLAIN * FRAMES, DURABLE)), 2, FRAMES),
+    _feature("shared-by-10", PLAIN, b"subscription-group:all\n", 10),
+    _feature("100-selectors", _with(PLAIN, b"device:17"), b"selector:device = %d\n", 100),
+    _feature("retain", _with(PLAIN, b"retain:set")),
+    _feature("history", KEPT),
+    _feature("reply-to", _with(PLAIN, b"reply-to:/temp-queue/answers")),
+    _feature("mandatory", _with(PLAIN, b"mandatory:true")),
+    _feature("receipt-info", _with(PLAIN, b"receipt:1\nreceipt-info:true")),
+]
+
 TIMED = [*PARSER, *ROUTES, *TRIE, *ENCODE, *PUBLISH, *SELECTOR, *QUEUE]
-KERNELS = {kernel.name: kernel for kernel in [*TIMED, *TURNS]}
+KERNELS = {kernel.name: kernel for kernel in [*TIMED, *TURNS, *FEATURES]}

@@ -12,7 +12,7 @@ from functools import lru_cache
 from socket import SO_SNDBUF, SOL_SOCKET, socket, socketpair
 from typing import Any, cast
 
-from fastbroker.config import Config, WebSocket, hub_settings
+from fastbroker.config import Config, History, Queue, Topic, WebSocket, hub_settings, policies_of
 from fastbroker.core.connection import connection
 from fastbroker.core.hub import Hub
 from fastbroker.core.upgrade import websocket
@@ -31,6 +31,10 @@ REQUEST = (
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 MASK = b"\x9f\x05\x12\x80"
+CONFIG = Config(
+    topics=(Topic(pattern="kept.#", history=History(count=100)),),
+    queues=(Queue(pattern="full.#", max_messages=1, overflow="dead-letter"),),
+)
 
 
 class Loop:
@@ -136,10 +140,15 @@ class Turns:
         self.count = count
         self.kind = kind
         self.loop = Loop()
-        settings = {**hub_settings(Config()), "max_connections": MOST_CLIENTS}
+        settings = {**hub_settings(CONFIG), "max_connections": MOST_CLIENTS}
         handshake = Handshake(WebSocket(), server="fastbroker/bench")
         self.hub = Hub(
-            cast("Any", self.loop), settings=settings, log=_no_log, server="fastbroker/bench", handshake=handshake
+            cast("Any", self.loop),
+            settings=settings,
+            policies=policies_of(CONFIG),
+            log=_no_log,
+            server="fastbroker/bench",
+            handshake=handshake,
         )
 
     def client(self, version: bytes = b"1.2") -> Client:
@@ -187,22 +196,25 @@ def _flood(turns: Turns, stream: bytes, listeners: list[Client]) -> Run:
 def send(
     stream: bytes, subscribers: int = 1, *, version: bytes = b"1.2", pattern: bytes = b"", headers: bytes = b""
 ) -> Callable[[Turns], Run]:
-    """To subscribers of its first destination, or of a pattern."""
+    """To subscribers of its first destination, or of a pattern; `%d` in their headers is which of them it is."""
 
     def prepare(turns: Turns) -> Run:
         destination = pattern or _destination(stream)
-        listeners = [turns.client(version).subscribe(destination, headers) for _ in range(subscribers)]
+        listeners = [
+            turns.client(version).subscribe(destination, headers.replace(b"%d", b"%d" % at))
+            for at in range(subscribers)
+        ]
         return _flood(turns, stream, listeners)
 
     return prepare
 
 
-def acknowledge(stream: bytes) -> Callable[[Turns], Run]:
+def acknowledge(stream: bytes, wishes: bytes = b"") -> Callable[[Turns], Run]:
     """To a consumer who acknowledges each message by itself, a read's worth at a time."""
 
     def prepare(turns: Turns) -> Run:
         publisher, reads = turns.client(), _reads(stream)
-        headers = b"ack:client-individual\nprefetch-count:%d\n" % READ
+        headers = b"ack:client-individual\nprefetch-count:%d\n%b" % (READ, wishes)
         consumer = turns.client().subscribe(_destination(stream), headers)
 
         def run(rounds: int) -> None:

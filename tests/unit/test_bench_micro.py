@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -127,6 +128,16 @@ def test_the_committed_baseline_is_one() -> None:
     committed = baseline.read(baseline.COMMITTED)
     assert committed
     assert set(committed.instructions) == set(kernels.KERNELS)
+
+
+def test_the_documented_costs_are_those_of_the_baseline() -> None:
+    text = (ROOT / "docs" / "messaging.md").read_text()
+    rows = dict(re.findall(r"^\| `((?:turn|feature)-[\w.-]+)` \|.*\| ([\d,]+) \|$", text, re.MULTILINE))
+    committed = baseline.read(baseline.COMMITTED)
+    assert committed
+    assert {name for name in kernels.KERNELS if name.startswith("feature-")} <= set(rows)
+    for name, shown in rows.items():
+        assert int(shown.replace(",", "")) == pytest.approx(committed.instructions[name], rel=0.01), name
 
 
 def test_counting_a_few_keeps_the_others() -> None:
@@ -287,7 +298,7 @@ def test_fresh_heads_all_differ() -> None:
 
 
 def test_every_kernel_has_a_name_of_its_own() -> None:
-    assert len(kernels.KERNELS) == len(kernels.TIMED) + len(kernels.TURNS)
+    assert len(kernels.KERNELS) == len(kernels.TIMED) + len(kernels.TURNS) + len(kernels.FEATURES)
 
 
 @pytest.mark.skipif(SANITIZED, reason="valgrind and the sanitizers want the same memory")
