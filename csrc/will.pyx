@@ -153,6 +153,8 @@ cdef int publish(Broker broker, Will will, bint only_try) except -1:
             broker.namespace.accept(broker.namespace.route_of(will.destination, len(will.destination)), &content,
                                     &origin)
             broker.fanout.settle()
+        elif content.properties != NULL:
+            broker.namespace.schedule.check(&content)
     finally:
         frame_free(&frame)
     return 0

@@ -127,6 +127,8 @@ def test_a_queue_keeps_it(face: Face, house: Face) -> None:
         (b"will-destination:/queue/a\nwill-delay:soon\n", b"bad header"),
         (b"will-destination:/queue/a\nwill-delay:%d\n" % (DAY + 1), b"bad header"),
         (b"will-destination:/queue/a\nwill-priority:high\n", b"bad header"),
+        (b"will-destination:/queue/a\nwill-AMQ_SCHEDULED_CRON:never\n", b"bad header"),
+        (b"will-destination:/queue/a\nwill-AMQ_SCHEDULED_REPEAT:3\n", b"bad header"),
     ],
 )
 def test_what_cannot_be_published_is_refused_at_once(face: Face, house: Face, headers: bytes, message: bytes) -> None:
