@@ -186,15 +186,21 @@ cdef class Namespace(QueueOwner):
         topics.insert(pattern, len(pattern), &queue.entry)
         return self.subscribe_queue(subscription, queue)
 
-    cdef int subscribe_bound(self, Subscription subscription, bytes name, bytes pattern, bint apart) except -1:
+    cdef int subscribe_bound(self, Subscription subscription, bytes name, dict declared, bytes pattern,
+                             bint apart) except -1:
         """To the queue of that name, which gets the messages of a topic, or of what a pattern matches."""
         cdef bint made = table_get(&self.queues, name, len(name)) == NULL
+        cdef bint bound
         cdef Queue queue
         check_listener(self, pattern, apart)
         queue = self.queue_of(name)
         self.fanout.settle()
         try:
-            self.bindings.bind(queue, pattern, apart, made)
+            bound = self.bindings.is_bound(queue, pattern, apart)
+            if declared is not None:
+                declare(queue, declared, True)
+            if not bound:
+                self.bindings.bind(queue, pattern, apart, made)
         except:
             if made:
                 self.remove_queue(queue)

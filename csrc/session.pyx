@@ -896,7 +896,7 @@ cdef int attach_to_topic(Session self, Subscription subscription, Wishes wishes)
     if wishes.asked.what != REPLAY_NOTHING:
         raise Refused(b"bad header", b"A queue that x-queue-name names has no history: leave out since, from-seq and "
                       b"last.")
-    return self.namespace.subscribe_bound(subscription, wishes.queue_name, name, apart)
+    return self.namespace.subscribe_bound(subscription, wishes.queue_name, wishes.declared, name, apart)
 
 
 cdef int join_topic(Session self, Subscription subscription, bytes name, Wishes wishes) except -1:

@@ -56,7 +56,8 @@ cdef class Namespace(QueueOwner):
     cdef Route new_route(self, bytes destination, list parts)
     cdef Route route_to(self, bytes destination, list parts)
     cdef int subscribe_topic(self, Subscription subscription, bytes pattern, bint apart=*) except -1
-    cdef int subscribe_bound(self, Subscription subscription, bytes name, bytes pattern, bint apart) except -1
+    cdef int subscribe_bound(self, Subscription subscription, bytes name, dict declared, bytes pattern,
+                             bint apart) except -1
     cdef int subscribe_title(self, Subscription subscription, Title title) except -1
     cdef int replay(self, Subscription subscription, bytes pattern, const Asked *asked) except -1
     cdef int subscribe_queue(self, Subscription subscription, Queue queue) except -1

@@ -106,6 +106,32 @@ def test_a_named_queue_goes_with_its_last_consumer(talk, publish, topic):
     late.expect_error("no such queue", receipt="1")
 
 
+def test_a_named_queue_is_as_it_is_declared(talk, publish, topic):
+    name, headers = unique("shared"), ["x-max-length:3", "auto-delete:true"]
+    client, other = talk(), talk()
+    client.subscribe(topic, f"x-queue-name:{name}", "prefetch-count:1", *headers, ack="client-individual")
+    for body in "abcde":
+        publish(topic, body)
+    client.ack(client.expect_message(topic, "a"))
+    client.ack(client.expect_message(topic, "d"))
+    client.expect_message(topic, "e")
+    other.send(frame("SUBSCRIBE", "id:1", f"destination:{topic}", f"x-queue-name:{name}", "x-max-length:4"))
+    assert "x-max-length" in other.expect_error("bad header")
+
+
+def test_what_is_declared_of_a_queue_that_is_bound_elsewhere_is_refused_as_a_whole(talk, publish, topic):
+    name = topic[7:]
+    first, client = talk(), talk()
+    first.subscribe(topic, f"x-queue-name:{name}", "prefetch-count:1", ack="client-individual")
+    headers = [f"destination:{topic}.other", f"x-queue-name:{name}", "x-max-length:1"]
+    client.send(frame("SUBSCRIBE", "id:1", *headers))
+    assert "x-queue-name" in client.expect_error("bad header")
+    for body in "abcd":
+        publish(topic, body)
+    for body in "abcd":
+        first.ack(first.expect_message(topic, body))
+
+
 def test_a_queue_that_was_there_before_stays(talk, publish, queue, topic):
     publish(queue, "before")
     client = talk()
