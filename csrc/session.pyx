@@ -1251,7 +1251,7 @@ cdef int limit_parked(Session self) except -1:
 
 
 cdef bint may_unpark(Session self) noexcept:
-    if self.state != STATE_CONNECTED or self.hold or self.broker.share_is_over():
+    if self.state != STATE_CONNECTED or self.hold or self.unfinished() or self.broker.share_is_over():
         return False
     return not ceiling_closed_again(&self.broker.ceiling)
 

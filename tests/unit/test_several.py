@@ -16,6 +16,7 @@ Face = Any  # of a module that the type checker knows nothing of
 
 NACK_DELAY = 1000
 IDLE = 100_000
+UNPARK_SLICE = 4 << 20  # what frames that waited may cause before others are served
 QUEUES = [b"a.1", b"a.2", b"a.b.1", b"b.1"]
 DESTINATIONS = [
     b"/queue/a.1",
@@ -410,6 +411,27 @@ def test_what_comes_back_slowly_is_waited_for(face: Face, house: Face) -> None:
     client.carry_on()
     house.turn()
     assert bodies(other.hear()) == [b"1"]
+
+
+def test_frames_that_waited_for_memory_wait_for_what_comes_back_too(face: Face) -> None:
+    """An ACK among them is for a delivery on its way back, of which its queue would hear nothing any more."""
+    house = new_house(face, memory=4 << 20)
+    publish(face, house, *[(b"/queue/a.%d" % (n % 2), b"%d" % n) for n in range(20)])
+    client, filler = consumer(face, house, b"/queue/a.*", individual(50)), face.Client(house)
+    had = heard(client)
+    filler.say(subscribe(b"0", b"/queue/fill", b"ack:client\ncredit:60000\n"))
+    while not house.is_full[0]:
+        house.publish(b"/queue/fill", b"x" * 1000)
+    client.say(b"BEGIN\ntransaction:t\n\n\0" + send(b"/topic/none", b"x" * (UNPARK_SLICE - 3600)))
+    client.say(b"UNSUBSCRIBE\nid:1\n\n\0" + ack(had[-1].ack))
+    filler.say(ack(messages(filler.hear())[-1].ack))
+    client.unpark()
+    assert client.unfinished
+    client.unpark()
+    assert client.unfinished and client.parked
+    client.carry_on()
+    other = consumer(face, house, b"/queue/a.1", individual(50))
+    assert bodies(other.hear()) == [b"%d" % n for n in range(1, 20, 2)]
 
 
 @pytest.mark.parametrize("end", [b"COMMIT", b"ABORT"])
