@@ -196,16 +196,12 @@ cdef class Namespace(QueueOwner):
         queue = self.queue_of(name)
         self.fanout.settle()
         try:
-            bound = self.bindings.is_bound(queue, pattern, apart)
-            if declared is not None:
-                declare(queue, declared, True)
-            if not bound:
-                self.bindings.bind(queue, pattern, apart, made)
+            self.bindings.bind(queue, pattern, apart, made)
+            return self.subscribe_queue(subscription, queue)
         except:
-            if made:
+            if made or self.bindings.is_over(queue):
                 self.remove_queue(queue)
             raise
-        return self.subscribe_queue(subscription, queue)
 
     cdef int subscribe_title(self, Subscription subscription, Title title) except -1:
         """To topics, as one that shares a subscription, or finds its own again."""

@@ -480,6 +480,39 @@ def test_without_memory_for_it_nobody_begins_to_choose(face: Face) -> None:
     assert len(numbers(client)) == 10
 
 
+def full_queue(face: Face, name: bytes = QUEUE) -> Face:
+    """A house without memory to choose among what waits there."""
+    house = face.House(memory=8 << 20)
+    while not house.is_full[0]:
+        for _ in range(100):
+            house.publish(name, b"x")
+    return house
+
+
+def refuse(client: Face, destination: bytes, headers: bytes = b"") -> None:
+    with pytest.raises(Refused, match=r"server busy.*choose among so many"):
+        client.say(subscribe(b"1", destination, b"selector:x = 1\n" + headers))
+
+
+def test_a_queue_that_nobody_may_choose_from_is_not_bound(face: Face) -> None:
+    """Or it would get what nobody wants, until somebody consumes it and goes."""
+    house = full_queue(face)
+    waiting = house.queue(b"a")
+    refuse(face.Client(house), b"/topic/t", b"x-queue-name:a\n")
+    house.publish(b"/topic/t", b"x")
+    assert house.queue(b"a") == waiting
+
+
+def test_a_binding_that_others_use_outlives_one_who_may_not_choose(face: Face) -> None:
+    house = full_queue(face)
+    waiting = house.queue(b"a")[0]
+    other = face.Client(house)
+    other.say(subscribe(b"1", b"/topic/t", b"x-queue-name:a\nack:client\nprefetch-count:1\n"))
+    refuse(face.Client(house), b"/topic/t", b"x-queue-name:a\n")
+    house.publish(b"/topic/t", b"x")
+    assert house.queue(b"a") == (waiting, 1, 1)
+
+
 @pytest.mark.parametrize("destination", [b"/queue/a", b"/temp-queue/a"])
 def test_one_that_is_wrong_leaves_nothing_behind(face: Face, house: Face, destination: bytes) -> None:
     client = face.Client(house)
