@@ -287,8 +287,8 @@ cdef class Queue(Receiver):
                 and (self.held() == 0 or (self.policy.idle_drops and self.joined == 0)))
 
     cdef void declare(self, dict declared, QueuePolicy policy) noexcept:
-        """A client has refined its policy; its days may be fewer now."""
-        cdef int64_t cost = DECLARED_COST if self.declared is None else 0
+        """A client has refined its policy, or what it said does not hold; its days may be fewer now."""
+        cdef int64_t cost = DECLARED_COST * (<int>(declared is not None) - <int>(self.declared is not None))
         self.declared = declared
         obey(self, policy)
         self.cost += cost

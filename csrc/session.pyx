@@ -37,6 +37,7 @@ from fastbroker.core.namespace cimport conflate, known_queue, stations_of, subsc
 from fastbroker.core.parking cimport PARKED_END, PARKED_ERROR, PARKED_FRAME, PARKED_RECEIPT, Parked, parking_new
 from fastbroker.core.parser cimport PARSE_FRAME, parse_error
 from fastbroker.core.pattern cimport is_pattern
+from fastbroker.core.policy cimport QueuePolicy
 from fastbroker.core.profile cimport NACK_DROPS, NACK_REJECTS, Profile
 from fastbroker.core.properties cimport read_properties
 from fastbroker.core.queue cimport (
@@ -870,9 +871,15 @@ cdef int look_at(Session self, Subscription subscription, Kind kind, bytes name,
 
 
 cdef int consume(Session self, Subscription subscription, Queue queue, Wishes wishes) except -1:
+    cdef dict before = queue.declared
+    cdef QueuePolicy policy = queue.policy
     if wishes.declared is not None:
         declare(queue, wishes.declared, True)
-    return self.namespace.subscribe_queue(subscription, queue)
+    try:
+        return self.namespace.subscribe_queue(subscription, queue)
+    except:
+        queue.declare(before, policy)
+        raise
 
 
 cdef int attach_to_topic(Session self, Subscription subscription, Wishes wishes) except -1:

@@ -513,6 +513,20 @@ def test_a_binding_that_others_use_outlives_one_who_may_not_choose(face: Face) -
     assert house.queue(b"a") == (waiting, 1, 1)
 
 
+def test_what_one_declares_who_may_not_choose_does_not_hold(face: Face) -> None:
+    """Or the queue would go, and all that it holds, with the next one who leaves."""
+    house = full_queue(face)
+    waiting, before = house.queue(b"a"), (house.policy(b"a"), house.stats["memory"])
+    client = face.Client(house, headers=b"soft-errors:true\n")
+    entered = house.stats["memory"]
+    client.say(subscribe(b"1", QUEUE, b"selector:x = 1\nauto-delete:true\nx-max-length:5\n"))
+    assert b"message:server busy\n" in client.hear()
+    assert (house.policy(b"a"), house.stats["memory"]) == (before[0], entered)
+    client.say(subscribe(b"1", QUEUE, b"ack:client\n") + b"UNSUBSCRIBE\nid:1\n\n\0")
+    house.turn()
+    assert house.queue(b"a") == waiting
+
+
 @pytest.mark.parametrize("destination", [b"/queue/a", b"/temp-queue/a"])
 def test_one_that_is_wrong_leaves_nothing_behind(face: Face, house: Face, destination: bytes) -> None:
     client = face.Client(house)
