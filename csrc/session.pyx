@@ -797,8 +797,8 @@ cdef int attach(Session self, Subscription subscription, Wishes wishes) except -
         attach_to_topic(self, subscription, wishes)
         return appear(self, subscription, kind, name)
     if kind == KIND_TEMPORARY:
-        replace_implicit(self, destination)
-        return self.namespace.subscribe_queue(subscription, temporaries(self).queue(name))
+        self.namespace.subscribe_queue(subscription, temporaries(self).queue(name))
+        return replace_implicit(self, destination)
     if kind == KIND_EXISTING_QUEUE:
         return consume(self, subscription, self.namespace.existing_queue(name), wishes)
     if kind == KIND_QUEUE and is_pattern(name, len(name)):

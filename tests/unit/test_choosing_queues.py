@@ -527,6 +527,23 @@ def test_what_one_declares_who_may_not_choose_does_not_hold(face: Face) -> None:
     assert house.queue(b"a") == waiting
 
 
+def test_answers_go_on_to_come_where_a_choice_is_refused(face: Face) -> None:
+    house = face.House(memory=8 << 20)
+    other, client = face.Client(house), face.Client(house, headers=b"soft-errors:true\n")
+    other.say(subscribe(b"1", b"/queue/q"))
+    client.say(send(b"/queue/q", b"x", b"reply-to:/temp-queue/r\n"))
+    house.turn()
+    name = messages(other.hear())[0].headers[b"reply-to"]
+    while not house.is_full[0]:
+        house.publish(name, b"x" * 100)
+    waiting = house.stats["messages"]
+    client.say(subscribe(b"1", b"/temp-queue/r", b"selector:x = 1\n"))
+    assert b"message:server busy\n" in client.hear()
+    house.turn()
+    assert bodies(client.hear())
+    assert house.stats["messages"] < waiting
+
+
 @pytest.mark.parametrize("destination", [b"/queue/a", b"/temp-queue/a"])
 def test_one_that_is_wrong_leaves_nothing_behind(face: Face, house: Face, destination: bytes) -> None:
     client = face.Client(house)
