@@ -447,6 +447,7 @@ cdef int publish_job(Namespace self, const Job *job) except -1:
     if job.came:
         properties.duplicate = 0    # it is no duplicate of itself
     content.properties = &properties
+    self.timed.again = job.came
     self.census.work += JOB_WORK
     try:
         self.publish(<Route>job.route, &content, &self.timed)

@@ -6,7 +6,7 @@
              goes: the publisher's (`reject`), others before it (`drop-oldest`), elsewhere (`dead-letter`); or its
              publisher waits with it (`block`), and nobody else: it is not taken, so no RECEIPT comes, and it comes
              again when there is room. Who sends to a topic is not refused, and does not wait, for the sake of a queue
-             that gets it, too: that goes without.
+             that gets it, too: that goes without. So it does of what a schedule sends again and again.
 
 A COMMIT is asked about as a whole, less what it settles, before any of it is done; then all of it is kept.
 """
@@ -126,7 +126,7 @@ cdef bint may_come_in(Queue queue, const Content *content, uint64_t number, Orig
         (<QueueOwner>queue.owner).dead_letter(queue, &entry, DEAD_OVERFLOW)
         origin.dropped += 1
         return False
-    if is_copy:
+    if is_copy or origin.again:
         queue.census.dropped += 1
         origin.dropped += 1
         return False

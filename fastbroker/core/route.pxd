@@ -12,7 +12,8 @@ cdef struct Origin:
                             # ... output to drain, or for room in a queue; it sets NULL again
     bint untaken            # set with that: it was not taken, and comes again; it sets False again
     uint64_t client         # hash of the client-id that it has given itself; 0: none
-    bint accepted           # what it publishes is kept whatever the limits of a queue say: it was promised
+    bint accepted           # what it publishes is kept whatever the limits of a queue say: it was promised ...
+    bint again              # ... but not that it comes again and again: a queue that is full goes without
     uint32_t who            # no other publisher has the same; 0: nobody asks
     uint64_t durable        # the number that the journal gave to the last of it; receipts wait for that; 0: none
     # What became of what was published since the publisher last set these to 0.

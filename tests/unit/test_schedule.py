@@ -73,6 +73,30 @@ def test_again_and_again(house: Face, client: Face) -> None:
     assert house.stats["scheduled"] == 0
 
 
+@pytest.mark.parametrize("overflow", ["reject", "block"])
+@pytest.mark.parametrize("first", [b"", b"delay:50\n"])
+def test_what_comes_again_is_not_kept_beyond_a_limit(face: Face, overflow: str, first: bytes) -> None:
+    """Or one SEND would fill the memory, whatever the queue may hold."""
+    house = face.House(queues=[("a", {"max_messages": 2, "overflow": overflow})])
+    client = face.Client(house)
+    client.say(send(b"/queue/a,/queue/b", b"x", first + b"AMQ_SCHEDULED_PERIOD:100\nAMQ_SCHEDULED_REPEAT:-1\n"))
+    house.advance(1000)
+    came = house.queue(b"b")[0]
+    assert came > 5
+    assert house.queue(b"a") == (2, 0, 0)
+    assert (house.stats["dropped"], house.stats["messages_in"], house.stats["scheduled"]) == (came - 2, 1, 1)
+    client.say(subscribe(b"1", b"/queue/a"))
+    assert len([body for _ in range(10) for body in heard_after(house, client, 100)]) > 5
+
+
+def test_what_was_taken_comes_once_whatever_the_limit(face: Face) -> None:
+    house = face.House(queues=[("a", {"max_messages": 1, "overflow": "reject"})])
+    client = face.Client(house)
+    client.say(send(b"/queue/a", b"x", b"delay:100\n") + send(b"/queue/a", b"x"))
+    house.advance(1000)
+    assert house.queue(b"a") == (2, 0, 0)
+
+
 def test_without_an_end_until_it_is_cancelled(house: Face, client: Face) -> None:
     client.say(send(b"/queue/a", b"x", b"AMQ_SCHEDULED_PERIOD:1000\nAMQ_SCHEDULED_REPEAT:-1\n"))
     assert len(heard_after(house, client, 10_500)) == 11
