@@ -52,7 +52,8 @@ cdef enum:
     COST = 768              # bytes of a queue beside its name
     MAKE_WORK = 1024        # what it takes to make one, in bytes of output
     SLICE = 1048576         # bytes of output that one queue may cause before others are served
-    DECLARED_COST = 1536    # bytes of what clients declared, and of a policy that is refined by it
+    DECLARED_COST = 1536    # bytes of what clients declared, and of a policy that is refined by it ...
+    DECLARED_COPIES = 4     # ... and of each value, which both of them have
     FREE_WORK = 64          # what it takes to free a message, in bytes of output
     WAKE_WORK = 64          # and to put one that has rested where it stood
     LOOK_WORK = 32          # and for somebody to look whether there is anything
@@ -125,9 +126,13 @@ cdef QueueRoute queue_route(bytes destination, Queue queue, dict declared=None):
     route_init(new, destination, queue.census, &(<QueueOwner>queue.owner).route_memory)
     new.queue = queue
     new.declared = declared
-    if declared is not None:
-        route_charge(new, DECLARED_COST)
+    route_charge(new, declared_cost(declared))
     return new
+
+
+cdef int64_t declared_cost(dict declared) noexcept:
+    """Nothing if nobody has declared anything."""
+    return 0 if declared is None else DECLARED_COST + DECLARED_COPIES * <int64_t>sum(map(len, declared.values()))
 
 
 cdef void obey(Queue queue, QueuePolicy policy) noexcept:
@@ -288,7 +293,7 @@ cdef class Queue(Receiver):
 
     cdef void declare(self, dict declared, QueuePolicy policy) noexcept:
         """A client has refined its policy, or what it said does not hold; its days may be fewer now."""
-        cdef int64_t cost = DECLARED_COST * (<int>(declared is not None) - <int>(self.declared is not None))
+        cdef int64_t cost = declared_cost(declared) - declared_cost(self.declared)
         self.declared = declared
         obey(self, policy)
         self.cost += cost

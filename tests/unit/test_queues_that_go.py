@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -312,6 +313,22 @@ def test_declarations_are_counted_and_free_again(face: Face, house: Face) -> Non
     for _ in range(10):
         house.turn()
     assert house.stats["queues"] == 0
+    assert house.stats["memory"] < before + 10_000
+
+
+def test_a_declaration_costs_what_it_takes(face: Face, house: Face) -> None:
+    """Long names of dead-letter queues would fill ten times the memory that there may be."""
+    sender, before = face.Client(house), house.stats["memory"]
+    tracemalloc.start()
+    for number in range(200):
+        sender.say(send(b"/queue/%d" % number, b"x", b"x-expires:5000\nx-dead-letter-routing-key:%b\n" % (b"d" * 8000)))
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert house.stats["memory"] - before > taken > 200 * 8000
+    sender.say(send(b"/topic/none", b""))
+    house.advance(6000)
+    for _ in range(10):
+        house.turn()
     assert house.stats["memory"] < before + 10_000
 
 
