@@ -31,7 +31,9 @@ cdef enum:
     COST = 160          # bytes of a job: itself, and its places in the heap and the table when that has just grown ...
     CRON_COST = 320     # ... and its cron expression ...
     LONGEST_CRON = 256  # ... which may be so long, as it is read again each time
-    LOOK_WORK = 4       # what looking at one job takes, in bytes of output ...
+    ADD_WORK = 512      # what accepting a job takes, in bytes of output ...
+    PLAN_WORK = 2048    # ... reading when it comes again ...
+    LOOK_WORK = 4       # ... looking at one ...
     ASK_WORK = 131072   # ... asking a cron expression ...
     DROP_WORK = 128     # ... and cancelling one
     MOST = 1000         # jobs that one look finds, or one step cancels
@@ -217,6 +219,7 @@ cdef Job *job_new(Schedule self, Route route, const Content *content) except NUL
     job.cron = NULL
     charge(self, COST)
     self.bytes += <int64_t>job.message.size
+    self.census.work += ADD_WORK
     return job
 
 
@@ -276,6 +279,7 @@ cdef uint64_t next_of(Schedule self, bytes expression) except? 0:
 cdef object read_plan(Schedule self, bytes head, Job *plan):
     """Returns the cron expression, or None."""
     cdef bytes cron = line_value(head, CRON)
+    self.census.work += PLAN_WORK
     plan.period = number_in(head, PERIOD)
     plan.repeat = INT64_MAX if line_value(head, REPEAT) == b"-1" else number_in(head, REPEAT)
     if plan.repeat and plan.period < LEAST_PERIOD:

@@ -20,6 +20,7 @@ from fastbroker.core.frame import Refused
 
 cdef enum:
     MOST_SHOWN = 4194304    # bytes of messages, of which one BROWSE makes copies
+    WORK = 2048             # what reading what is asked takes, in bytes of output
 
 LAST = 2**63
 
@@ -39,6 +40,7 @@ cdef class SchedulingRoute(Route):
     cdef int take(self, const Content *content, Origin *origin) except -1:
         cdef dict headers = headers_in(content.head[:content.head_length])
         cdef bytes action = headers.get(b"AMQ_SCHEDULER_ACTION", b"")
+        self.census.work += WORK
         if action == b"BROWSE":
             return browse(self, headers)
         if action == b"REMOVE":

@@ -76,7 +76,10 @@ cdef enum:
     COST = 2560             # bytes of a session, and of the connection that it belongs to
     COMMANDS = 16           # more than there are
     COMMAND_WORK = 448      # what any frame takes that is no plain SEND, in bytes of output beside FRAME_WORK ...
-    END_WORK = 512          # ... and the end of a subscription
+    END_WORK = 512          # ... the end of a subscription ...
+    REPLY_WORK = 768        # ... a reply-to that others shall see under another name ...
+    COMPLETE_WORK = 1024    # ... header lines that a profile adds ...
+    TELL_WORK = 512         # ... and what is told of one message alone
     UNPARK_SLICE = 4194304  # bytes of output that one session's parked frames may cause before others are served
 
 cdef uint32_t UNUSUAL = (1 << KNOWN_REPLY_TO | 1 << KNOWN_PROPERTY | 1 << KNOWN_TRANSACTION
@@ -500,6 +503,7 @@ cdef int send_unusually(Session self, const Frame *frame) except -1:
                                                        &self.broker.properties):
         content.properties = &self.broker.properties
     if frame.names & NAME_UNTOLD:
+        self.broker.census.work += COMPLETE_WORK
         self.broker.profile.complete(frame, &self.broker.scratch, wall_now(&self.broker.census), &content)
     if content.properties != NULL and comes_later(content.properties):
         return send_later(self, frame, &content)
@@ -533,6 +537,7 @@ cdef int publish_and_tell(Session self, const Frame *frame, const Content *conte
     cdef unsigned flags = content.properties.flags
     cdef uint64_t number = self.namespace.number.value + 1
     settle_fanout(self)     # what is told is of this message alone
+    self.broker.census.work += TELL_WORK
     if flags & ASKS_SOMEBODY and not self.route.has_somebody():
         raise Refused(b"nobody there", b"mandatory:true, and nobody has subscribed to '%b'."
                       % shown(self.route.destination))
@@ -682,6 +687,7 @@ cdef bytes replies_to(Session self, const Frame *frame):
     name = decoded(value.bytes, value.length, frame.version)
     if not is_temporary(name):
         return None
+    self.broker.census.work += REPLY_WORK
     if kind_of(name) == KIND_TEMPORARY:
         listen_to(self, name, temporaries(self).queue(name_in(name, KIND_TEMPORARY)))
     return temporaries(self).reply_line(name, value)

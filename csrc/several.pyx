@@ -35,7 +35,8 @@ from fastbroker.core.frame import Refused
 cdef enum:
     COST = 1024             # bytes of one beside its home and its members ...
     PATTERN_COST = 256      # ... and of a pattern beside its text
-    LOOK_WORK = 128         # what it takes to look whether a queue matches, in bytes of output ...
+    PATTERN_WORK = 1280     # what it takes to have one, in bytes of output ...
+    LOOK_WORK = 128         # ... to look whether a queue matches ...
     LEAVE_WORK = 128        # ... and to leave one
     LOOKS = 4096            # queues that are looked at, and ...
     JOINS = 512             # ... joined before others are served
@@ -152,6 +153,7 @@ cdef class Several(Spring):
         account_charge(whole.account, PATTERN_COST + <int64_t>len(pattern))
         link_join(self.all.queues.next, &new.place)     # in front of all
         (<Queue>self.home).look()
+        self.all.census.work += PATTERN_WORK
         return 0
 
     cdef Subscription new_part(self):

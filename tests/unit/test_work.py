@@ -1,0 +1,40 @@
+"""What takes long counts as work, or whoever sends nothing else would have the broker for himself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from broker_frames import send
+
+Face = Any  # of a module that the type checker knows nothing of
+TOPIC = b"/topic/a"
+SUBSCRIBE = b"SUBSCRIBE\nid:1\ndestination:%b\n\n\0UNSUBSCRIBE\nid:1\n\n\0"
+PATTERNS = b",".join(b"/queue/%d.*" % number for number in range(32))
+
+FRAMES = {
+    "lines that a profile adds": ("activemq", send(TOPIC, b"x"), 1000),
+    "what comes later": ("", send(TOPIC, b"x", b"delay:1000000\n"), 500),
+    "what comes again": ("", send(TOPIC, b"x", b"delay:1000000\nAMQ_SCHEDULED_PERIOD:1000\n"), 2500),
+    "what looks at that": (
+        "",
+        send(b"/topic/ActiveMQ.Scheduler.Management", b"", b"AMQ_SCHEDULER_ACTION:REMOVEALL\n"),
+        2000,
+    ),
+    "answers": ("", send(TOPIC, b"x", b"reply-to:/temp-queue/r\n"), 700),
+    "answers to a topic": ("", send(TOPIC, b"x", b"reply-to:/temp-topic/r\n"), 700),
+    "what is told": ("", send(TOPIC, b"x", b"receipt:1\nreceipt-info:true\n"), 500),
+    "patterns": ("", SUBSCRIBE % PATTERNS, 32_000),
+}
+
+
+@pytest.mark.parametrize("what", FRAMES)
+def test_what_takes_long_counts(face: Face, what: str) -> None:
+    profile, frames, least = FRAMES[what]
+    house = face.House(profile=profile)
+    client = face.Client(house)
+    client.say(frames)
+    before = house.stats["work"] + house.stats["bytes_out"]
+    for _ in range(10):
+        client.say(frames)
+    assert house.stats["work"] + house.stats["bytes_out"] - before >= 10 * least
