@@ -14,6 +14,7 @@ from fastbroker.core.rules cimport Load, admit, load_of
 
 cdef enum:
     PART_COST = 1024    # bytes of a part's place, and of its queue, which may have gone and be held here alone
+    PART_WORK = 64      # what one takes beside its output, in bytes of that
 
 
 cdef CompositeRoute composite_route(bytes destination, list parts, Fanout fanout, QueueOwner owner):
@@ -33,6 +34,7 @@ cdef class CompositeRoute(Route):
         cdef void *stored = NULL
         if not accepted and not all_have_room(self, content, origin):
             return 0
+        self.census.work += PART_WORK * len(self.parts)
         origin.accepted = True
         shared.shared = &stored
         try:

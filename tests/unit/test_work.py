@@ -10,6 +10,7 @@ from broker_frames import send
 Face = Any  # of a module that the type checker knows nothing of
 TOPIC = b"/topic/a"
 SUBSCRIBE = b"SUBSCRIBE\nid:1\ndestination:%b\n\n\0UNSUBSCRIBE\nid:1\n\n\0"
+PARTS = b",".join(b"/queue/%d" % number for number in range(32))
 PATTERNS = b",".join(b"/queue/%d.*" % number for number in range(32))
 
 FRAMES = {
@@ -24,6 +25,7 @@ FRAMES = {
     "answers": ("", send(TOPIC, b"x", b"reply-to:/temp-queue/r\n"), 700),
     "answers to a topic": ("", send(TOPIC, b"x", b"reply-to:/temp-topic/r\n"), 700),
     "what is told": ("", send(TOPIC, b"x", b"receipt:1\nreceipt-info:true\n"), 500),
+    "parts": ("", send(PARTS, b"x"), 2000),
     "patterns": ("", SUBSCRIBE % PATTERNS, 32_000),
 }
 
