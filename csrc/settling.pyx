@@ -90,8 +90,10 @@ cdef int settle_in(Transaction transaction, Subscription subscription, uint32_t 
         if slots[current].state == DELIVERY_OUT:
             transaction.note(<Subscription>slots[current].subscription, current, verdict, refusal)
             slots[current].state = DELIVERY_IN_TRANSACTION
+            subscription.census.work += SETTLE_WORK
         if current == slot:
             return 0
+        subscription.census.work += SEARCH_STEP
         current = slots[current].next
 
 

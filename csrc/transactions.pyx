@@ -181,6 +181,7 @@ cdef int roll_back(Transaction transaction) except -1:
     """What was acknowledged in it, and was not settled by a COMMIT, is not acknowledged any more."""
     cdef Operation *operation
     cdef uint32_t i
+    transaction.census.work += OPERATION_WORK * <int64_t>(transaction.count - transaction.done)
     try:
         for i in range(transaction.done, transaction.count):
             operation = &transaction.operations[i]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from broker_frames import send
+from broker_frames import ack, messages, send, subscribe
 
 Face = Any  # of a module that the type checker knows nothing of
 TOPIC = b"/topic/a"
@@ -40,3 +40,18 @@ def test_what_takes_long_counts(face: Face, what: str) -> None:
     for _ in range(10):
         client.say(frames)
     assert house.stats["work"] + house.stats["bytes_out"] - before >= 10 * least
+
+
+@pytest.mark.parametrize("end", [b"ABORT", b"COMMIT"])
+def test_each_delivery_of_a_cumulative_ack_in_a_transaction_counts(face: Face, end: bytes) -> None:
+    """Or three short frames, again and again, would be a millisecond of nobody's time each time."""
+    house = face.House()
+    client = face.Client(house)
+    client.say(send(b"/queue/a", b"x") * 1000 + subscribe(b"1", b"/queue/a", b"ack:client\nprefetch-count:1000\n"))
+    house.turn()
+    last = messages(client.hear())[-1]
+    before = house.stats["work"]
+    client.say(b"BEGIN\ntransaction:t\n\n\0" + ack(last.ack, headers=b"transaction:t\n"))
+    noted = house.stats["work"]
+    client.say(b"%b\ntransaction:t\n\n\0" % end)
+    assert min(noted - before, house.stats["work"] - noted) > 1000 * 64
