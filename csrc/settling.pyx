@@ -18,8 +18,9 @@ from fastbroker.core.subscription cimport ACK_CLIENT, ACK_CLIENT_INDIVIDUAL, ACK
 from fastbroker.core.wire cimport ring_empty, timer_arm
 
 cdef enum:
-    SEARCH_STEP = 16    # what looking at one delivery costs, in bytes of output
-    SETTLE_WORK = 64    # and settling one of many
+    SEARCH_STEP = 16    # what looking at one delivery costs, in bytes of output ...
+    PASS_STEP = 1       # ... passing by one that a transaction has ...
+    SETTLE_WORK = 64    # ... and settling one of many
 
 
 cdef uint32_t find_message(Subscription subscription, uint64_t number) noexcept:
@@ -68,6 +69,8 @@ cdef int settle_before(Subscription subscription, uint32_t slot, Verdict verdict
         if subscription.ledger.slots[current].state == DELIVERY_OUT:
             settle_slot(subscription, current, verdict, refusal)
             subscription.census.work += SETTLE_WORK
+        else:
+            subscription.census.work += PASS_STEP
         current = next
     return 0
 
@@ -137,6 +140,8 @@ cdef int settle_members(Subscription subscription, uint32_t slot, Verdict verdic
         if ledger.slots[current].state == DELIVERY_OUT:
             settle_member(<Subscription>ledger.slots[current].subscription, current, verdict, refusal)
             subscription.census.work += SETTLE_WORK
+        else:
+            subscription.census.work += PASS_STEP
         current = next if current != slot else NO_SLOT
     return pass_turn(subscription.credit.turns)
 

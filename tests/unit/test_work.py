@@ -55,3 +55,18 @@ def test_each_delivery_of_a_cumulative_ack_in_a_transaction_counts(face: Face, e
     noted = house.stats["work"]
     client.say(b"%b\ntransaction:t\n\n\0" % end)
     assert min(noted - before, house.stats["work"] - noted) > 1000 * 64
+
+
+@pytest.mark.parametrize("destination", [b"/queue/a", b"/queue/a,/queue/b"])
+def test_what_an_ack_passes_by_counts(face: Face, destination: bytes) -> None:
+    """What stands in front of it is a transaction's."""
+    house = face.House()
+    client = face.Client(house)
+    client.say(send(b"/queue/a", b"x") * 2000 + subscribe(b"1", destination, b"ack:client\nprefetch-count:2000\n"))
+    for _ in range(5):
+        house.turn()
+    heard = messages(client.hear())
+    client.say(b"BEGIN\ntransaction:t\n\n\0" + ack(heard[-3].ack, headers=b"transaction:t\n"))
+    before = house.stats["work"]
+    client.say(ack(heard[-2].ack))
+    assert house.stats["work"] - before > 1990 + 448
