@@ -45,17 +45,13 @@ cdef class Bindings:
             return 0
         return self.topics.insert(topic, len(topic), &queue.entry)
 
-    cdef bint is_bound(self, Queue queue, bytes pattern, bint apart) except -1:
-        """Whether it is already. Raises Refused if it is so to another destination."""
-        cdef tuple known = self.bound.get(queue.name)
-        if known is not None and known[:2] == (pattern, apart):
-            return True
-        if queue.entry.node:
-            raise Refused(b"bad header", b"The queue that x-queue-name names gets the messages of another destination.")
-        return False
-
     cdef int bind(self, Queue queue, bytes pattern, bint apart, bint made) except -1:
         """`made`: the queue was made for this, and goes with its last consumer."""
+        cdef tuple known = self.bound.get(queue.name)
+        if known is not None and known[:2] == (pattern, apart):
+            return 0
+        if queue.entry.node:
+            raise Refused(b"bad header", b"The queue that x-queue-name names gets the messages of another destination.")
         queue.apart = apart
         self.topics_of(apart).insert(pattern, len(pattern), &queue.entry)
         self.bound[queue.name] = (pattern, apart, made)

@@ -33,7 +33,7 @@ from fastbroker.core.frame cimport Content, shown
 from fastbroker.core.history cimport histories_new
 from fastbroker.core.message cimport Entry, Message, message_content, message_drop, message_new
 from fastbroker.core.pattern cimport is_pattern
-from fastbroker.core.policy cimport TopicPolicy
+from fastbroker.core.policy cimport QueuePolicy, TopicPolicy
 from fastbroker.core.queue cimport (
     DEAD_DELIVERIES, DEAD_REJECTED, RULED, DeadReason, conflate_by, forget_duplicates, put_to_rest, queue_new,
     queue_route,
@@ -190,14 +190,13 @@ cdef class Namespace(QueueOwner):
                              bint apart) except -1:
         """To the queue of that name, which gets the messages of a topic, or of what a pattern matches."""
         cdef bint made = table_get(&self.queues, name, len(name)) == NULL
-        cdef bint bound
         cdef Queue queue
         check_listener(self, pattern, apart)
         queue = self.queue_of(name)
         self.fanout.settle()
         try:
             self.bindings.bind(queue, pattern, apart, made)
-            return self.subscribe_queue(subscription, queue)
+            return consume(self, subscription, queue, declared)
         except:
             if made or self.bindings.is_over(queue):
                 self.remove_queue(queue)
@@ -403,6 +402,20 @@ cdef int conflate(Namespace self, Subscription subscription, bytes header, bytes
     conflate_by(queue, conflation_new(header, not apart and is_pattern(pattern, len(pattern))))
     subscription.be_asked(CONFLATION_COST + len(header))
     return 0
+
+
+cdef int consume(Namespace self, Subscription subscription, Queue queue, dict declared) except -1:
+    """The queue, and it says what that shall be; None: nothing."""
+    cdef dict before = queue.declared
+    cdef QueuePolicy policy = queue.policy
+    if declared is None:
+        return self.subscribe_queue(subscription, queue)
+    declare(queue, declared, True)
+    try:
+        return self.subscribe_queue(subscription, queue)
+    except:
+        queue.declare(before, policy)
+        raise
 
 
 cdef Several subscribe_several(Namespace self, Subscription subscription, Access access):

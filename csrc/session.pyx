@@ -33,11 +33,10 @@ from fastbroker.core.login cimport (
     short_session, software_of, version_name,
 )
 from fastbroker.core.message cimport message_cost
-from fastbroker.core.namespace cimport conflate, known_queue, stations_of, subscribe_several
+from fastbroker.core.namespace cimport conflate, consume, known_queue, stations_of, subscribe_several
 from fastbroker.core.parking cimport PARKED_END, PARKED_ERROR, PARKED_FRAME, PARKED_RECEIPT, Parked, parking_new
 from fastbroker.core.parser cimport PARSE_FRAME, parse_error
 from fastbroker.core.pattern cimport is_pattern
-from fastbroker.core.policy cimport QueuePolicy
 from fastbroker.core.profile cimport NACK_DROPS, NACK_REJECTS, Profile
 from fastbroker.core.properties cimport read_properties
 from fastbroker.core.queue cimport (
@@ -806,10 +805,10 @@ cdef int attach(Session self, Subscription subscription, Wishes wishes) except -
         self.namespace.subscribe_queue(subscription, temporaries(self).queue(name))
         return replace_implicit(self, destination)
     if kind == KIND_EXISTING_QUEUE:
-        return consume(self, subscription, self.namespace.existing_queue(name), wishes)
+        return consume(self.namespace, subscription, self.namespace.existing_queue(name), wishes.declared)
     if kind == KIND_QUEUE and is_pattern(name, len(name)):
         return attach_to_queues(self, subscription, wishes, name)
-    return consume(self, subscription, self.namespace.queue_of(name), wishes)
+    return consume(self.namespace, subscription, self.namespace.queue_of(name), wishes.declared)
 
 
 cdef int attach_to_queues(Session self, Subscription subscription, Wishes wishes, bytes pattern) except -1:
@@ -874,18 +873,6 @@ cdef int look_at(Session self, Subscription subscription, Kind kind, bytes name,
     subscription.numbered = wishes.numbered
     self.browsed = True
     return browse(self.namespace.browsers, subscription, self.namespace, queue, name, &wishes.browsing)
-
-
-cdef int consume(Session self, Subscription subscription, Queue queue, Wishes wishes) except -1:
-    cdef dict before = queue.declared
-    cdef QueuePolicy policy = queue.policy
-    if wishes.declared is not None:
-        declare(queue, wishes.declared, True)
-    try:
-        return self.namespace.subscribe_queue(subscription, queue)
-    except:
-        queue.declare(before, policy)
-        raise
 
 
 cdef int attach_to_topic(Session self, Subscription subscription, Wishes wishes) except -1:

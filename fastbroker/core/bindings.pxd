@@ -17,7 +17,6 @@ cdef class Bindings:
     cdef Trie topics_of(self, bint apart)
     cdef void leave(self, Receiver receiver) noexcept
     cdef int follow(self, Queue queue) except -1
-    cdef bint is_bound(self, Queue queue, bytes pattern, bint apart) except -1
     cdef int bind(self, Queue queue, bytes pattern, bint apart, bint made) except -1
     cdef bint is_over(self, Queue queue) except -1
     cdef void release(self, Queue queue) noexcept

@@ -84,6 +84,7 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
                              bytes epoch, cron)
 cdef list stations_of(Namespace self, list parts)
 cdef int conflate(Namespace self, Subscription subscription, bytes header, bytes pattern, bint apart) except -1
+cdef int consume(Namespace self, Subscription subscription, Queue queue, dict declared) except -1
 cdef Several subscribe_several(Namespace self, Subscription subscription, Access access)
 cdef Queue known_queue(Namespace self, bytes name)
 cdef int remove_reply_topic(Namespace self, ReplyTopic topic) except -1

@@ -12,6 +12,7 @@ TOPIC = b"/topic/a"
 SUBSCRIBE = b"SUBSCRIBE\nid:1\ndestination:%b\n\n\0UNSUBSCRIBE\nid:1\n\n\0"
 PARTS = b",".join(b"/queue/%d" % number for number in range(32))
 PATTERNS = b",".join(b"/queue/%d.*" % number for number in range(32))
+ANSWERED = send(TOPIC, b"x", b"reply-to:/temp-%b/r\n") + send(TOPIC, b"x", b"reply-to:/temp-%b/s\n")
 
 FRAMES = {
     "lines that a profile adds": ("activemq", send(TOPIC, b"x"), 1000),
@@ -22,8 +23,8 @@ FRAMES = {
         send(b"/topic/ActiveMQ.Scheduler.Management", b"", b"AMQ_SCHEDULER_ACTION:REMOVEALL\n"),
         2000,
     ),
-    "answers": ("", send(TOPIC, b"x", b"reply-to:/temp-queue/r\n"), 700),
-    "answers to a topic": ("", send(TOPIC, b"x", b"reply-to:/temp-topic/r\n"), 700),
+    "answers": ("", ANSWERED % (b"queue", b"queue"), 1400),
+    "answers to a topic": ("", ANSWERED % (b"topic", b"topic"), 1400),
     "what is told": ("", send(TOPIC, b"x", b"receipt:1\nreceipt-info:true\n"), 500),
     "parts": ("", send(PARTS, b"x"), 2000),
     "patterns": ("", SUBSCRIBE % PATTERNS, 32_000),
