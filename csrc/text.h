@@ -31,12 +31,10 @@ static inline void text_free(Text *text) {
     text->start = text->end = text->capacity = 0;
 }
 
-/* Grows by doubling, so by what has been received and never by what a length field promises. */
-static inline char *text_reserve(Text *text, size_t needed) {
+/* By doubling, so by what has been received and never by what a length field promises. */
+static char *text_grow(Text *text, size_t needed) {
     size_t live = text_length(text), capacity = text->capacity ? text->capacity : 256;
     char *bytes;
-    if (text->capacity - text->end >= needed && text->bytes != NULL)
-        return text->bytes + text->end;
     while (capacity - live < needed)
         capacity *= 2;
     bytes = (char *)malloc(capacity + SCAN_SLACK);
@@ -51,6 +49,13 @@ static inline char *text_reserve(Text *text, size_t needed) {
     text->capacity = capacity;
     text->end = live;
     return bytes + live;
+}
+
+/* Room for so many bytes at the end; NULL when there is no memory. */
+static inline char *text_reserve(Text *text, size_t needed) {
+    if (text->capacity - text->end >= needed && text->bytes != NULL)
+        return text->bytes + text->end;
+    return text_grow(text, needed);
 }
 
 /* 0, or -1 when there is no memory. */
