@@ -274,22 +274,32 @@ static const char TWO_DIGITS[] = "0001020304050607080910111213141516171819202122
                                  "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
                                  "8081828384858687888990919293949596979899";
 
+/* The least number with one digit more than the index says. */
+static const uint64_t POWERS_OF_TEN[] = {
+    0, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000, 100000000000, 1000000000000,
+    10000000000000, 100000000000000, 1000000000000000, 10000000000000000, 100000000000000000, 1000000000000000000,
+    10000000000000000000u};
+
+/* A bit is 0.301 digits, or 1233 / 4096: so many, rounded down, are one too few or right. */
+static inline size_t digits_of(uint64_t value) {
+    size_t bits = 64 - (size_t)__builtin_clzll(value | 1);
+    size_t least = bits * 1233 >> 12;
+    return least + (value >= POWERS_OF_TEN[least]);
+}
+
 /* Writes the digits to `out` (NUMBER_SPACE bytes must be free) and returns how many. */
 static inline size_t put_number(char *out, uint64_t value) {
-    char digits[NUMBER_SPACE];
-    size_t first = NUMBER_SPACE;
+    size_t length = digits_of(value);
+    char *end = out + length;
     for (; value >= 100; value /= 100) {
-        first -= 2;
-        memcpy(digits + first, &TWO_DIGITS[2 * (value % 100)], 2);
+        end -= 2;
+        memcpy(end, &TWO_DIGITS[2 * (value % 100)], 2);
     }
-    if (value >= 10) {
-        first -= 2;
-        memcpy(digits + first, &TWO_DIGITS[2 * value], 2);
-    } else {
-        digits[--first] = (char)('0' + value);
-    }
-    memcpy(out, digits + first, NUMBER_SPACE - first);
-    return NUMBER_SPACE - first;
+    if (value >= 10)
+        memcpy(out, &TWO_DIGITS[2 * value], 2);
+    else
+        *out = (char)('0' + value);
+    return length;
 }
 
 /* A number that counts up together with its digits: cheaper than writing them anew for every message. */
