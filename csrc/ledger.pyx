@@ -15,17 +15,18 @@ import secrets
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memchr
 
 from fastbroker.core.message cimport VISIT_COST, Message, message_left, message_moved
 from fastbroker.core.table cimport table_free, table_get, table_init, table_put, table_remove
 from fastbroker.core.wire cimport (
     account_charge, block_is_left, blocks_of, ceiling_grants, keeper_join, keeper_leave, parse_number, put_number,
+    read_number,
 )
 
 from fastbroker.core.frame import Refused
 
 cdef enum:
+    LONGEST = 10        # digits of either number in an ack id
     FEWEST = 8
     FEW = 1024          # from so many on it grows by an eighth: twice as many could be far above the ceiling at once
     NOTE_COST = 64      # bytes of a place in the table, when that has just grown, and of the links between the same
@@ -73,10 +74,10 @@ cdef class Ledger:
 
     cdef uint32_t find(self, const char *ack, size_t length) noexcept:
         """The slot of an unsettled delivery, or NO_SLOT."""
-        cdef const char *dash = <const char *>memchr(ack, c'-', length)
         cdef uint64_t slot, generation
-        if (dash == NULL or not parse_number(ack, dash - ack, 10, &slot)
-                or not parse_number(dash + 1, ack + length - dash - 1, 10, &generation)):
+        cdef size_t dash = read_number(ack, length, LONGEST, &slot)
+        if (dash == 0 or dash == length or ack[dash] != c'-'
+                or not parse_number(ack + dash + 1, length - dash - 1, LONGEST, &generation)):
             return NO_SLOT
         if slot >= self.capacity or self.slots[slot].state == DELIVERY_FREE:
             return NO_SLOT

@@ -251,17 +251,21 @@ static inline int known_of(const char *text, size_t length) {
 
 #undef IS
 
-/* 1 and *value, or 0 when the text is anything but 1 to `most` (at most 19) decimal digits. */
-static inline int parse_number(const char *text, size_t length, size_t most, uint64_t *value) {
+/* *value is what the decimal digits say that the text begins with, at most `most` (at most 19). Returns how many. */
+static inline size_t read_number(const char *text, size_t length, size_t most, uint64_t *value) {
     uint64_t number = 0;
     size_t i;
-    if (length == 0 || length > most)
-        return 0;
-    for (i = 0; i < length; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return 0;
+    for (i = 0; i < length && i < most && text[i] >= '0' && text[i] <= '9'; i++)
         number = number * 10 + (uint64_t)(text[i] - '0');
-    }
+    *value = number;
+    return i;
+}
+
+/* 1 and *value, or 0 when the text is anything but 1 to `most` (at most 19) decimal digits. */
+static inline int parse_number(const char *text, size_t length, size_t most, uint64_t *value) {
+    uint64_t number;
+    if (length == 0 || length > most || read_number(text, length, most, &number) < length)
+        return 0;
     *value = number;
     return 1;
 }

@@ -64,6 +64,7 @@ cdef extern from "csrc/wire.h" nogil:
     int command_of(const char *text, size_t length)
     int known_of(const char *text, size_t length)
     int parse_number(const char *text, size_t length, size_t most, uint64_t *value)
+    size_t read_number(const char *text, size_t length, size_t most, uint64_t *value)
     size_t put_number(char *out, uint64_t value)
     struct Counter:
         uint64_t value
