@@ -33,7 +33,6 @@ cdef Message *message_new(Census *census, const Content *content, uint64_t id) e
     """A copy of `content`, or the one that others have of it, with a reference that is the caller's."""
     cdef size_t size = bytes_of(content.head_length, content.body_length, content.properties != NULL)
     cdef Message *message
-    cdef char *bytes
     if content.shared != NULL:
         return message_of_all(census, content, id)
     message = <Message *>block_take(blocks_of(census), size)
@@ -50,10 +49,7 @@ cdef Message *message_new(Census *census, const Content *content, uint64_t id) e
     message.seen = <uint16_t>content.seen & ~<unsigned>SEEN_PROPERTIES
     message.opcode = <uint16_t>content.opcode
     message.wrapped = NULL
-    bytes = <char *>(message + 1)
-    memcpy(bytes, content.head, content.head_length)
-    bytes[content.head_length] = c'\n'
-    memcpy(bytes + content.head_length + 1, content.body, content.body_length)
+    put_content(<char *>(message + 1), content)
     if content.properties != NULL:
         message.seen |= SEEN_PROPERTIES
         memcpy(<char *>message + properties_at(content.head_length, content.body_length), content.properties,

@@ -105,13 +105,8 @@ cdef inline void count_written(OutBuf *out, size_t messages, size_t size) noexce
     out.messages += <int64_t>messages
     out.outlets.census.bytes_out += <int64_t>size
 
-cdef inline char *fill(char *room, const char *prefix, size_t prefix_length, const char *middle, size_t middle_length,
-                       const Content *content) noexcept:
-    """All of a MESSAGE in front of its NUL; returns where that goes."""
-    memcpy(room, prefix, prefix_length)
-    room += prefix_length
-    memcpy(room, middle, middle_length)
-    room += middle_length
+cdef inline char *put_content(char *room, const Content *content) noexcept:
+    """Header lines, LF and body; returns where they end."""
     if content.body == content.head + content.head_length + 1:     # the LF stands between them
         memcpy(room, content.head, content.head_length + 1 + content.body_length)
         return room + content.head_length + 1 + content.body_length
@@ -119,7 +114,15 @@ cdef inline char *fill(char *room, const char *prefix, size_t prefix_length, con
     room += content.head_length
     room[0] = c'\n'
     memcpy(room + 1, content.body, content.body_length)
-    return room + content.body_length + 1
+    return room + 1 + content.body_length
+
+cdef inline char *fill(char *room, const char *prefix, size_t prefix_length, const char *middle, size_t middle_length,
+                       const Content *content) noexcept:
+    """All of a MESSAGE in front of its NUL; returns where that goes."""
+    memcpy(room, prefix, prefix_length)
+    room += prefix_length
+    memcpy(room, middle, middle_length)
+    return put_content(room + middle_length, content)
 
 cdef int put_message_apart(OutBuf *out, const char *prefix, size_t prefix_length, const char *middle,
                            size_t middle_length, unsigned form, const Content *content, Message *owner) except -1
