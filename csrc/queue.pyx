@@ -29,8 +29,8 @@ from libc.string cimport memcpy
 from fastbroker.core.consumers cimport next_in_line, next_ranked, step_aside
 from fastbroker.core.frame cimport Content
 from fastbroker.core.message cimport (
-    MIDDLE_SPACE, VISIT_COST, Entry, Message, message_drop, message_is_dead, message_new, message_properties,
-    move_message, put_message, put_middle,
+    VISIT_COST, Entry, Message, message_drop, message_is_dead, message_new, message_properties, move_message,
+    put_message,
 )
 from fastbroker.core.redelivery cimport most_deliveries, pause_after
 from fastbroker.core.resting cimport resting_new
@@ -41,10 +41,10 @@ from fastbroker.core.shelf cimport (
 )
 from fastbroker.core.subscription cimport ACK_AUTO, Receiver, Subscription
 from fastbroker.core.wire cimport (
-    USUAL_PRIORITY, Properties, ceiling_reached, census_spent, choosers_free, claim_end, claim_new, duplicates_add,
-    duplicates_free, duplicates_has, duplicates_new, keeper_join, keeper_leave, link_init, link_join, link_joined,
-    link_leave, outbuf_touch, ranks_free, ranks_new, ranks_ready, ring_empty, ring_init, ring_splice, ring_take,
-    timer_arm, timer_cancel, timer_init, wall_now,
+    USUAL_PRIORITY, Counter, Properties, ceiling_reached, census_spent, choosers_free, claim_end, claim_new,
+    counter_line, duplicates_add, duplicates_free, duplicates_has, duplicates_new, keeper_join, keeper_leave, link_init,
+    link_join, link_joined, link_leave, outbuf_touch, ranks_free, ranks_new, ranks_ready, ring_empty, ring_init,
+    ring_splice, ring_take, timer_arm, timer_cancel, timer_init, wall_now,
 )
 
 cdef enum:
@@ -402,10 +402,10 @@ cdef void linger(Queue queue) noexcept:
         timer_arm((<QueueOwner>queue.owner).wheel, &queue.idle, (<QueueOwner>queue.owner).now[0] + idle_time(queue))
 
 
-cdef inline int pass_on(Subscription consumer, const Content *content, uint64_t id) except -1:
-    cdef char middle[MIDDLE_SPACE]
-    put_message(consumer.out, consumer.prefix, consumer.prefix_length, middle, put_middle(middle, id),
-                consumer.form, content, NULL)
+cdef inline int pass_on(Subscription consumer, const Content *content, const Counter *number) except -1:
+    cdef size_t length
+    cdef const char *middle = counter_line(number, &length)
+    put_message(consumer.out, consumer.prefix, consumer.prefix_length, middle, length, consumer.form, content, NULL)
     outbuf_touch(consumer.out)
     return 0
 
@@ -914,17 +914,17 @@ cdef inline Subscription consumer_for_next(Queue queue):
     return next_consumer(queue, False)
 
 
-cdef inline int offer(Queue queue, const Content *content, uint64_t id, const Origin *origin) except -1:
+cdef inline int offer(Queue queue, const Content *content, const Counter *number, const Origin *origin) except -1:
     """A SEND that is plain, where nothing is on the shelf: straight to a consumer if one waits, without a copy if that
     is `auto`; else a message is kept."""
     cdef Subscription consumer = consumer_for_next(queue)
     cdef Message *message
     cdef Entry entry
     if consumer is None:
-        return keep_back(queue, content, id, origin)
+        return keep_back(queue, content, number.value, origin)
     if consumer.ack_mode == ACK_AUTO:
-        return pass_on(consumer, content, id)
-    message = message_new(queue.census, content, id)
+        return pass_on(consumer, content, number)
+    message = message_new(queue.census, content, number.value)
     message.shared.sender = origin.who
     number_entry(queue, &entry, message)
     queue.unsettled += 1
@@ -965,7 +965,7 @@ cdef class QueueRoute(Route):
         if self.queue.marks or content.properties != NULL:
             return take_apart(self, content, origin)
         origin.took += 1
-        return offer(self.queue, content, (<QueueOwner>self.queue.owner).number.value, origin)
+        return offer(self.queue, content, (<QueueOwner>self.queue.owner).number, origin)
 
     cdef bint has_somebody(self) except -1:
         return not (self.queue.removed and self.queue.owned)
@@ -990,7 +990,7 @@ cdef int take_apart(QueueRoute self, const Content *content, Origin *origin) exc
         linger(self.queue)
     if (self.queue.marks == 0 and content.properties == NULL) or owner.is_plain(
             self.queue, content, owner.number.value, origin, False):
-        offer(self.queue, content, owner.number.value, origin)
+        offer(self.queue, content, owner.number, origin)
     if named and not origin.untaken:
         has_come_now(self.queue, content)
     return 0
