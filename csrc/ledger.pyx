@@ -19,8 +19,7 @@ from libc.stdlib cimport free, realloc
 from fastbroker.core.message cimport VISIT_COST, Message, message_left, message_moved
 from fastbroker.core.table cimport table_free, table_get, table_init, table_put, table_remove
 from fastbroker.core.wire cimport (
-    account_charge, block_is_left, blocks_of, ceiling_grants, keeper_join, keeper_leave, parse_number, put_number,
-    read_number,
+    account_charge, block_is_left, blocks_of, ceiling_grants, keeper_join, keeper_leave, parse_number, read_number,
 )
 
 from fastbroker.core.frame import Refused
@@ -43,12 +42,6 @@ cdef Ledger ledger_new(Census *census, const Ceiling *ceiling, Account *account)
     return new
 
 
-cdef size_t put_ack(char *out, uint32_t slot, uint32_t generation) noexcept:
-    cdef size_t length = put_number(out, slot)
-    out[length] = c'-'
-    return length + 1 + put_number(out + length + 1, generation)
-
-
 cdef class Ledger:
 
     def __cinit__(self):
@@ -59,18 +52,6 @@ cdef class Ledger:
         free(self.slots)
         free(self.same)
         table_free(&self.by_message)
-
-    cdef uint32_t take(self) except? 0xffffffff:
-        """A slot for a new delivery; slots move in memory when this makes more of them."""
-        cdef uint32_t slot
-        if self.free_slot == NO_SLOT:
-            grow(self)
-        slot = self.free_slot
-        self.free_slot = self.slots[slot].next
-        self.slots[slot].generation += 1
-        self.slots[slot].state = DELIVERY_OUT
-        self.census.deliveries += 1
-        return slot
 
     cdef uint32_t find(self, const char *ack, size_t length) noexcept:
         """The slot of an unsettled delivery, or NO_SLOT."""
@@ -105,14 +86,6 @@ cdef class Ledger:
         elif table_put(&self.by_message, <const char *>number, sizeof(uint64_t), place_of(slot)) < 0:
             raise MemoryError()
         return 0
-
-    cdef void give_back(self, uint32_t slot) noexcept:
-        if self.indexed:
-            forget(self, slot)
-        self.slots[slot].state = DELIVERY_FREE
-        self.slots[slot].next = self.free_slot
-        self.free_slot = slot
-        self.census.deliveries -= 1
 
 
 cdef inline void *place_of(uint32_t slot) noexcept:
@@ -174,7 +147,7 @@ cdef int link_all(Ledger ledger, uint32_t capacity) noexcept:
     return 0
 
 
-cdef void forget(Ledger ledger, uint32_t slot) noexcept:
+cdef void ledger_forget(Ledger ledger, uint32_t slot) noexcept:
     """It is found by its message no more; if it was the first, the next one takes its place, also in the table."""
     cdef Same same = ledger.same[slot]
     cdef uint64_t *number = &ledger.slots[slot].entry.message.id
@@ -188,7 +161,8 @@ cdef void forget(Ledger ledger, uint32_t slot) noexcept:
         table_put(&ledger.by_message, <const char *>number, sizeof(uint64_t), place_of(same.next))
 
 
-cdef int grow(Ledger ledger) except -1:
+cdef int ledger_grow(Ledger ledger) except -1:
+    """More slots, of which none is taken."""
     cdef uint32_t capacity = ledger.capacity + (
         max(ledger.capacity, <uint32_t>FEWEST) if ledger.capacity < FEW else ledger.capacity // 8)
     cdef uint32_t slot

@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastbroker.core.message cimport Entry
 from fastbroker.core.table cimport Table
-from fastbroker.core.wire cimport Account, Ceiling, Census, Keeper
+from fastbroker.core.wire cimport Account, Ceiling, Census, Keeper, put_number
 
 cdef extern from *:
     """
@@ -47,12 +47,38 @@ cdef class Ledger:
     cdef Table by_message       # number of a message -> 1 + slot of its first unsettled delivery
     cdef Same *same             # of each slot, once it is indexed
 
-    cdef uint32_t take(self) except? 0xffffffff
     cdef uint32_t find(self, const char *ack, size_t length) noexcept
     cdef uint32_t find_number(self, uint64_t number, bint only) except? 0xffffffff
     cdef int note(self, uint32_t slot) except -1
-    cdef void give_back(self, uint32_t slot) noexcept
+
+    cdef inline uint32_t take(self) except? 0xffffffff:
+        """A slot for a new delivery; slots move in memory when this makes more of them."""
+        cdef uint32_t slot
+        cdef Delivery *taken
+        if self.free_slot == NO_SLOT:
+            ledger_grow(self)
+        slot = self.free_slot
+        taken = &self.slots[slot]
+        self.free_slot = taken.next
+        taken.generation += 1
+        taken.state = DELIVERY_OUT
+        self.census.deliveries += 1
+        return slot
+
+    cdef inline void give_back(self, uint32_t slot) noexcept:
+        if self.indexed:
+            ledger_forget(self, slot)
+        self.slots[slot].state = DELIVERY_FREE
+        self.slots[slot].next = self.free_slot
+        self.free_slot = slot
+        self.census.deliveries -= 1
 
 
 cdef Ledger ledger_new(Census *census, const Ceiling *ceiling, Account *account)
-cdef size_t put_ack(char *out, uint32_t slot, uint32_t generation) noexcept
+cdef int ledger_grow(Ledger ledger) except -1
+cdef void ledger_forget(Ledger ledger, uint32_t slot) noexcept
+
+cdef inline size_t put_ack(char *out, uint32_t slot, uint32_t generation) noexcept:
+    cdef size_t length = put_number(out, slot)
+    out[length] = c'-'
+    return length + 1 + put_number(out + length + 1, generation)
