@@ -217,18 +217,20 @@ cdef size_t put_place(bytes name, uint64_t number, char *room) noexcept:
 
 cdef uint32_t remember(Subscription self, const Entry *entry) except? 0xffffffff:
     cdef uint32_t slot = self.ledger.take()
-    cdef Delivery *delivery = &self.ledger.slots[slot]
+    cdef Delivery *slots = self.ledger.slots
+    cdef Delivery *delivery = &slots[slot]
+    cdef Credit *credit = self.credit
     delivery.entry = entry[0]
     if self.ledger.indexed:
         self.ledger.note(slot)
     delivery.subscription = <void *>self
     delivery.next = NO_SLOT
-    delivery.previous = self.credit.last
-    if self.credit.last == NO_SLOT:
-        self.credit.first = slot
+    delivery.previous = credit.last
+    if credit.last == NO_SLOT:
+        credit.first = slot
     else:
-        self.ledger.slots[self.credit.last].next = slot
-    self.credit.last = slot
-    self.credit.outstanding += 1
-    self.credit.outstanding_bytes += entry.message.size
+        slots[credit.last].next = slot
+    credit.last = slot
+    credit.outstanding += 1
+    credit.outstanding_bytes += entry.message.size
     return slot
