@@ -317,7 +317,9 @@ cdef int handle(Session self, const Frame *frame) except -1:
         raise Refused(b"unknown command", b"The frame's command is not one that a client may send.")
     self.broker.census.work += COMMAND_WORK
     command.handle(self, frame)
-    return receipt(self, frame) if self.state == STATE_CONNECTED and self.committing is None else 0
+    if frame.known[KNOWN_RECEIPT] and self.state == STATE_CONNECTED and self.committing is None:
+        receipt(self, frame)
+    return 0
 
 
 cdef int receipt(Session self, const Frame *frame) except -1:
