@@ -169,7 +169,7 @@ cdef int give_out(Queue queue) except -1:
     if queue.choosers.anew:
         look_anew(queue)
     look_at_marks(queue)
-    if queue.returning or (queue.shelf.count and not expire(queue)):
+    if queue.returning or not expire(queue):
         return 0
     if queue.choosers.seen != queue.shelf.stamp:
         line_up(queue)
@@ -205,7 +205,7 @@ cdef int serve(Queue queue, Link *line, uint64_t end, int64_t until) except -1:
     while queue.waiting() and not ring_empty(line):
         if census_spent(queue.census) > until:
             return go_on(queue)
-        if queue.shelf.count and not expire(queue):
+        if not expire(queue):
             return 0
         consumer = next_in_line(line, is_tight(queue))
         if consumer is None:
@@ -224,7 +224,7 @@ cdef int serve_holder(Queue queue, int64_t until) except -1:
     while queue.waiting() and served != NOTHING:
         if census_spent(queue.census) > until:
             return go_on(queue)
-        if queue.shelf.count and not expire(queue):
+        if not expire(queue):
             return 0
         consumer = next_ranked(queue.ranks, is_tight(queue), queue.unsettled == 0)
         if consumer is None:

@@ -749,14 +749,11 @@ cdef bint shelve_returned(Queue queue) except -1:
 
 # ---- expiry ----
 
-cdef bint expire(Queue queue) except -1:
-    """Takes away all that has expired, or much of it, and the rest in the next turns; whether that is all."""
+cdef bint take_expired(Queue queue) except -1:
+    """The rest of `expire`, for a queue with something that expires at some time."""
     cdef Entry entry
-    cdef uint64_t now
+    cdef uint64_t now = wall_now(queue.census)
     cdef int left = EXPIRED_SLICE
-    if shelf_soonest(&queue.shelf) == NEVER:
-        return True
-    now = wall_now(queue.census)
     if shelf_soonest(&queue.shelf) > now:
         look_at_expiry(queue)
         return True

@@ -9,7 +9,7 @@ from fastbroker.core.policy cimport Policies, QueuePolicy, TopicPolicy
 from fastbroker.core.redelivery cimport Refusal
 from fastbroker.core.resting cimport Resting
 from fastbroker.core.route cimport Origin, Route
-from fastbroker.core.shelf cimport Shelf
+from fastbroker.core.shelf cimport NEVER, Shelf, shelf_soonest
 from fastbroker.core.subscription cimport Receiver, Subscription
 from fastbroker.core.wire cimport (
     Census, Ceiling, Choosers, Counter, Duplicates, DuplicatesShare, Keeper, Link, OutBuf, Properties, Ranks, Timer,
@@ -178,10 +178,14 @@ cdef void shelve_all(Queue queue) noexcept
 cdef void conflate_by(Queue queue, Conflation conflation) noexcept
 cdef void unshelve_all(Queue queue) noexcept
 cdef int look_at_marks(Queue queue) except -1
-cdef bint expire(Queue queue) except -1
+cdef bint take_expired(Queue queue) except -1
 cdef Link *line_of(Queue queue, Subscription consumer) noexcept
 cdef const Entry *plain_head(Queue queue) noexcept
 cdef void take_from_shelf(Queue queue, uint32_t at, Entry *entry) noexcept
 cdef bint shelve_returned(Queue queue) except -1
 cdef int end_of_life(Queue queue, Entry *entry) except -1
 cdef void number_entry(Queue queue, Entry *entry, Message *message) noexcept
+
+cdef inline bint expire(Queue queue) except -1:
+    """Takes away all that has expired, or much of it, and the rest in the next turns; whether that is all."""
+    return shelf_soonest(&queue.shelf) == NEVER or take_expired(queue)
