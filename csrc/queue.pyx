@@ -575,11 +575,9 @@ cdef int shelve(Queue queue, Entry *entry) except -1:
         message_drop(entry.message)
         return 0
     queue.marks |= SHELF
-    try:
-        shelf_put(&queue.shelf, entry, place_of(priority, entry.number), expires, name)
-    except MemoryError:
+    if shelf_put(&queue.shelf, entry, place_of(priority, entry.number), expires, name) < 0:
         message_drop(entry.message)
-        raise
+        raise MemoryError()
     keep(queue, entry.message)
     if queue.marks & GROUPED:
         queue.choosers.came(<void *>queue, queue.shelf.count - 1)
@@ -726,7 +724,7 @@ cdef int move_to_shelf(Queue queue) except -1:
     cdef Entry moved
     cdef int left = SHELVED_SLICE
     while head != NULL and left:
-        shelf_put(&queue.shelf, head, place_of(USUAL_PRIORITY, head.number), NEVER, 0)
+        shelve_usual(queue, head)
         take_plain(queue, &moved)
         head = plain_head(queue)
         left -= 1
@@ -741,10 +739,16 @@ cdef bint shelve_returned(Queue queue) except -1:
     cdef int left = SHELVED_SLICE
     queue.marks |= SHELF
     while queue.returned_count and left:
-        shelf_put(&queue.shelf, &queue.returned[0], place_of(USUAL_PRIORITY, queue.returned[0].number), NEVER, 0)
+        shelve_usual(queue, &queue.returned[0])
         take_returned(queue, &moved)
         left -= 1
     return queue.returned_count == 0
+
+
+cdef int shelve_usual(Queue queue, const Entry *entry) except -1:
+    if shelf_put(&queue.shelf, entry, place_of(USUAL_PRIORITY, entry.number), NEVER, 0) < 0:
+        raise MemoryError()
+    return 0
 
 
 # ---- expiry ----

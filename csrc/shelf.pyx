@@ -45,14 +45,14 @@ cdef void shelf_free(Shelf *shelf) noexcept:
     forget_names(shelf)
 
 
-cdef int shelf_put(Shelf *shelf, const Entry *entry, uint64_t place, uint64_t expires, uint64_t name) except -1:
-    """`place` is free; takes over the entry's reference, unless there is no memory."""
+cdef int shelf_put(Shelf *shelf, const Entry *entry, uint64_t place, uint64_t expires, uint64_t name) noexcept:
+    """`place` is free; takes over the entry's reference, unless there is no memory, and this is -1."""
     cdef uint32_t at = shelf.count
     cdef Node *node
     if at == shelf.capacity and resize(shelf, shelf.capacity * 2 if shelf.capacity else FEWEST) < 0:
-        raise MemoryError()
+        return -1
     if name and split_bucket(shelf) < 0:
-        raise MemoryError()
+        return -1
     shelf.census.work += PUT_WORK
     node = &shelf.nodes[at]
     node.entry = entry[0]

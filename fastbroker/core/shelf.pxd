@@ -62,7 +62,7 @@ cdef inline uint64_t shelf_soonest(const Shelf *shelf) noexcept:
 
 cdef void shelf_init(Shelf *shelf, Census *census) noexcept
 cdef void shelf_free(Shelf *shelf) noexcept
-cdef int shelf_put(Shelf *shelf, const Entry *entry, uint64_t place, uint64_t expires, uint64_t name) except -1
+cdef int shelf_put(Shelf *shelf, const Entry *entry, uint64_t place, uint64_t expires, uint64_t name) noexcept
 cdef void shelf_take(Shelf *shelf, uint32_t at, Entry *entry) noexcept
 cdef uint32_t shelf_from(const Shelf *shelf, uint64_t place) noexcept
 cdef uint32_t shelf_last(const Shelf *shelf) noexcept

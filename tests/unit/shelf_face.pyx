@@ -38,7 +38,8 @@ cdef class Shelved:
         cdef Entry entry
         memset(&entry, 0, sizeof(entry))
         entry.number = number
-        shelf_put(&self.shelf, &entry, place, NEVER if expires is None else expires, name)
+        if shelf_put(&self.shelf, &entry, place, NEVER if expires is None else expires, name) < 0:
+            raise MemoryError()
 
     def take(self, uint64_t place):
         """The number of the entry there."""
