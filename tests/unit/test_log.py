@@ -54,6 +54,14 @@ def test_json():
     }  # fmt: skip
 
 
+def test_whole_numbers_of_every_length():
+    log, stream, _ = logged()
+    numbers = [10**digits + step for digits in range(19) for step in (-1, 0, 1)] + [2**63 - 1]
+    for each in numbers:
+        log("info", "event", value=each)
+    assert [line["value"] for line in objects(stream)] == numbers
+
+
 @pytest.mark.parametrize("style", ["text", "json"])
 @pytest.mark.parametrize("colors", [False, True])
 def test_what_has_nothing_to_say_is_left_out(style, colors):
