@@ -36,7 +36,7 @@ from fastbroker.core.pattern cimport is_pattern
 from fastbroker.core.policy cimport QueuePolicy, TopicPolicy
 from fastbroker.core.queue cimport (
     DEAD_DELIVERIES, DEAD_REJECTED, RULED, DeadReason, conflate_by, forget_duplicates, put_to_rest, queue_new,
-    queue_route,
+    queue_route, tell_group,
 )
 from fastbroker.core.replay cimport replay_begin
 from fastbroker.core.replies cimport reply_topic, reply_topic_route
@@ -346,10 +346,13 @@ cdef class Namespace(QueueOwner):
         """To the dead-letter queue. At the memory ceiling, what can be tried again is:
         dead letters are larger than what has died."""
         cdef bytes name = self.dead_letters.queue_for(source, entry.message)
+        cdef bint was_out = reason == DEAD_REJECTED or reason == DEAD_DELIVERIES
         if name is not None and ceiling_reached(self.ceiling):
-            if (reason == DEAD_REJECTED or reason == DEAD_DELIVERIES) and not source.removed:
+            if was_out and not source.removed:
                 return put_to_rest(source, entry, self.now[0] + source.policy.redelivery_max_delay)
             name = None
+        if was_out:
+            tell_group(source, entry)
         self.census.dead_lettered += 1
         source.dead += 1
         try:

@@ -448,10 +448,8 @@ cdef int came_back(Queue queue, Entry *entry, Verdict verdict, Subscription cons
         message_drop(entry.message)
         return 0
     if verdict == REJECTED:
-        tell_group(queue, entry)
         return owner.dead_letter(queue, entry, DEAD_REJECTED, text_of(refusal))
     if was_last(queue, entry, consumer):
-        tell_group(queue, entry)
         return owner.dead_letter(queue, entry, DEAD_DELIVERIES, text_of(refusal))
     if queue.removed:
         message_drop(entry.message)
@@ -468,7 +466,7 @@ cdef inline bytes text_of(Refusal refusal):
     return None if refusal is None else refusal.text
 
 
-cdef inline void tell_group(Queue queue, const Entry *entry) noexcept:
+cdef void tell_group(Queue queue, const Entry *entry) noexcept:
     """Its group has it no longer with a consumer, and it does not rest."""
     if queue.marks & GROUPED:
         queue.choosers.settled(<void *>queue, entry.message)

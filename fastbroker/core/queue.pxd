@@ -170,6 +170,7 @@ cdef bint has_come(Queue queue, const Properties *asks) noexcept
 cdef void forget_duplicates(Queue queue) noexcept
 cdef int put_back(Queue queue, Entry *entry) except -1
 cdef int put_to_rest(Queue queue, Entry *entry, uint64_t due) except -1
+cdef void tell_group(Queue queue, const Entry *entry) noexcept
 cdef int came_back(Queue queue, Entry *entry, Verdict verdict, Subscription consumer, Refusal refusal) except -1
 cdef void obey(Queue queue, QueuePolicy policy) noexcept
 cdef bint take_oldest(Queue queue, Entry *entry) noexcept

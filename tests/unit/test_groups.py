@@ -322,3 +322,23 @@ def test_large_groups_change_hands_in_steps(face: Face, house: Face) -> None:
         house.turn()
         bodies += [each.body for each in heard(heir)]
     assert [b"%d" % number for number in range(most)] == bodies
+
+
+def test_what_rests_for_want_of_memory_is_waited_for(face: Face) -> None:
+    """A message that should be a dead letter, and cannot at the ceiling."""
+    house = face.House(nack_delay=100, redelivery_delay=0, redelivery_max_delay=5000, memory=1 << 20)
+    one, other = consumer(face, house), consumer(face, house, headers=b"x-priority:-1\n")
+    publish(face, house, "a1 a2 a3")
+    drain, mine = consumer(face, house, credit=1, destination=b"/queue/b"), heard(one)
+    while not house.is_full[1]:
+        house.publish(b"/queue/b", b"x" * 1000)
+    settle(one, mine[:1], b"NACK", b"requeue:false\n")
+    assert house.stats["dead_lettered"] == 0
+    one.leave()
+    house.turn()
+    assert words(other) == "", "it comes behind the one that rests"
+    while house.is_full[0]:
+        settle(drain, heard(drain))
+        house.turn()
+    house.advance(6000)
+    assert words(other) == "a1 a2 a3"
