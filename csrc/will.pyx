@@ -15,13 +15,15 @@ nobody, but the end of the broker: wills that wait then are gone.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from fastbroker.core.frame cimport Content, Header, content_of, frame_free, frame_init, header_line, number_of, shown
+from fastbroker.core.frame cimport (
+    NAME_UNTOLD, Content, Header, content_of, frame_free, frame_init, header_line, number_of, shown,
+)
 from fastbroker.core.parser cimport PARSE_FRAME
 from fastbroker.core.properties cimport read_properties
 from fastbroker.core.route cimport Origin
 from fastbroker.core.wire cimport (
     KNOWN_PROPERTY, SCAN_SLACK, ceiling_reached, census_spent, link_init, link_join, link_leave, ring_take,
-    timer_arm, timer_cancel, timer_init,
+    timer_arm, timer_cancel, timer_init, wall_now,
 )
 
 from fastbroker.core.frame import Refused
@@ -149,6 +151,8 @@ cdef int publish(Broker broker, Will will, bint only_try) except -1:
         if frame.known[KNOWN_PROPERTY] and read_properties(&frame, &broker.census, broker.property_seed,
                                                            &broker.properties):
             content.properties = &broker.properties
+        if frame.names & NAME_UNTOLD:
+            broker.profile.complete(&frame, &broker.scratch, wall_now(&broker.census), &content)
         if not only_try:
             broker.namespace.accept(broker.namespace.route_of(will.destination, len(will.destination)), &content,
                                     &origin)

@@ -242,3 +242,11 @@ def test_all_of_them_may_take_a_part_of_the_memory(face: Face) -> None:
     house.advance(61_000)
     assert 8 < house.queue(b"w")[0] < 20
     face.Client(house, headers=headers).leave()
+
+
+def test_it_has_the_lines_of_a_profile(face: Face) -> None:
+    house = face.House(last_will=True, profile="activemq")
+    other = witness(face, house)
+    face.Client(house, headers=TO_TOPIC).leave()
+    house.advance(2 * TICK)
+    assert b"\ntimestamp:" in other.hear()
