@@ -36,6 +36,7 @@ cdef enum:
     COST = 1024             # bytes of one beside its home and its members ...
     PATTERN_COST = 256      # ... and of a pattern beside its text
     PATTERN_WORK = 1280     # what it takes to have one, in bytes of output ...
+    LEAVING_COST = 640      # ... and of a member that has gone and has deliveries
     LOOK_WORK = 128         # ... to look whether a queue matches ...
     LEAVE_WORK = 128        # ... and to leave one
     LOOKS = 4096            # queues that are looked at, and ...
@@ -123,8 +124,7 @@ cdef Several several_new(Subscription whole, Queue home, QueuePatterns all, Acce
     whole.credit = &new.credit
     whole.several = new
     home.spring_from(new)
-    whole.cost += COST
-    account_charge(whole.account, COST)
+    charge(new, COST)
     return new
 
 
@@ -135,22 +135,20 @@ cdef class Several(Spring):
         if self.patterns and not join_some(self):
             queue.look()
         if self.leaving and self.credit.outstanding == 0:
-            self.leaving.clear()
+            hold(self, [])
         feed_next(self)
         return False
 
     cdef int add_pattern(self, bytes pattern) except -1:
         """All queues that match it, in the next turns; and those that are made later."""
         cdef QueuePattern new = QueuePattern()
-        cdef Subscription whole = <Subscription>self.whole
         new.text = pattern
         new.several = <void *>self
         new.entry.value = <void *>new
         link_init(&new.place, NULL)
         self.all.trie.insert(pattern, len(pattern), &new.entry)
         self.patterns.append(new)
-        whole.cost += PATTERN_COST + <int64_t>len(pattern)
-        account_charge(whole.account, PATTERN_COST + <int64_t>len(pattern))
+        charge(self, PATTERN_COST + <int64_t>len(pattern))
         link_join(self.all.queues.next, &new.place)     # in front of all
         (<Queue>self.home).look()
         self.all.census.work += PATTERN_WORK
@@ -173,10 +171,11 @@ cdef class Several(Spring):
         for pattern in self.patterns:
             self.all.trie.remove(&(<QueuePattern>pattern).entry)
             link_leave(&(<QueuePattern>pattern).place)
-        self.leaving.extend(parts)
+        self.leaving += parts
         for queue, member in self.members.items():
             if member is not None:
-                leave(self, <Queue>queue, <Subscription>member)
+                leave(<Queue>queue, <Subscription>member)
+                self.leaving.append(member)
         self.all.census.work += LEAVE_WORK * <int64_t>len(self.members)
         self.members, self.parts, self.patterns, self.fresh, self.later = {}, [], [], [], []
         link_leave(&self.turns.thirst)
@@ -296,14 +295,13 @@ cdef bint may_read(Several self, Queue queue) except -1:
     return True
 
 
-cdef int leave(Several self, Queue queue, Subscription member) except -1:
+cdef int leave(Queue queue, Subscription member) except -1:
     """It gets nothing more from there. What it has not settled is still its own."""
     member.closed = True
     account_charge(member.account, -member.cost)
     part(queue, member)
     if queue.choosers != NULL:
         end_choosing(queue, member)
-    self.leaving.append(member)
     return 0
 
 
@@ -313,12 +311,26 @@ cdef int lose(Several self, Queue queue) except -1:
     if member is None:
         return 0
     del self.members[queue]
-    leave(self, queue, member)
-    if queue.unsettled == 0:
-        self.leaving.pop()
-    elif len(self.leaving) > FEW + 2 * <Py_ssize_t>self.credit.outstanding:
-        self.leaving = those_with_deliveries(self)
+    leave(queue, member)
+    if queue.unsettled:
+        self.leaving.append(member)
+        charge(self, LEAVING_COST)
+    if len(self.leaving) > FEW + 2 * <Py_ssize_t>self.credit.outstanding:
+        hold(self, those_with_deliveries(self))
     return 0
+
+
+cdef void hold(Several self, list leaving) noexcept:
+    """Of those that leave only these are still there."""
+    charge(self, LEAVING_COST * (<int64_t>len(leaving) - <int64_t>len(self.leaving)))
+    self.leaving = leaving
+
+
+cdef void charge(Several self, int64_t bytes) noexcept:
+    """While it is subscribed."""
+    cdef Subscription whole = <Subscription>self.whole
+    whole.cost += bytes
+    account_charge(whole.account, bytes)
 
 
 cdef list those_with_deliveries(Several self):

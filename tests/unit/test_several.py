@@ -318,6 +318,7 @@ def test_a_queue_may_go_with_its_last_consumer_and_what_another_has(face: Face) 
     """It goes though somebody has something of it; many times."""
     house = new_house(face, queues=[("#", {"dies_with_consumer": True})])
     client = consumer(face, house, b"/queue/a.*", individual(1000))
+    charged = client.charged
     for number in range(100):
         only = consumer(face, house, b"/queue/a.1", individual(1))
         publish(face, house, (b"/queue/a.1", b"x"), (b"/queue/a.1", b"y"))
@@ -326,10 +327,15 @@ def test_a_queue_may_go_with_its_last_consumer_and_what_another_has(face: Face) 
         assert house.queue(b"a.1") is None, number
     got = heard(client)
     assert len(got) >= 100
+    assert client.charged - charged > 100 * 640, "who consumed it is held as long as that is not settled"
     for message in got:
         client.say(ack(message.ack))
     house.turn()
     assert house.stats["deliveries"] == 0
+    publish(face, house, (b"/queue/a.2", b"x"))
+    assert client.charged - charged < 20 * 640
+    client.say(b"UNSUBSCRIBE\nid:1\n\n\0")
+    assert client.charged - charged < 10 * 640, "but what the ledger keeps"
     client.leave()
 
 
