@@ -33,7 +33,7 @@ typedef struct Census {
     int64_t replies_dropped; /* answers to clients that had gone */
     int64_t conflated;       /* messages that gave way to a newer one of the same last value or key */
     int64_t expired;         /* messages of queues whose time was over */
-    int64_t wall_ahead;      /* milliseconds that the clock of a test is in front of the time of day */
+    uint64_t wall, steady;   /* where the clocks of a test stand; 0: they go on by themselves */
     struct Blocks *blocks;   /* where messages are */
 } Census;
 

@@ -81,23 +81,26 @@ static inline uint64_t property_hash(const char *text, size_t length, uint64_t s
     return hash ? hash : 1;
 }
 
-/* Milliseconds of a clock that nobody sets, and that goes on while the process stands still. */
-static inline uint64_t steady_now(const Census *census) {
+static inline uint64_t milliseconds_of(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + census->wall_ahead);
+    clock_gettime(clock, &now);
+    return (uint64_t)((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
 }
 
-/* The clocks of a test go on. */
-static inline void wall_move(Census *census, int64_t milliseconds) {
-    census->wall_ahead += milliseconds;
+/* Milliseconds of a clock that nobody sets, and that goes on while the process stands still. */
+static inline uint64_t steady_now(const Census *census) {
+    return census->steady ? census->steady : milliseconds_of(CLOCK_MONOTONIC);
 }
 
 /* Milliseconds since 1970. */
 static inline uint64_t wall_now(const Census *census) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + census->wall_ahead);
+    return census->wall ? census->wall : milliseconds_of(CLOCK_REALTIME);
+}
+
+/* Those of a test stand still. */
+static inline void clocks_set(Census *census, uint64_t wall, uint64_t steady) {
+    census->wall = wall;
+    census->steady = steady;
 }
 
 #endif

@@ -407,4 +407,4 @@ cdef extern from "csrc/property.h" nogil:
     uint64_t property_hash(const char *text, size_t length, uint64_t seed)
     uint64_t steady_now(const Census *census)
     uint64_t wall_now(const Census *census)
-    void wall_move(Census *census, int64_t milliseconds)
+    void clocks_set(Census *census, uint64_t wall, uint64_t steady)

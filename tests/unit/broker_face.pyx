@@ -22,10 +22,9 @@ from fastbroker.core.table cimport table_get
 from fastbroker.core.will cimport publish_wills
 from fastbroker.core.wire cimport (
     DOOM_OVERFLOW, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, SCAN_SLACK, SEEN_BACKSLASH, SEEN_CR, SEEN_EMPTY,
-    TICK, WRAPPED_SWELL, OutBuf, ceiling_closed, ceiling_reached, flow_ease, link_leave, outbuf_consume,
+    TICK, WRAPPED_SWELL, OutBuf, ceiling_closed, ceiling_reached, clocks_set, flow_ease, link_leave, outbuf_consume,
     outbuf_doom, outbuf_free, outbuf_init, outbuf_peek, outbuf_pending, outbuf_pressure, round_begin, round_go_on,
-    wall_move, wall_now,
-    wheel_advance,
+    steady_now, wall_now, wheel_advance,
 )
 
 from fastbroker.config import Config, hub_settings
@@ -56,7 +55,8 @@ cdef class House:
     cdef Origin origin
     cdef readonly uint64_t recorded     # the number of the last record of the journal
     cdef readonly list log
-    cdef readonly uint64_t wall     # the time of day, which goes on only as the clock does
+    cdef readonly uint64_t wall     # the time of day; it goes on only as the clock does, and so does ...
+    cdef uint64_t steady            # ... the clock that nobody sets
 
     def __init__(self, policies=(), authorize=None, queues=(), cron=None, presence=(), authenticate=None, **settings):
         settings = {**hub_settings(Config()), "max_connections": 0, **settings}
@@ -69,6 +69,8 @@ cdef class House:
         self.broker = Broker(settings, policies, authenticate, authorize, self.note, "fastbroker/test", b"epoch",
                              cron=cron)
         self.wall = wall_now(&self.broker.census)
+        self.steady = steady_now(&self.broker.census)
+        clocks_set(&self.broker.census, self.wall, self.steady)
 
     def note(self, level, event, **fields):
         self.log.append((level, event, fields))
@@ -87,7 +89,6 @@ cdef class House:
         content.opcode = 0
         content.properties = NULL
         content.shared = NULL
-        self.set_wall()
         self.broker.namespace.publish(route, &content, &self.origin)
 
     def share(self, amount):
@@ -105,20 +106,16 @@ cdef class House:
         return full
 
     def turn(self):
-        self.set_wall()
         if self.broker.presence is not None:
             self.broker.presence.tell()
         self.broker.namespace.dispatch_due()
         publish_wills(self.broker)
         release_waiters(self.broker, &self.broker.namespace.relieved)
 
-    cdef set_wall(self):
-        """However long the test takes."""
-        wall_move(&self.broker.census, <int64_t>(self.wall - wall_now(&self.broker.census)))
-
     def set_time_of_day(self, int64_t milliseconds):
         """Somebody sets it, forward or back."""
         self.wall += milliseconds
+        clocks_set(&self.broker.census, self.wall, self.steady)
 
     def shelve(self, bytes name not None):
         """Somebody is going to walk along all that waits there."""
@@ -150,7 +147,8 @@ cdef class House:
         while self.broker.now < end:
             self.broker.now += TICK
             self.wall += TICK
-            self.set_wall()
+            self.steady += TICK
+            clocks_set(&self.broker.census, self.wall, self.steady)
             wheel_advance(&self.broker.wheel, self.broker.now)
         self.turn()
 
@@ -259,7 +257,6 @@ cdef class Client:
             return
         text = frames + b"\0" * SCAN_SLACK
         bytes = text
-        self.house.set_wall()
         self.session.parser.begin()
         while self.session.parser.next(bytes + used, len(frames) - used, &broker.frame) == PARSE_FRAME:
             try:

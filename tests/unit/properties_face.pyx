@@ -5,7 +5,7 @@ from libc.string cimport memcpy, memset
 from fastbroker.core.frame cimport Frame, frame_free, frame_init
 from fastbroker.core.parser cimport PARSE_FRAME, Parser, ParserLimits
 from fastbroker.core.properties cimport read_properties
-from fastbroker.core.wire cimport KNOWN_PROPERTY, SCAN_SLACK, Census, Properties, wall_move, wall_now
+from fastbroker.core.wire cimport KNOWN_PROPERTY, SCAN_SLACK, Census, Properties, clocks_set, wall_now
 
 
 def now():
@@ -27,7 +27,7 @@ def read(bytes head not None, int version=12, long ahead=0):
     memset(&census, 0, sizeof(census))
     limits.max_frame = limits.max_frame_before_login = limits.max_header_line = limits.max_header_block = 1 << 20
     limits.max_headers = 100
-    wall_move(&census, ahead)
+    clocks_set(&census, wall_now(&census) + ahead, 1)
     frame_init(&frame, 100)
     try:
         memcpy(bytes_, <const char *>stream, len(stream))

@@ -16,7 +16,7 @@ from fastbroker.core.frame import Refused
 
 Face = Any  # of a module that the type checker knows nothing of
 TICK, PAUSE, IDLE = 10, 200, 50_000
-UNSURE = 2000  # milliseconds; the time of day goes on by itself between two frames
+UNSURE = 2 * TICK  # milliseconds; what has expired is seen to be so in the tick behind
 BROWSE = b"browser:true\ninclude-seq:seq\n"
 STAYS = BROWSE + b"browser-end:false\n"
 

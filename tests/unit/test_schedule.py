@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from fastbroker.core.frame import Refused
 
 Face = Any  # of a module that the type checker knows nothing of
-LATE = 200  # of the time of day, which goes on while a test runs
+LATE = 20  # a timer fires in the tick behind its time
 MANAGEMENT = b"/queue/ActiveMQ.Scheduler.Management"
 
 
