@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from peers import ALL_VERSIONS, HEADERS, HERE, PEERS, RECEIPTS, Gap, Peer, driver_environment, stamp_of
+from peers import ALL_VERSIONS, HEADERS, HERE, PEERS, RECEIPTS, SOFT_ERRORS, Gap, Peer, driver_environment, stamp_of
 
 DRIVERS = HERE / "drivers-node"
 PINNED = (DRIVERS / "package.json", DRIVERS / "package-lock.json")
@@ -82,7 +82,7 @@ class NodePeer(Peer):
 
 
 OF_STOMPIT = HEADERS - {"headers of UNSUBSCRIBE", "headers of RECEIPT"} | {"ack transactions"}
-RECONNECTING = RECEIPTS | HEADERS | {"reconnects", "headers of each SUBSCRIBE anew", "close codes"}
+RECONNECTING = RECEIPTS | HEADERS | SOFT_ERRORS | {"reconnects", "headers of each SUBSCRIBE anew", "close codes"}
 
 TRIMS = Gap("takes blanks off header values", ("blanks_around_header_values_are_kept",))
 NO_ESCAPES = Gap(
@@ -136,7 +136,7 @@ def stompjs(variant: str = "", *gaps: Gap, **options: object) -> NodePeer:
 def webstomp(variant: str, *gaps: Gap, **options: object) -> NodePeer:
     """webstomp-client with its defaults, or with options over WebSocket."""
     versions = ALL_VERSIONS[-1:] if variant else ALL_VERSIONS
-    abilities = RECEIPTS | HEADERS | {"close codes"}
+    abilities = RECEIPTS | HEADERS | SOFT_ERRORS | {"close codes"}
     return NodePeer(
         "webstomp-client", "1.2.6", "webstomp", versions, abilities, ("ws",), gaps, variant, json.dumps(options)
     )
@@ -157,7 +157,7 @@ TABLE = (
         "2.3.3",
         "stompjs2",
         ("1.0", "1.1"),
-        RECEIPTS | HEADERS - {"headers of UNSUBSCRIBE"},
+        RECEIPTS | SOFT_ERRORS | HEADERS - {"headers of UNSUBSCRIBE"},
         ("ws", "tcp"),
         (TRIMS, NO_ESCAPES, NO_BYTES, CUTS_CHARACTERS, WHOLE_PACKETS),
     ),
@@ -166,7 +166,7 @@ TABLE = (
         "2.3.3",
         "stompjs2",
         ("1.1",),
-        RECEIPTS | HEADERS - {"headers of UNSUBSCRIBE"},
+        RECEIPTS | SOFT_ERRORS | HEADERS - {"headers of UNSUBSCRIBE"},
         ("ws",),
         (TRIMS, NO_ESCAPES, NO_BYTES, CUTS_CHARACTERS, ONE_MEBIBYTE_FRAMES),
         "overWS",

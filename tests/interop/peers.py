@@ -26,6 +26,9 @@ RECEIPTS = frozenset({"receipts", "ack receipts", "ack transactions", "error hea
 HEADERS = frozenset(f"headers of {command}" for command in ("CONNECT", "SUBSCRIBE", "UNSUBSCRIBE", "NACK", "RECEIPT"))
 """What a client can do whose programs give more headers to these frames, or see those of a RECEIPT."""
 
+SOFT_ERRORS = frozenset({"messages of no subscription"})
+"""What a client can do whose programs ask for soft errors in CONNECT, and see a MESSAGE of no subscription of theirs."""
+
 CONFIGURATION = {
     "auth": {"last_will": True},
     "topics": [{"pattern": "kept.#", "presence": True, "history": {"count": 10}}],

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from peers import ALL_VERSIONS, HEADERS, PEERS, RECEIPTS, Gap, Peer, driver_environment, stamp_of
+from peers import ALL_VERSIONS, HEADERS, PEERS, RECEIPTS, SOFT_ERRORS, Gap, Peer, driver_environment, stamp_of
 
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries", "1", "--timeout", "20")
 TIME_LIMIT = 180.0
@@ -68,8 +68,8 @@ class PythonPeer(Peer):
         return ""
 
 
-STOMP_PY = RECEIPTS | HEADERS | {"anonymous subscriptions"}
-STOMPEST = STOMP_PY | {"escaped names"}
+STOMP_PY = RECEIPTS | HEADERS | SOFT_ERRORS | {"anonymous subscriptions"}
+STOMPEST = STOMP_PY - SOFT_ERRORS | {"escaped names"}
 WEBSOCKET_CLIENT = ("websocket-client==1.9.2",)
 TWISTED = (
     "stompest==2.3.0",

@@ -18,6 +18,7 @@ export default class Rx extends StompJs {
     library.configure(configuration);
     library.serverHeaders$.subscribe((headers) => this.heardConnected(headers));
     library.stompErrors$.subscribe((frame) => this.heardError(frame.headers, frame.binaryBody));
+    library.unhandledMessage$.subscribe((message) => this.onMessage(message));
     library.unhandledReceipts$.subscribe((frame) => this.heardReceipt(frame.headers));
     library.connectionState$.subscribe((state) => {
       if (state === RxStompState.CLOSED && this.library) this.heardLost(this.code, this.reason);

@@ -55,6 +55,7 @@ export default class StompJs extends Adapter {
       ...configuration,
       onConnect: (frame) => this.onConnect(frame),
       onStompError: (frame) => this.heardError(frame.headers, frame.binaryBody),
+      onUnhandledMessage: (message) => this.onMessage(message),
       onUnhandledReceipt: (frame) => this.heardReceipt(frame.headers),
       onWebSocketClose: ({ code, reason }) => this.heardLost(code, reason),
     });

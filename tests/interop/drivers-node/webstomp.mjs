@@ -10,6 +10,7 @@ export default class WebStomp extends Adapter {
   async connect(login, passcode, heartBeat, headers) {
     this.library = this.made(heartBeat);
     this.library.debug = (text) => text === "<<< PONG" && this.heardBeat();
+    this.library.onreceive = (frame) => this.heardMessage(frame.headers, frame.body, frame);
     this.library.onreceipt = (frame) => this.heardReceipt(frame.headers);
     this.library.connect(
       defined({ host: "/", login, passcode, ...headers }),

@@ -124,6 +124,52 @@ def duplicates_are_left_out(lab: Lab) -> None:
     same(bodies_of(marked(client, queue)), [b"1"], "bodies")
 
 
+@feature()
+def newest_of_a_name_takes_the_place_of_the_older(lab: Lab) -> None:
+    client, queue = lab.client(), lab.name()
+    for name, body in (("a", b"old a"), ("b", b"b"), ("a", b"new a")):
+        client.send(queue, body, {"_AMQ_LVQ_NAME": name})
+    client.sync()
+    client.subscribe(queue)
+    same(client.next_bodies(2), [b"new a", b"b"], "bodies")
+    same(bodies_of(marked(client, queue)), [], "what else waited")
+
+
+@feature()
+def queue_that_is_full_drops_its_oldest(lab: Lab) -> None:
+    client, queue = lab.client(), lab.name()
+    for body in numbered(5):
+        client.send(queue, body, {"x-max-length": "2"})
+    client.sync()
+    client.subscribe(queue)
+    same(client.next_bodies(2), numbered(5)[3:], "bodies")
+
+
+@feature()
+def queue_that_is_full_refuses_if_it_was_declared_so(lab: Lab) -> None:
+    client, queue = lab.client(), lab.name()
+    limits = {"x-max-length": "1", "x-overflow": "reject-publish"}
+    for body in numbered(2):
+        client.send(queue, body, limits)
+    same(client.next_error().headers["message"], "queue full", "message")
+    client.await_loss()
+    other = lab.client()
+    other.subscribe(queue)
+    same(other.next_message().body, numbered(1)[0], "body")
+
+
+@feature(needs="headers of SUBSCRIBE")
+def queue_goes_with_its_last_consumer_if_it_was_declared_so(lab: Lab) -> None:
+    client, other, queue = lab.client(), lab.client(), lab.name()
+    subscription = client.subscribe(queue, headers={"auto-delete": "true"}, ack="client")
+    client.send(queue, b"never acknowledged")
+    client.next_message()
+    client.unsubscribe(subscription)
+    client.sync()
+    other.subscribe(queue)
+    same(bodies_of(marked(other, queue)), [], "what is left")
+
+
 @feature(needs="headers of SUBSCRIBE")
 def prefetch_of_activemq_leaves_the_rest_to_others(lab: Lab) -> None:
     first, second, queue = lab.client(), lab.client(), lab.name()
@@ -297,6 +343,17 @@ def durable_subscriptions_miss_nothing(lab: Lab) -> None:
         lab.client(headers=who).sync()
 
 
+@feature(needs="headers of SUBSCRIBE")
+def one_of_those_who_share_a_subscription_gets_a_message(lab: Lab) -> None:
+    clients, topic = [lab.client() for _ in range(2)], lab.name("/topic")
+    for client in clients:
+        client.subscribe(topic, headers={"subscription-group": "workers"})
+        client.sync()
+    send_all(lab.client(), topic, numbered(10))
+    taken = [body for client in clients for body in client.next_bodies(5)]
+    same(sorted(taken), sorted(numbered(10)), "what both got")
+
+
 @feature()
 def retained_message_waits_for_those_who_come_later(lab: Lab) -> None:
     client, topic = lab.client(), lab.name("/topic")
@@ -386,6 +443,17 @@ def mandatory_message_to_nobody_is_an_error(lab: Lab) -> None:
     client.send(lab.name("/topic"), b"body", {"mandatory": "true"})
     same(client.next_error().headers["message"], "nobody there", "message")
     client.await_loss()
+
+
+@feature(needs="messages of no subscription")
+def what_fails_for_itself_alone_is_told_and_no_more(lab: Lab) -> None:
+    client, queue = lab.client(headers={"soft-errors": "true"}), lab.name()
+    client.subscribe(queue)
+    client.send("/nowhere", b"lost")
+    told = client.next_message().headers
+    same((told["subscription"], told["message"]), ("errors", "unknown destination"), "what is told")
+    client.send(queue, b"body")
+    same(client.next_message().body, b"body", "body")
 
 
 @feature(needs="headers of CONNECT")
