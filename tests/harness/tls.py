@@ -97,8 +97,8 @@ class TlsClient(Client):
         """Records without content (tickets) are no bytes of STOMP."""
         self.socket.setblocking(False)
         try:
-            while not self.received and select.select([self.socket], [], [], 0)[0]:
-                self.received += self.socket.recv(1 << 18)
+            while not self.received and select.select([self.socket], [], [], 0)[0] and self._receive():
+                pass
         except BlockingIOError:
             pass
         finally:
