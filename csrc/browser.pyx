@@ -25,7 +25,7 @@ from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 
 from fastbroker.core.frame cimport Content, encoded, header_line, put_frame
 from fastbroker.core.message cimport Entry, message_content, message_keep
-from fastbroker.core.queue cimport WATCHED, have_look, queue_new, shelve_returned
+from fastbroker.core.queue cimport WATCHED, give, have_look, queue_new, shelve_returned
 from fastbroker.core.route cimport Origin
 from fastbroker.core.shelf cimport NOWHERE, PLACE_BITS, Node, Shelf, lane_of, place_of, shelf_from
 from fastbroker.core.subscription cimport ACK_AUTO, MARK_SHOWN
@@ -132,10 +132,7 @@ cdef bint has_room(Browser self, Subscription consumer) noexcept:
 
 cdef int show(Queue queue, Subscription consumer, Entry *entry) except -1:
     message_keep(entry.message)
-    if consumer.ack_mode != ACK_AUTO:
-        queue.unsettled += 1
-        queue.unsettled_bytes += entry.message.size
-    return consumer.hand_over(entry)
+    return give(queue, consumer, entry)
 
 
 cdef bint end(Browser self, Queue queue, Subscription consumer) except -1:

@@ -25,15 +25,14 @@ from fastbroker.core.grouping cimport (
 )
 from fastbroker.core.message cimport Entry, message_content
 from fastbroker.core.queue cimport (
-    CHOSEN, GROUPED, QueueOwner, claim_place, expire, line_of, look_at_marks, plain_head, shelve_all, take_from_shelf,
-    unshelve_all,
+    CHOSEN, GROUPED, QueueOwner, claim_place, expire, give, line_of, look_at_marks, plain_head, shelve_all,
+    take_from_shelf, unshelve_all,
 )
 from fastbroker.core.route cimport Origin
 from fastbroker.core.shelf cimport (
     NOWHERE, Node, Stamp, place_of, shelf_from, shelf_newer, shelf_newer_behind, shelf_renew, shelf_stamp,
     shelf_unstamp,
 )
-from fastbroker.core.subscription cimport ACK_AUTO
 from fastbroker.core.wire cimport (
     USUAL_PRIORITY, Link, Looked, Rank, account_charge, ceiling_grants, ceiling_reached, census_spent,
     choosers_free, choosers_new, link_join, link_joined, looked_new, looked_up_to, rank_behind, ring_empty,
@@ -277,10 +276,7 @@ cdef int serve_one(Queue queue, Subscription consumer, uint64_t end, int64_t unt
         served = NOTHING
     if served != GIVEN:
         return served
-    if consumer.ack_mode != ACK_AUTO:
-        queue.unsettled += 1
-        queue.unsettled_bytes += entry.message.size
-    consumer.hand_over(&entry)
+    give(queue, consumer, &entry)
     return GIVEN
 
 

@@ -225,10 +225,7 @@ cdef class Queue(Receiver):
             if consumer is None:
                 return 0
             self.take_first(&entry)
-            if consumer.ack_mode != ACK_AUTO:
-                self.unsettled += 1
-                self.unsettled_bytes += entry.message.size
-            consumer.hand_over(&entry)
+            give(self, consumer, &entry)
         return 0
 
     cdef void acknowledged(self, Entry *entry) noexcept:
@@ -926,9 +923,7 @@ cdef inline int offer(Queue queue, const Content *content, const Counter *number
     message = message_new(queue.census, content, number.value)
     message.shared.sender = origin.who
     number_entry(queue, &entry, message)
-    queue.unsettled += 1
-    queue.unsettled_bytes += entry.message.size
-    return consumer.hand_over(&entry)
+    return give(queue, consumer, &entry)
 
 
 cdef int keep_back(Queue queue, const Content *content, uint64_t id, const Origin *origin) except -1:

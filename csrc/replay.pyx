@@ -24,9 +24,9 @@ from fastbroker.core.frame cimport Content
 from fastbroker.core.history cimport keeps, place_behind
 from fastbroker.core.message cimport Entry, Message, message_content, message_keep, message_properties
 from fastbroker.core.pattern cimport is_pattern, pattern_matches
-from fastbroker.core.queue cimport Queue, take_again
+from fastbroker.core.queue cimport Queue, give, take_again
 from fastbroker.core.shelf cimport PLACE_BITS
-from fastbroker.core.subscription cimport ACK_AUTO, MARK_GAP, MARK_RETAINED
+from fastbroker.core.subscription cimport MARK_GAP, MARK_RETAINED
 from fastbroker.core.wire cimport (
     Properties, account_charge, ceiling_reached, census_spent, link_init, link_join, link_leave, outbuf_pending,
     ring_empty, wall_now,
@@ -131,10 +131,7 @@ cdef class Replay(Spring):
                     return end(self, queue, consumer)
                 queue.call()
                 return False
-            if consumer.ack_mode != ACK_AUTO:
-                queue.unsettled += 1
-                queue.unsettled_bytes += entry.message.size
-            consumer.hand_over(&entry)
+            give(queue, consumer, &entry)
         return False
 
     cdef void rose(self, Queue queue, size_t bytes) noexcept:

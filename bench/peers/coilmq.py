@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.peers.download import Downloaded, run_tool
 from bench.peers.launch import Launch
-from bench.peers.peer import Feature
+from bench.peers.peer import PLAIN, Feature
 from bench.peers.settings import write_settings
 from fastbroker.bench.load import Target
 
@@ -21,15 +21,8 @@ class CoilMQ(Downloaded):
 
     name = "coilmq"
     lacks: Mapping[Feature, str] = {
-        "patterns": "its topics have no patterns",
-        "acks": "it refuses the ACK of STOMP 1.2, which has an id and no message-id",
+        **PLAIN,
         "persistence": "it is started with its queues in memory",
-        "priorities": "its queues have no priorities",
-        "selectors": "it has no selectors",
-        "queue-selectors": "it has no selectors",
-        "groups": "it has no message groups",
-        "history": "its topics keep nothing",
-        "schedule": "it delays nothing",
         "pipelining": "it hangs up when a read ends within the header lines of a frame",
     }
 

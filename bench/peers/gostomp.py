@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.peers import golang
 from bench.peers.download import Downloaded
 from bench.peers.launch import Launch
-from bench.peers.peer import SETTINGS, Feature, first_version, output_of
+from bench.peers.peer import PLAIN, SETTINGS, Feature, first_version, output_of
 from fastbroker.bench.load import Target
 
 MODULE = SETTINGS / "gostomp"
@@ -20,15 +20,8 @@ class GoStomp(Downloaded):
 
     name = "gostomp"
     lacks: Mapping[Feature, str] = {
-        "patterns": "its topics have no patterns",
-        "acks": "it refuses the ACK of STOMP 1.2, which has an id and no message-id",
+        **PLAIN,
         "persistence": "it keeps messages in memory only",
-        "priorities": "its queues have no priorities",
-        "selectors": "it has no selectors",
-        "queue-selectors": "it has no selectors",
-        "groups": "it has no message groups",
-        "history": "its topics keep nothing",
-        "schedule": "it delays nothing",
         "subscribe-receipts": "it does not answer the receipt of a SUBSCRIBE",
     }
 

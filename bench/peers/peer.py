@@ -49,6 +49,18 @@ Feature = Literal[
     "order",
 ]
 
+# What a server lacks that knows queues and topics and no more.
+PLAIN: Mapping[Feature, str] = {
+    "patterns": "its topics have no patterns",
+    "acks": "it refuses the ACK of STOMP 1.2, which has an id and no message-id",
+    "priorities": "its queues have no priorities",
+    "selectors": "it has no selectors",
+    "queue-selectors": "it has no selectors",
+    "groups": "it has no message groups",
+    "history": "its topics keep nothing",
+    "schedule": "it delays nothing",
+}
+
 
 @dataclass(frozen=True)
 class Server:

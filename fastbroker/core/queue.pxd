@@ -10,7 +10,7 @@ from fastbroker.core.redelivery cimport Refusal
 from fastbroker.core.resting cimport Resting
 from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.shelf cimport NEVER, Shelf, shelf_soonest
-from fastbroker.core.subscription cimport Receiver, Subscription
+from fastbroker.core.subscription cimport ACK_AUTO, Receiver, Subscription
 from fastbroker.core.wire cimport (
     Census, Ceiling, Choosers, Counter, Duplicates, DuplicatesShare, Keeper, Link, OutBuf, Properties, Ranks, Timer,
     Wheel,
@@ -157,6 +157,14 @@ cdef class QueueRoute(Route):
     cdef Queue queue
     cdef dict declared              # by the session whose route it is, should the queue be made anew; or None
     cdef uint64_t declared_as       # hash of the headers that did it; 0: none
+
+
+cdef inline int give(Queue queue, Subscription consumer, Entry *entry) except -1:
+    """Takes over the entry's reference: it is out until the consumer settles it, unless that is `auto`."""
+    if consumer.ack_mode != ACK_AUTO:
+        queue.unsettled += 1
+        queue.unsettled_bytes += entry.message.size
+    return consumer.hand_over(entry)
 
 
 cdef int have_look(Link *watchers) except -1

@@ -83,15 +83,20 @@ def received(heard: Heard, count: int) -> list[str]:
     return [heard.bodies.get(timeout=DEADLINE) for _ in range(count)]
 
 
+def came_and_went(stomp: Any, server: Broker, topic: str, connect: dict[str, str], words: dict[str, str]) -> None:
+    """From then on it is kept for the subscriber."""
+    connection, heard = connected(stomp, server, connect)
+    connection.subscribe(topic, id="stock", headers={**words, "receipt": "1"})
+    done(heard, "1")
+    left(connection, heard)
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_nothing_is_missed(stomp: Any, server: Broker, dialect: str) -> None:
     connect, words = DIALECTS[dialect]
     topic = f"/topic/{uuid4().hex}"
     publisher, published = connected(stomp, server, {})
-    connection, heard = connected(stomp, server, connect)
-    connection.subscribe(topic, id="stock", headers={**words, "receipt": "1"})
-    done(heard, "1")
-    left(connection, heard)
+    came_and_went(stomp, server, topic, connect, words)
     for number in range(10):
         publisher.send(topic, str(number), receipt=str(number))
         done(published, str(number))
@@ -111,10 +116,7 @@ def test_with_a_selector_it_keeps_what_that_selects(stomp: Any, server: Broker, 
     words = {**words, "selector": "size > 5"}
     topic = f"/topic/{uuid4().hex}"
     publisher, published = connected(stomp, server, {})
-    connection, heard = connected(stomp, server, connect)
-    connection.subscribe(topic, id="stock", headers={**words, "receipt": "1"})
-    done(heard, "1")
-    left(connection, heard)
+    came_and_went(stomp, server, topic, connect, words)
     for number in range(10):
         publisher.send(topic, str(number), headers={"size": number}, receipt=str(number))
         done(published, str(number))
