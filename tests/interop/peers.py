@@ -27,7 +27,7 @@ HEADERS = frozenset(f"headers of {command}" for command in ("CONNECT", "SUBSCRIB
 """What a client can do whose programs give more headers to these frames, or see those of a RECEIPT."""
 
 SOFT_ERRORS = frozenset({"messages of no subscription"})
-"""What a client can do whose programs ask for soft errors in CONNECT, and see each MESSAGE, of whatever subscription."""
+"""What a client can do whose programs may ask for soft errors, and see each MESSAGE, of whatever subscription."""
 
 CONFIGURATION = {
     "auth": {"last_will": True},
