@@ -153,3 +153,15 @@ def test_what_finds_them_is_counted_and_given_back(face: Face, house: Face) -> N
     publisher.leave()
     house.advance(3000)
     assert house.stats["memory"] - memory < 30_000
+
+
+def test_who_comes_back_with_another_selector_is_found_by_that(face: Face, house: Face) -> None:
+    names = [b"activemq.subscriptionName:s%d\n" % at for at in range(8)]
+    client, publisher = face.Client(house, headers=b"client-id:c\n"), face.Client(house)
+    for at, name in enumerate(names):
+        client.say(subscribe(b"%d" % at, b"/topic/a", name + wish(f"kind = {at}")))
+    publisher.say(send(b"/topic/a", b"old", b"kind:3\n"))
+    assert [each.subscription for each in messages(client.hear())] == [b"3"]
+    client.say(b"UNSUBSCRIBE\nid:3\n\n\0" + subscribe(b"3", b"/topic/a", names[3] + wish("kind = 33")))
+    publisher.say(send(b"/topic/a", b"old", b"kind:3\n") + send(b"/topic/a", b"new", b"kind:33\n"))
+    assert [(each.subscription, each.body) for each in messages(client.hear())] == [(b"3", b"new")]
