@@ -16,9 +16,10 @@ DONE = [page for page in PAGES if any(block.language in ("console", "python") fo
 @pytest.fixture(scope="module")
 def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[list[str]]]]:
     """All pages are read at the same time; what could not be done on this machine comes back."""
+    directories = {page: tmp_path_factory.mktemp("reader") for page in DONE}  # in one thread, as pytest wants it
 
     def do(page: str) -> list[str]:
-        with Reader(page, tmp_path_factory.mktemp("reader")) as reader:
+        with Reader(page, directories[page]) as reader:
             try:
                 reader.read()
             except Missing as missing:
