@@ -275,9 +275,10 @@ cdef int join_as_member(Several self, Queue queue) except -1:
     member = member_of(self)
     member.source = queue
     try:
-        join_queue(queue, member)
         self.members[queue] = member
+        join_queue(queue, member)
     except:
+        self.members.pop(queue, None)
         account_charge(member.account, -member.cost)
         raise
     join(queue, member)
