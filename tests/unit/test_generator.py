@@ -183,7 +183,8 @@ FLOWS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def flows(broker: Broker) -> Results:
+def flows(broker_with: Callable[..., Broker]) -> Results:
+    broker = broker_with(limits={"slow_consumer_grace": "60s"})
     return together({name: partial(generate, broker.ports["tcp"], **load) for name, load in FLOWS.items()})
 
 
