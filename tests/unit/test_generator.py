@@ -185,7 +185,21 @@ FLOWS: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def flows(broker_with: Callable[..., Broker]) -> Results:
     broker = broker_with(limits={"slow_consumer_grace": "60s"})
-    return together({name: partial(generate, broker.ports["tcp"], **load) for name, load in FLOWS.items()})
+    return together({name: partial(measured, broker.ports["tcp"], load) for name, load in FLOWS.items()})
+
+
+def histograms_of(load: Mapping[str, Any]) -> set[str]:
+    """What a flow measures."""
+    asks = {"latency": load.get("subscribers", 1), "receipt": load.get("receipts"), "send_delay": load.get("rate")}
+    return {name for name, asked in asks.items() if asked}
+
+
+def measured(port: int, load: Mapping[str, Any], seconds: float = 0.1) -> dict[str, Any]:
+    """A machine that is busy with other things may send nothing within a short window; then it is a longer one."""
+    result = generate(port, **load, seconds=seconds)
+    if seconds < DEADLINE and not all(values(result, name) for name in histograms_of(load)):
+        return measured(port, load, 10 * seconds)
+    return result
 
 
 @pytest.mark.parametrize("name", FLOWS)
@@ -196,16 +210,11 @@ def test_a_flow_loses_nothing(flows: Results, name: str) -> None:
     assert totals["received"] == totals["due"]
     assert totals["sent"] >= result["sends"]
     assert totals["sent"] > 0
-    assert result["seconds"] == pytest.approx(0.1, abs=DEADLINE)
     assert result["cpu_seconds"] > 0
     assert result["frame_bytes"] > load.get("size", 100)
-    if load.get("subscribers", 1):
-        assert totals["due"] > 0
-        assert values(result, "latency")
-    if load.get("receipts"):
-        assert result["receipts"] > 0
-        assert values(result, "receipt")
-    assert bool(values(result, "send_delay")) == bool(load.get("rate"))
+    assert histograms_of(load) == {name for name in ("latency", "receipt", "send_delay") if values(result, name)}
+    assert (totals["due"] > 0) == (load.get("subscribers", 1) > 0)
+    assert (result["receipts"] > 0) == ("receipts" in load)
 
 
 OTHERS: dict[str, dict[str, Any]] = {
