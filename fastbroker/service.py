@@ -51,8 +51,8 @@ async def _run(config: Config, source: str) -> int:
         for name, meant in misspelt(os.environ):
             log("warning", "a variable is not read", variable=name, meant=meant)
         with closing(Server(config, log=log, sockets=passed_sockets(os.environ), source=source)) as server:
-            await server.start()
             _catch_others(loop, server, systemd, signals)
+            await server.start()
             _announce(server.addresses)
             await server.serve()
             systemd.ready()
