@@ -48,8 +48,8 @@ setup(name="plugin", ext_modules=cythonize([plugin], language_level=3))
 
 @contextmanager
 def broker() -> Iterator[str]:
-    """A broker on a free port; its URL."""
-    command = [COMMAND, "serve", "--listen", "tcp://127.0.0.1:0"]
+    """A broker on a free port, which keeps nothing; its URL."""
+    command = [COMMAND, "serve", "--listen", "tcp://127.0.0.1:0", "--data-dir", "none"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout
         listening = re.fullmatch(r"listening on (\S+)\n", process.stdout.readline())

@@ -1,6 +1,7 @@
 /* Floor 0: memory for messages, which come and go by the million in all sizes.
  *
- *     classes 0 to 15: 64, 128, ... 1024 bytes;  16 to 95: 1152, 1280, ... 2048, 2304, ... 1 MiB;  96: what is larger
+ *     classes 0 to 15: 64, 128, ... 1024 bytes;  16 to 95: 1152, 1280, ... 2048, 2304, ... 1 MiB;  96: what is larger;
+ *     97: 48 bytes, for what is left of a message whose content is on the disk
  *
  *     slab  | head | block | block | ... | never taken      256 KiB, at a multiple of 256 KiB, all blocks of one class;
  *                    `- a free one points to the next free one           longer where one block needs it
@@ -30,7 +31,10 @@
 #define BLOCK_STEP ((size_t)64)
 #define BLOCK_SMALL ((size_t)1024)
 #define BLOCK_LARGEST ((size_t)1 << 20)
-#define BLOCK_CLASSES 97
+#define BLOCK_LARGER 96
+#define BLOCK_FEW 97
+#define BLOCK_CLASSES 98
+#define BLOCK_SMALLEST ((size_t)48)
 #define PAGE_BYTES ((size_t)4096)
 #define SLAB_BYTES ((size_t)262144)
 #define SLAB_HEAD (2 * BLOCK_STEP)
@@ -52,6 +56,7 @@ typedef struct Blocks {
     Link left;       /* slabs that are */
     Link keepers;    /* all who keep messages */
     Link ahead;      /* those of them to whom the round has not come */
+    int carries;     /* that round moves nothing: it is one of the journal's */
     Account account; /* what the slabs cost */
     int64_t taken;   /* bytes of blocks */
     size_t spare;    /* bytes of slabs without a block that is taken */
@@ -62,10 +67,12 @@ typedef struct Blocks {
 
 static inline size_t block_class(size_t size) {
     unsigned doublings;
+    if (size <= BLOCK_SMALLEST)
+        return BLOCK_FEW;
     if (size <= BLOCK_SMALL)
         return (size - 1) / BLOCK_STEP;
     if (size > BLOCK_LARGEST)
-        return BLOCK_CLASSES - 1;
+        return BLOCK_LARGER;
     doublings = 53 - (unsigned)__builtin_clzll((unsigned long long)size - 1);
     return 16 + 8 * doublings + (((size - 1) >> (doublings + 7)) & 7);
 }
@@ -75,8 +82,10 @@ static inline size_t block_cost(size_t size) {
     size_t class = block_class(size);
     if (class < 16)
         return (class + 1) * BLOCK_STEP;
-    if (class < BLOCK_CLASSES - 1)
+    if (class < BLOCK_LARGER)
         return (9 + (class & 7)) << (7 + (class - 16) / 8);
+    if (class == BLOCK_FEW)
+        return BLOCK_SMALLEST;
     return (size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
 }
 
@@ -107,6 +116,7 @@ static inline void blocks_init(Blocks *blocks, Census *census) {
     ring_init(&blocks->left);
     ring_init(&blocks->keepers);
     ring_init(&blocks->ahead);
+    blocks->carries = 0;
     blocks->account.bytes = blocks->taken = 0;
     blocks->account.total = &census->memory;
     blocks->spare = 0;
@@ -174,7 +184,7 @@ static void slab_emptied(Blocks *blocks, Slab *slab) {
     slab->free = NULL;
     slab->left = 0;
     link_join(&blocks->rings[slab->class], &slab->link); /* behind those that are in use */
-    if (slab->class < BLOCK_CLASSES - 1 && blocks->spare + slab->length <= blocks->kept)
+    if (slab->class != BLOCK_LARGER && blocks->spare + slab->length <= blocks->kept)
         blocks->spare += slab->length;
     else
         slab_unmap(slab);

@@ -4,14 +4,17 @@ import secrets
 from libc.stdint cimport INT64_MAX
 
 from fastbroker.core.fanout cimport fanout_new
+from fastbroker.core.fetching cimport fetching_new
 from fastbroker.core.frame cimport NAME_UNTOLD, frame_free, frame_init
+from fastbroker.core.journal cimport journal_new
 from fastbroker.core.namespace cimport namespace_new
 from fastbroker.core.policy cimport Policies
 from fastbroker.core.presence cimport presence_of
 from fastbroker.core.profile cimport profile_of
 from fastbroker.core.receipts cimport Receipts
 from fastbroker.core.wire cimport (
-    blocks_end, blocks_init, ceiling_init, counter_init, memory_settle, pool_free, ring_init, text_free, wheel_init,
+    blocks_end, blocks_init, ceiling_init, counter_init, link_join, memory_settle, pool_free, ring_init, text_free,
+    wheel_init,
 )
 
 EPOCH_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -19,8 +22,8 @@ LIMIT_NAMES = (
     "login_timeout", "idle_timeout", "outbound_timeout", "slow_consumer_grace", "transaction_timeout",
     "queue_idle_timeout", "nack_delay", "linger", "frame_timeout", "heart_beat_send", "heart_beat_receive",
     "heart_beat_margin", "memory", "max_parked", "max_transaction_bytes", "prefetch_bytes", "max_unauthenticated",
-    "max_subscriptions", "max_durable", "max_transactions", "max_transaction_frames", "prefetch", "max_prefetch",
-    "max_levels",
+    "max_subscriptions", "max_durable", "queue_memory", "max_transactions", "max_transaction_frames", "prefetch",
+    "max_prefetch", "max_levels",
 )
 
 
@@ -32,7 +35,9 @@ cdef bytes random_epoch():
 cdef class Broker:
     """Settings are those of docs/configuration.md.
 
-    `epoch` stands in every message-id, whose numbers begin anew with it; a random one if none is given.
+    `epoch` stands in every message-id, whose numbers begin anew with it; a random one if none is given. `journal` is
+    what outlives it, and None if nothing does: a store, how many shards it has, and the seed of hashes that are kept
+    there.
     """
 
     def __cinit__(self):
@@ -46,6 +51,7 @@ cdef class Broker:
         ring_init(&self.outlets.bulk)
         self.outlets.census = &self.census
         self.outlets.ceiling = &self.ceiling
+        self.recorded = &self.nothing
         self.now = 1
         self.share_ends = INT64_MAX
         counter_init(&self.number)
@@ -53,7 +59,7 @@ cdef class Broker:
         memory_settle()
 
     def __init__(self, settings, Policies policies not None, authenticate, authorize, log, server, epoch=None,
-                 debug=False, cron=None):
+                 debug=False, cron=None, journal=None):
         take_limits(self, settings)
         frame_init(&self.frame, self.parser_limits.max_headers)
         self.authenticate = authenticate
@@ -66,11 +72,18 @@ cdef class Broker:
         self.short_sessions = set()
         self.wills = set()
         self.property_seed = int.from_bytes(secrets.token_bytes(8), "little")
+        if journal is not None:
+            store, shards, self.property_seed = journal
+            self.journal = journal_new(store, &self.census, shards, self.property_seed)
+            self.recorded = &self.journal.recorded
         self.fanout = fanout_new(&self.census, &self.outlets, &self.number, &self.now,
                                  self.limits.slow_consumer_grace, self.property_seed)
         self.namespace = namespace_new(&self.census, &self.ceiling, &self.limits, &self.wheel, &self.now, &self.number,
                                        &self.due, self.fanout, policies, epoch or random_epoch(), cron)
         self.namespace.log = log
+        self.namespace.journal = self.namespace.schedule.journal = self.namespace.histories.journal = self.journal
+        if self.journal is not None:
+            self.namespace.fetching = fetching_new(self.journal, &self.census, log, self.namespace.epoch)
         self.presence = presence_of(self.namespace)
 
     def __dealloc__(self):
@@ -79,12 +92,16 @@ cdef class Broker:
         text_free(&self.scratch)
         pool_free(&self.outlets)
 
-    cdef int report(self, uint64_t durable) except -1:
-        """The journal has made all records up to that number durable: receipts that promise it go out."""
+    cdef int report(self, uint64_t durable, uint64_t written) except -1:
+        """The journal has all groups up to the first number on the disk, and the system has all up to the second:
+        receipts that promise that go out."""
         cdef Link *owing = self.owing.next
         self.durable = durable
+        self.written = written
         while owing != &self.owing:
-            (<Receipts>owing.owner).release(durable)
+            (<Receipts>owing.owner).release(durable, written)
+            if (<Receipts>owing.owner).empty():
+                link_join(&self.released, (<Receipts>owing.owner).go_on)
             owing = owing.next
         return 0
 

@@ -25,9 +25,12 @@ from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 
 from fastbroker.core.frame cimport Content, encoded, header_line, put_frame
 from fastbroker.core.message cimport Entry, message_content, message_keep
-from fastbroker.core.queue cimport WATCHED, give, have_look, queue_new, shelve_returned
+from fastbroker.core.queue cimport (
+    AWAY, HERE, WATCHED, Presence, bring, call_when_here, fetch_along_ring, fetch_along_shelf, give, have_look,
+    queue_new, shelve_returned,
+)
 from fastbroker.core.route cimport Origin
-from fastbroker.core.shelf cimport NOWHERE, PLACE_BITS, Node, Shelf, lane_of, place_of, shelf_from
+from fastbroker.core.shelf cimport NOWHERE, PLACE_BITS, Node, lane_of, place_of, shelf_from
 from fastbroker.core.subscription cimport ACK_AUTO, MARK_SHOWN
 from fastbroker.core.table cimport table_get
 from fastbroker.core.wire cimport (
@@ -43,6 +46,7 @@ cdef enum:
 cdef enum Sight:
     SEEN                    # the next message
     LATER                   # it takes longer than a slice
+    FETCHED                 # it is there, and its content on the disk alone: that comes
     NOTHING                 # there is none
 
 cdef uint64_t NO_PLACE = UINT64_MAX
@@ -112,6 +116,9 @@ cdef class Browser(Spring):
             elif sight == LATER:
                 queue.call()
                 return False
+            elif sight == FETCHED:
+                link_join(&self.target.watchers, &self.link)
+                return False
             elif not self.stays:
                 return end(self, queue, consumer)
             elif wait(self):
@@ -132,6 +139,7 @@ cdef bint has_room(Browser self, Subscription consumer) noexcept:
 
 cdef int show(Queue queue, Subscription consumer, Entry *entry) except -1:
     message_keep(entry.message)
+    entry.segment = 0       # what becomes of it here is nothing to the journal
     return give(queue, consumer, entry)
 
 
@@ -211,11 +219,15 @@ cdef bint is_passed_by(Browser self, const Entry *next) noexcept:
 cdef Sight look_for_next(Browser self, Subscription consumer, Entry *entry, int64_t until) except *:
     cdef Queue target = self.target
     cdef const Entry *next
+    cdef Presence presence
+    cdef Sight sight
     cdef uint64_t expires
     if target is None or target.removed:
         return NOTHING
-    if self.again != NO_PLACE and is_new_there(self, consumer, entry):
-        return SEEN
+    if self.again != NO_PLACE:
+        sight = look_again(self, consumer, entry)
+        if sight != NOTHING:
+            return sight
     while self.begin < self.until:
         if census_spent(target.census) > until or (target.returned_count and not shelve_returned(target)):
             return LATER
@@ -223,24 +235,43 @@ cdef Sight look_for_next(Browser self, Subscription consumer, Entry *entry, int6
         next = first_from(target, self.place, &self.place, &expires)
         if next == NULL:
             return NOTHING
-        if not is_passed_by(self, next):
-            self.place += 1
-            if is_wanted(consumer, next, expires):
-                entry[0] = next[0]
-                return SEEN
+        if is_passed_by(self, next):
+            continue
+        presence = bring(target, <Entry *>next)
+        if presence == AWAY:
+            return fetch(target, next, self.place)
+        self.place += 1
+        if presence == HERE and is_wanted(consumer, next, expires):
+            entry[0] = next[0]
+            return SEEN
     return NOTHING
 
 
-cdef bint is_new_there(Browser self, Subscription consumer, Entry *entry) noexcept:
+cdef Sight look_again(Browser self, Subscription consumer, Entry *entry) except *:
     """In the one place that was passed by and has something new since, if that is still there."""
-    cdef const Shelf *shelf = &self.target.shelf
-    cdef uint32_t at = shelf_from(shelf, self.again)
+    cdef Queue target = self.target
+    cdef uint32_t at = shelf_from(&target.shelf, self.again)
     cdef uint64_t place = self.again
+    cdef Presence presence = AWAY
+    if at != NOWHERE and target.shelf.nodes[at].place == place:
+        presence = bring(target, &target.shelf.nodes[at].entry)
+        if presence == AWAY:
+            return fetch(target, &target.shelf.nodes[at].entry, place)
     self.again = NO_PLACE
-    if at == NOWHERE or shelf.nodes[at].place != place:
-        return False
-    entry[0] = shelf.nodes[at].entry
-    return is_wanted(consumer, entry, shelf.nodes[at].expires)
+    if presence != HERE:
+        return NOTHING
+    entry[0] = target.shelf.nodes[at].entry
+    return SEEN if is_wanted(consumer, entry, target.shelf.nodes[at].expires) else NOTHING
+
+
+cdef Sight fetch(Queue target, const Entry *entry, uint64_t place) except *:
+    """It, and what stands behind it. Those who watch the queue are called when it is here."""
+    if target.ring <= entry < target.ring + target.capacity:
+        fetch_along_ring(target, (<size_t>(entry - target.ring) - target.head) & (target.capacity - 1))
+    else:
+        fetch_along_shelf(target, place)
+    call_when_here(target, entry, target)
+    return FETCHED
 
 
 cdef const Entry *first_from(Queue queue, uint64_t place, uint64_t *found, uint64_t *expires) noexcept:

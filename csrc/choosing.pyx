@@ -25,8 +25,8 @@ from fastbroker.core.grouping cimport (
 )
 from fastbroker.core.message cimport Entry, message_content
 from fastbroker.core.queue cimport (
-    CHOSEN, GROUPED, QueueOwner, claim_place, expire, give, line_of, look_at_marks, plain_head, shelve_all,
-    take_from_shelf, unshelve_all,
+    AWAY, CHOSEN, GROUPED, HERE, Presence, QueueOwner, bring, call_when_here, claim_place, expire, fetch_along_shelf,
+    first_is_here, give, line_of, look_at_marks, lose, plain_head, shelve_all, take_from_shelf, unshelve_all,
 )
 from fastbroker.core.route cimport Origin
 from fastbroker.core.shelf cimport (
@@ -53,6 +53,8 @@ cdef enum:
     GIVEN                   # it has got a message
     PAUSED                  # it has its share of looking
     NOTHING                 # there is none for it
+    FETCHES                 # it cannot look at the next one, whose content is only on the disk
+    UNREADABLE              # there is one that nobody can have
 
 
 # ---- coming and going ----
@@ -201,6 +203,7 @@ cdef int serve_ranks(Queue queue, int64_t until) except -1:
 cdef int serve(Queue queue, Link *line, uint64_t end, int64_t until) except -1:
     """Those in a line take turns while there is something for them, in front of that place."""
     cdef Subscription consumer
+    cdef int served
     while queue.waiting() and not ring_empty(line):
         if census_spent(queue.census) > until:
             return go_on(queue)
@@ -209,7 +212,8 @@ cdef int serve(Queue queue, Link *line, uint64_t end, int64_t until) except -1:
         consumer = next_in_line(line, is_tight(queue))
         if consumer is None:
             return 0
-        if serve_one(queue, consumer, end, until) == NOTHING:
+        served = serve_one(queue, consumer, end, until)
+        if served == NOTHING or served == FETCHES:
             link_join(&queue.choosers.sated, &consumer.ready)
             if end != UINT64_MAX:
                 queue.choosers.seen = -1    # there may be, as soon as others have looked further
@@ -220,7 +224,7 @@ cdef int serve_holder(Queue queue, int64_t until) except -1:
     """The exclusive consumer."""
     cdef Subscription consumer
     cdef int served = GIVEN
-    while queue.waiting() and served != NOTHING:
+    while queue.waiting() and served != NOTHING and served != FETCHES:
         if census_spent(queue.census) > until:
             return go_on(queue)
         if not expire(queue):
@@ -272,8 +276,15 @@ cdef int serve_one(Queue queue, Subscription consumer, uint64_t end, int64_t unt
             if queue.choosers.groups != NULL:
                 claim(queue, consumer, queue.shelf.nodes[at].entry.message)
             take_from_shelf(queue, at, &entry)
-    elif first_place(queue) >= end or not queue.take_first(&entry):
+    elif first_place(queue) >= end:
         served = NOTHING
+    elif queue.away and not first_is_here(queue):
+        served = FETCHES
+    elif not queue.take_first(&entry):
+        served = NOTHING
+    if served == UNREADABLE:
+        take_from_shelf(queue, at, &entry)
+        lose(queue, &entry)
     if served != GIVEN:
         return served
     give(queue, consumer, &entry)
@@ -294,18 +305,24 @@ cdef uint64_t first_place(Queue queue) noexcept:
 
 # ---- looking ----
 
-cdef int find_wanted(Queue queue, Subscription consumer, uint64_t end, int64_t until, uint32_t *found) noexcept:
+cdef int find_wanted(Queue queue, Subscription consumer, uint64_t end, int64_t until, uint32_t *found) except -1:
     """The first that the consumer wants of those in front of that place which it has not looked at."""
     cdef Looked *looked = consumer.looked
     cdef int64_t now = queue.shelf.stamp + 1, since = 0
     cdef uint64_t border = 0, place = 0
+    cdef Presence presence
     cdef uint32_t at = next_unseen(queue, looked, &border, &since)
     while at != NOWHERE and queue.shelf.nodes[at].place < end:
         while at != NOWHERE and queue.shelf.nodes[at].place < min(border, end):
             place = queue.shelf.nodes[at].place + 1
+            found[0] = at
+            if queue.away:
+                presence = bring(queue, &queue.shelf.nodes[at].entry)
+                if presence != HERE:
+                    looked_up_to(looked, place - 1, now)
+                    return fetch_from(queue, at) if presence == AWAY else UNREADABLE
             if wants(queue, consumer, &queue.shelf.nodes[at]):
                 looked_up_to(looked, place, now)
-                found[0] = at
                 return GIVEN
             if census_spent(queue.census) > until:
                 looked_up_to(looked, place, now)
@@ -314,6 +331,13 @@ cdef int find_wanted(Queue queue, Subscription consumer, uint64_t end, int64_t u
         looked_up_to(looked, min(border, end), now)
         at = next_unseen(queue, looked, &border, &since)
     return NOTHING
+
+
+cdef int fetch_from(Queue queue, uint32_t at) except -1:
+    """All who look are called when it is here."""
+    fetch_along_shelf(queue, queue.shelf.nodes[at].place)
+    call_when_here(queue, &queue.shelf.nodes[at].entry, queue)
+    return FETCHES
 
 
 cdef uint32_t next_unseen(Queue queue, Looked *looked, uint64_t *border, int64_t *since) noexcept:

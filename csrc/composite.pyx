@@ -50,6 +50,9 @@ cdef class CompositeRoute(Route):
     cdef bint has_somebody(self) except -1:
         return any([(<Route>part).has_somebody() for part in self.parts])
 
+    cdef bint keeps(self) except -1:
+        return any([(<Route>part).keeps() for part in self.parts])
+
 
 cdef list limited_queues(Route route):
     """Those with rules that a message gets into there."""

@@ -206,7 +206,8 @@ cdef class Connection(TurnTaker):
             return 0
         if self.session.state == STATE_NEW:
             return self.abort("server shutting down")
-        if not unfinished(self) and self.input.take_rest() and self.session.state != STATE_CLOSING:
+        if (not unfinished(self) and self.input.take_rest() and self.session.state != STATE_CLOSING
+                and not self.session.owes()):
             say_goodbye(self)
         return self.after_input()
 
@@ -251,7 +252,7 @@ cdef class Connection(TurnTaker):
             if not self.session.parking.ended:
                 self.deadlines.said_all = self.hub.broker.now
                 self.session.said_all()
-        elif (self.ours == OPEN and self.session.hold == 0 and not self.input.paused
+        elif (self.ours == OPEN and self.session.hold == 0 and not self.input.paused and not self.session.owes()
                 and not link_joined(&self.session.go_on)):
             self.close_for("closed by client")
         return self.after_input()
@@ -343,6 +344,8 @@ cdef int go_on(Connection self) except -1:
         return outlive(self)
     if unfinished(self):
         return 0
+    if session.receipts is not None and not session.owes():
+        session.has_paid()
     if self.ours == OPEN and self.hub.draining:
         return self.drain()
     if self.ours == OPEN:
@@ -350,7 +353,7 @@ cdef int go_on(Connection self) except -1:
     if session.parking is None:
         self.deadlines.said_all = 0
     if session.hold == 0 and not link_joined(&session.go_on) and session.state != STATE_CLOSING:
-        if self.peer != SPEAKING and session.parking is None:
+        if self.peer != SPEAKING and session.parking is None and not session.owes():
             self.close_for("closed by client")
         elif self.peer == SPEAKING and self.input.paused:
             self.deadlines.last_read = self.input.kept_since = self.hub.broker.now

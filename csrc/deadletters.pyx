@@ -21,7 +21,7 @@ from fastbroker.core.frame cimport encoded
 from fastbroker.core.message cimport message_content, message_is_dead
 from fastbroker.core.queue cimport DEAD_DELIVERIES, DEAD_EXPIRED, DEAD_OVERFLOW, DEAD_REJECTED
 from fastbroker.core.wire cimport (
-    IS_DEAD, SEEN_BACKSLASH, SEEN_CR, SEEN_PROPERTIES, USUAL_PRIORITY, text_put,
+    IS_DEAD, PERSISTS, SEEN_BACKSLASH, SEEN_CR, SEEN_PROPERTIES, USUAL_PRIORITY, text_put,
 )
 
 cdef extern from "string.h" nogil:
@@ -73,6 +73,8 @@ cdef class DeadLetters:
         memset(properties, 0, sizeof(Properties))
         properties.priority = USUAL_PRIORITY if content.properties == NULL else content.properties.priority
         properties.flags = IS_DEAD
+        if content.properties != NULL:
+            properties.flags |= content.properties.flags & PERSISTS
         put(head, self.line)
         put_old_lines(head, content, b"original-message-id:%b-%d\ndead-letter-reason:%b\n" % (
             self.epoch, entry.message.id, dead_reason_name(reason)) + told(entry, text))

@@ -34,6 +34,7 @@ typedef struct Duplicates {
     size_t oldest;
     size_t count;
     size_t window;
+    uint64_t came;   /* names, since the first */
 } Duplicates;
 
 /* What both arrays take, in bytes. */
@@ -138,6 +139,7 @@ static inline void duplicates_add(Duplicates *names, uint64_t name) {
     names->places[duplicates_place(names->places, 2 * names->capacity, name)] = name;
     names->ring[(names->oldest + names->count) & (names->capacity - 1)] = name;
     names->count++;
+    names->came++;
 }
 
 #endif

@@ -9,9 +9,11 @@ is there until it is deleted; a shared one that is not durable goes with its las
 from libc.stdint cimport int64_t
 
 from fastbroker.core.frame cimport shown
-from fastbroker.core.message cimport Entry, message_drop, message_keep
+from fastbroker.core.journal cimport RECORD_DURABLE
+from fastbroker.core.message cimport Entry, message_keep
 from fastbroker.core.policy cimport OVERFLOW_DEAD_LETTER, OVERFLOW_REJECT, QueuePolicy, TopicPolicy
-from fastbroker.core.queue cimport DEAD_OVERFLOW, QueueOwner, number_entry, queue_new, take_oldest
+from fastbroker.core.queue cimport DEAD_OVERFLOW, QueueOwner, end_entry, number_entry, obey, queue_new, take_oldest
+from fastbroker.core.stored cimport Stored, packed, stored_new
 
 from fastbroker.core.frame import Refused
 
@@ -82,6 +84,24 @@ cdef class Durables:
         (<QueueOwner>self.owner).remove_queue(queue)
         return 0
 
+    cdef int describe(self, Queue queue, Stored stored) except -1:
+        """To the journal."""
+        cdef Durable durable = self.by_name[queue.name]
+        cdef list texts = [queue.name, durable.pattern]
+        if durable.chosen is not None:
+            texts.append(durable.chosen)
+        return stored.define(RECORD_DURABLE, packed(texts), queue.not_by)
+
+    cdef Queue restore(self, list texts, Selector selector, uint64_t not_by):
+        """One that a broker before has described so."""
+        cdef Title title = Title()
+        title.name, title.pattern = texts[:2]
+        title.chosen = texts[2] if len(texts) > 2 else None
+        title.selector = selector
+        title.not_by = not_by
+        title.lasts = True
+        return make(self, title).queue
+
     cdef list queues(self):
         return [(<Durable>durable).queue for durable in self.by_name.values()]
 
@@ -107,10 +127,26 @@ cdef int check_guest(Durable found, Title title) except -1:
 
 
 cdef Durable add(Durables self, Title title):
-    cdef Durable new = Durable()
+    cdef Durable new
     if title.lasts and self.lasting >= self.most:
         raise Refused(b"too many subscriptions", b"The broker has limits.max_durable durable subscriptions. "
                       b"Delete one that is not needed by UNSUBSCRIBE.")
+    new = make(self, title)
+    tell(self, new)
+    return new
+
+
+cdef int tell(Durables self, Durable durable) except -1:
+    """A durable one outlives the broker."""
+    cdef QueueOwner owner = <QueueOwner>self.owner
+    cdef Queue queue = durable.queue
+    if owner.journal is not None and durable.lasts:
+        owner.describe(queue, queue.stored or stored_new(owner.journal, queue.name))
+    return 0
+
+
+cdef Durable make(Durables self, Title title):
+    cdef Durable new = Durable()
     new.queue = queue_for_topics(<QueueOwner>self.owner, title)
     new.pattern = title.pattern
     new.lasts = title.lasts
@@ -127,15 +163,17 @@ cdef Durable add(Durables self, Title title):
 
 
 cdef Queue queue_for_topics(QueueOwner owner, Title title):
-    cdef Queue queue = queue_new(title.name, owner, redelivery_of(owner.policies.of_queue(title.name)))
+    cdef TopicPolicy kept = owner.policies.of_topic(title.pattern)
+    cdef Queue queue = queue_new(title.name, owner, redelivery_of(owner.policies.of_queue(title.name), kept))
     queue.owned = True
-    queue.kept = owner.policies.of_topic(title.pattern)
+    queue.lasts = title.lasts
+    queue.kept = kept
     return queue
 
 
-cdef QueuePolicy redelivery_of(QueuePolicy said):
-    """What is said of queues with such a name holds for what comes back; but limits are those of topics, and when it
-    goes does not depend on its use."""
+cdef QueuePolicy redelivery_of(QueuePolicy said, TopicPolicy kept):
+    """What is said of queues with such a name holds for what comes back; but limits, and what outlives the broker, are
+    those of topics, and when it goes does not depend on its use."""
     cdef QueuePolicy new = QueuePolicy()
     new.max_deliveries = said.max_deliveries
     new.redelivery_delay = said.redelivery_delay
@@ -144,6 +182,8 @@ cdef QueuePolicy redelivery_of(QueuePolicy said):
     new.redelivery_jitter = said.redelivery_jitter
     new.dead_letter = said.dead_letter
     new.dead_letter_expired = said.dead_letter_expired
+    new.persistent = kept.persistent
+    new.durability = kept.durability
     return new
 
 
@@ -159,9 +199,10 @@ cdef int change(Durables self, Durable durable, Title title) except -1:
     durable.queue.census.memory -= cost_of(durable)
     durable.pattern = pattern
     durable.queue.kept = (<QueueOwner>self.owner).policies.of_topic(pattern)
+    obey(durable.queue, redelivery_of((<QueueOwner>self.owner).policies.of_queue(title.name), durable.queue.kept))
     choose(durable, title)
     durable.queue.census.memory += cost_of(durable)
-    return 0
+    return tell(self, durable)
 
 
 cdef void choose(Durable durable, Title title) noexcept:
@@ -194,7 +235,7 @@ cdef bint makes_room(Queue queue, Message *message) except -1:
         (<QueueOwner>queue.owner).has_lost(queue, 1)
         return False
     while dropped < DROPPED_AT_ONCE and is_full(queue, policy, size) and take_oldest(queue, &oldest):
-        message_drop(oldest.message)
+        end_entry(queue, &oldest)
         dropped += 1
     queue.census.work += dropped * DROP_WORK
     (<QueueOwner>queue.owner).has_lost(queue, dropped)

@@ -25,7 +25,7 @@ from fastbroker.core.message cimport (
     put_message,
 )
 from fastbroker.core.policy cimport SLOW_DISCONNECT, SLOW_DROP_NEWEST, SLOW_DROP_OLDEST
-from fastbroker.core.queue cimport RULED, Queue, queue_new, take_oldest
+from fastbroker.core.queue cimport RULED, Queue, push_for, queue_new, take_oldest
 from fastbroker.core.subscription cimport Receiver, Subscription
 from fastbroker.core.wire cimport (
     DOOM_SLOW, FRAMING_NONE, FRAMING_SOCKJS, NUMBER_SPACE, WS_HEAD_OUT, ceiling_reached, counter_line, flow_press,
@@ -269,7 +269,7 @@ cdef int enqueue(Fanout self, Queue queue, Transit *transit) except -1:
         transit.origin.dropped += 1
         return 0
     message_keep(transit.message)
-    queue.push(transit.message)
+    push_for(queue, transit.message, transit.origin)
     if queue.ahead:
         queue.spring.rose(queue, transit.message.size)
     if out != NULL and out.flow.overdue and policy == SLOW_DROP_OLDEST:

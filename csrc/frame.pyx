@@ -285,22 +285,15 @@ cdef int put_connected(OutBuf *out, bytes headers) except -1:
     return 0
 
 
-cdef int put_error(OutBuf *out, bytes message, bytes body, bytes receipt, bint versions, int version) except -1:
-    """ERROR (STOMP 1.2, "ERROR"): short stable `message`, the receipt it answers, and a body for a person.
+cdef bytes error_frame(bytes message, bytes body, bytes receipt, bint versions, int version):
+    """ERROR (STOMP 1.2, "ERROR"), up to its NUL: short stable `message`, the receipt it answers, a body for a person.
 
     The charset is said: only 1.2 defines one for text, and stompit 1.0 ends its process at a bare text/plain."""
-    framed_begin(out)
-    framed_put(out, b"ERROR\n", 6)
+    cdef bytes lines = b"ERROR\n"
     if versions:
-        framed_put(out, b"version:1.0,1.1,1.2\n", 20)
-    put_header(out, b"message", message, version)
+        lines += b"version:1.0,1.1,1.2\n"
+    lines += header_line(b"message", message, version)
     if receipt is not None:
-        put_header(out, b"receipt-id", receipt, version)
-    put_header(out, b"content-type", b"text/plain;charset=utf-8", version)
-    put_header(out, b"content-length", b"%d" % len(body), version)
-    framed_put(out, b"\n", 1)
-    framed_put(out, body, len(body))
-    framed_put(out, b"\0\n", out.frame_end)
-    framed_end(out, ws_opcode(body, len(body)))
-    outbuf_touch(out)
-    return 0
+        lines += header_line(b"receipt-id", receipt, version)
+    lines += header_line(b"content-type", b"text/plain;charset=utf-8", version)
+    return lines + header_line(b"content-length", b"%d" % len(body), version) + b"\n" + body

@@ -13,20 +13,30 @@ end that it goes from. All histories together have a share of the memory. Above 
 they give way: each in turn loses a part of its oldest messages. What was retained goes only for want of that share, the
 oldest first. A history that is empty is kept for a while for the sake of `lost`; after that, whoever asks for something
 older than the last of those is told that it may have missed something.
+
+What is persistent, by its sender or by the policy of its topic, is in the journal as well (kept.pyx), for as long as
+it is here. After a restart nobody knows how many others there were: only where the policy makes all of them
+persistent, who asks for what came after a message of the broker before is not told of a gap.
 """
 import secrets
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
+from fastbroker.core.journal cimport Recorded
+from fastbroker.core.kept cimport (
+    KEPT_PAST, KEPT_RETAINED, TRACE_COST, TraceWrite, trace_end, trace_free, trace_new, trace_put,
+)
 from fastbroker.core.message cimport VISIT_COST, message_drop, message_keep, message_new, move_message
+from fastbroker.core.policy cimport LASTS_NOT, LASTS_WRITTEN, PERSISTENT_ALWAYS, lasting
+from fastbroker.core.route cimport has_recorded
 from fastbroker.core.table cimport TableSlot, table_free, table_get, table_init, table_next, table_put, table_remove
 from fastbroker.core.wire cimport (
-    ASKS_FORGET, ASKS_RETAIN, ceiling_open, keeper_join, keeper_leave, link_init, link_join, link_joined, link_leave,
-    ring_empty, ring_init, timer_arm, timer_cancel, timer_init,
+    ASKS_FORGET, ASKS_RETAIN, PERSISTS, ceiling_open, keeper_join, keeper_leave, link_init, link_join, link_joined,
+    link_leave, ring_empty, ring_init, timer_arm, timer_cancel, timer_init, wall_now,
 )
 
 cdef enum:
@@ -85,6 +95,18 @@ cdef class Histories:
             forget(self, topic)
         return 0
 
+    cdef int heed_and_record(self, bytes topic, TopicPolicy policy, const Content *content, Origin *origin) except -1:
+        """The same; where there is a journal, its RECEIPT may have to wait for that."""
+        cdef Recorded before
+        if self.journal is None:
+            return self.heed(topic, policy, content)
+        before = self.journal.recorded
+        if not origin.accepted and policy.retain and content.properties.flags & ASKS_RETAIN:
+            check(self, policy, content)
+        self.heed(topic, policy, content)
+        has_recorded(origin, self.journal, before)
+        return 0
+
     cdef void give_way(self) noexcept:
         """Messages must not wait for memory while others are kept for somebody who may come."""
         cdef int64_t until = self.census.work + SLICE * FREE_WORK
@@ -98,17 +120,29 @@ cdef int retain(Histories self, bytes name, const Content *content) except -1:
     """In place of what was retained before. A message that the history has already is not copied."""
     cdef History history = self.of(name)
     cdef Message *message
+    cdef Trace *trace
     if history.count and history.at(history.end() - 1).id == self.number.value:
         message = history.at(history.end() - 1)
         message_keep(message)
     else:
         message = message_new(self.census, content, self.number.value)
+    try:
+        trace = trace_of(history, content, message, write_retained)
+    except MemoryError:
+        message_drop(message)
+        raise
     drop_retained(history)
-    history.retained = message
-    link_join(&self.retaining, &history.retaining)
-    charge(history, <int64_t>message.size)
+    put_retained(history, message, trace)
     keep_to_share(self)
     return 0
+
+
+cdef void put_retained(History self, Message *message, Trace *trace) noexcept:
+    """Takes over both."""
+    self.retained = message
+    self.retained_trace = trace
+    link_join(&(<Histories>self.owner).retaining, &self.retaining)
+    charge(self, <int64_t>message.size)
 
 
 cdef void forget(Histories self, bytes name) noexcept:
@@ -125,6 +159,7 @@ cdef History new_history(Histories owner, bytes name):
     new.name = name
     new.owner = <void *>owner
     new.policy = owner.policies.of_topic(name)
+    new.lost = owner.started
     link_init(&new.link, <void *>new)
     link_init(&new.giving, <void *>new)
     link_init(&new.retaining, <void *>new)
@@ -146,6 +181,7 @@ cdef class History:
     def __dealloc__(self):
         if self.owner == NULL:
             return
+        outlive(self)
         drop_retained(self)
         while self.count:
             drop_oldest(self)
@@ -198,18 +234,16 @@ cdef int history_keep(History self, const Content *content) except -1:
     """The newest message; older ones make room for it."""
     cdef Histories owner = <Histories>self.owner
     cdef Message *message
-    cdef Kept *kept
+    cdef Trace *trace
     if self.count == self.capacity:
         grow(self)
     message = message_new(owner.census, content, owner.number.value)
-    kept = &self.ring[(self.head + self.count) & (self.capacity - 1)]
-    kept.message = message
-    kept.since = owner.now[0]
-    if not link_joined(&self.giving):
-        link_join(&owner.giving, &self.giving)
-    self.count += 1
-    self.bytes += message.size
-    charge(self, <int64_t>message.size)
+    try:
+        trace = trace_of(self, content, message, write_past)
+    except MemoryError:
+        message_drop(message)
+        raise
+    put_newest(self, message, trace, owner.now[0])
     while is_too_much(self):
         drop_oldest(self)
     if self.count == 1:
@@ -220,6 +254,17 @@ cdef int history_keep(History self, const Content *content) except -1:
     return 0
 
 
+cdef void put_newest(History self, Message *message, Trace *trace, uint64_t since) noexcept:
+    """There is room; takes over both."""
+    cdef Histories owner = <Histories>self.owner
+    self.ring[(self.head + self.count) & (self.capacity - 1)] = Kept(message, since, trace)
+    if not link_joined(&self.giving):
+        link_join(&owner.giving, &self.giving)
+    self.count += 1
+    self.bytes += message.size
+    charge(self, <int64_t>message.size)
+
+
 cdef inline bint is_too_much(History self) noexcept:
     cdef TopicPolicy policy = self.policy
     return self.count > 0 and (0 < policy.history_messages < self.count or 0 < policy.history_bytes < self.bytes)
@@ -227,6 +272,9 @@ cdef inline bint is_too_much(History self) noexcept:
 
 cdef void drop_oldest(History self) noexcept:
     cdef Message *message = self.ring[self.head].message
+    if self.ring[self.head].trace != NULL:
+        self.ring[self.head].trace.lax = True   # nobody waits for that
+        end_trace(self, self.ring[self.head].trace)
     self.lost = message.id
     self.head = (self.head + 1) & (self.capacity - 1)
     self.count -= 1
@@ -244,8 +292,10 @@ cdef void drop_retained(History self) noexcept:
         return
     charge(self, -<int64_t>self.retained.size)
     link_leave(&self.retaining)
+    end_trace(self, self.retained_trace)
     message_drop(self.retained)
     self.retained = NULL
+    self.retained_trace = NULL
 
 
 cdef uint64_t place_behind(History self, uint64_t number) noexcept:
@@ -258,6 +308,138 @@ cdef uint64_t place_behind(History self, uint64_t number) noexcept:
         else:
             high = middle
     return low
+
+
+# ---- in the journal ----
+
+cdef inline int lasting_in(TopicPolicy policy, const Content *content) noexcept:
+    return lasting(policy.persistent, policy.durability,
+                   content.properties != NULL and content.properties.flags & PERSISTS != 0)
+
+
+cdef int check(Histories self, TopicPolicy policy, const Content *content) except -1:
+    return self.journal.check() if lasting_in(policy, content) != LASTS_NOT else 0
+
+
+cdef int history_record(History self, const Content *content, Origin *origin) except -1:
+    """Keeps the newest message where there is a journal, for which its RECEIPT may have to wait."""
+    cdef Histories owner = <Histories>self.owner
+    cdef Recorded before = owner.journal.recorded
+    if not origin.accepted:
+        check(owner, self.policy, content)
+    history_keep(self, content)
+    has_recorded(origin, owner.journal, before)
+    return 0
+
+
+cdef Trace *trace_of(History self, const Content *content, const Message *message, TraceWrite write) except? NULL:
+    """Of a message that is about to be kept; NULL: it does not outlive the broker."""
+    cdef Histories owner = <Histories>self.owner
+    cdef int lasts = LASTS_NOT if owner.journal is None else lasting_in(self.policy, content)
+    cdef Trace *trace
+    if lasts == LASTS_NOT:
+        return NULL
+    trace = trace_new(owner.journal, self.name, len(self.name), lasts == LASTS_WRITTEN, <void *>self, write)
+    trace.id = message.id
+    try:
+        write_item(trace, message, KEPT_PAST if write is write_past else KEPT_RETAINED, owner.now[0],
+                   number_before(self, self.end()))
+    except MemoryError:
+        trace_free(trace)
+        raise
+    charge_own(self, TRACE_COST)
+    return trace
+
+
+cdef void end_trace(History self, Trace *trace) noexcept:
+    if trace != NULL:
+        trace_end(trace)
+        charge_own(self, -TRACE_COST)
+
+
+cdef void outlive(History self) noexcept:
+    """The broker ends, and what is recorded stays."""
+    cdef size_t i
+    cdef Kept *kept
+    for i in range(self.count):
+        kept = &self.ring[(self.head + i) & (self.capacity - 1)]
+        if kept.trace != NULL:
+            trace_free(kept.trace)
+            charge_own(self, -TRACE_COST)
+        kept.trace = NULL
+    if self.retained_trace != NULL:
+        trace_free(self.retained_trace)
+        charge_own(self, -TRACE_COST)
+    self.retained_trace = NULL
+
+
+cdef int write_past(Trace *trace) except -1:
+    cdef History self = <History>trace.owner
+    cdef uint64_t place = place_behind(self, trace.id - 1)
+    cdef const Kept *kept = &self.ring[(self.head + (place - self.first)) & (self.capacity - 1)]
+    return write_item(trace, kept.message, KEPT_PAST, kept.since, number_before(self, place))
+
+
+cdef int write_retained(Trace *trace) except -1:
+    return write_item(trace, (<History>trace.owner).retained, KEPT_RETAINED, 0, 0)
+
+
+cdef uint64_t number_before(History self, uint64_t place) noexcept:
+    return self.at(place - 1).id if place > self.first else self.lost
+
+
+cdef int write_item(Trace *trace, const Message *message, int what, uint64_t since, uint64_t before) except -1:
+    cdef History self = <History>trace.owner
+    cdef Histories owner = <Histories>self.owner
+    cdef KeptItem item
+    memset(&item, 0, sizeof(item))
+    item.what = what
+    item.time = wall_now(owner.census) - (owner.now[0] - since)
+    item.before = before
+    item.name_length = <uint32_t>len(self.name)
+    return trace_put(trace, &item, message, self.name)
+
+
+cdef int history_restore(Histories self, bytes name, Message *message, const KeptItem *item, Trace *trace) except -1:
+    """A message that the journal has kept, newer than those before it; takes over all of them. What the policy does not
+    want any more is not kept."""
+    cdef History history = self.of(name)
+    cdef uint64_t wall = wall_now(self.census), age = wall - item.time if wall > item.time else 0
+    trace.owner = <void *>history
+    trace.write = write_past if item.what == KEPT_PAST else write_retained
+    trace.id = message.id
+    charge_own(history, TRACE_COST)
+    if item.what == KEPT_RETAINED and history.policy.retain:
+        drop_retained(history)
+        put_retained(history, message, trace)
+    elif item.what == KEPT_PAST and keeps(history.policy) and (
+            history.policy.history_age == 0 or age < history.policy.history_age):
+        restore_past(history, message, trace, age, item.before)
+    else:
+        history.lost = max(history.lost, message.id)
+        end_trace(history, trace)
+        message_drop(message)
+    if history.retained == NULL:
+        leave_if_empty(history)
+    keep_to_share(self)
+    return 0
+
+
+cdef int restore_past(History self, Message *message, Trace *trace, uint64_t age, uint64_t before) except -1:
+    """`before`: the number of the message in front of it. If that is not there any more, something is missing."""
+    cdef Histories owner = <Histories>self.owner
+    if self.count == self.capacity:
+        grow(self)
+    if number_before(self, self.end()) != before:
+        self.lost = before
+    if self.policy.persistent != PERSISTENT_ALWAYS:
+        self.lost = owner.started
+    put_newest(self, message, trace, owner.now[0] - age)    # it may be older than the clock, which wraps around then
+    while is_too_much(self):
+        drop_oldest(self)
+    if self.count:
+        watch(self, self.ring[self.head].since)
+    return 0
 
 
 # ---- time ----

@@ -23,8 +23,14 @@ from libc.stdlib cimport free, malloc
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from fastbroker.core.broker cimport Broker
+from fastbroker.core.carrying cimport carry_on
+from fastbroker.core.journal cimport RECORD_CLOSED, Journal, Store
+from fastbroker.core.namespace cimport keep, queued
 from fastbroker.core.policy cimport Policies
+from fastbroker.core.receipts cimport Receipts
+from fastbroker.core.recovery cimport recover
 from fastbroker.core.session cimport Session, release_waiters
+from fastbroker.core.spilling cimport call_starved, hear_fetched, spill_on, spilling_new
 from fastbroker.core.table cimport hash_seed
 from fastbroker.core.turntaker cimport ENDING, TurnTaker
 from fastbroker.core.will cimport publish_wills
@@ -35,9 +41,13 @@ from fastbroker.core.wire cimport (
 )
 
 import os
+import select
+
+from fastbroker.core.journal import StoreError
 
 cdef enum:
     TICK_EVERY = 20         # milliseconds
+    WAIT_FOR_STORE = 1      # second, between two looks at what it does
     TELL_EVERY = 60000      # lines of the log on a ceiling that is still reached
     CALM = 3000             # without it, and it is left
     STALL = 100             # since the clock was set: the loop was held up
@@ -48,6 +58,9 @@ cdef enum:
     LEAVING_SLICE = 64      # connections that end, flushed and shut in one turn
     FLUSH_SLICE = 16777216  # bytes given to the kernel in one turn
     WORTH_TRIMMING = 16777216   # bytes that were freed
+    CARRIED_SLICE = 524288  # bytes of messages that are recorded again in one tick
+    TIGHT = 4               # as many while memory is full
+    SPILLED_SLICE = 32768   # messages of which it is looked in one tick whether they need be in memory
     MOVED_SLICE = 2097152   # bytes of messages moved in one tick
     MOVE_SOON = 5           # ticks, where frames wait for memory
     SMALL_OUTPUT = 65536    # of one connection: does not wait for another turn
@@ -70,19 +83,23 @@ cdef class Hub:
             raise MemoryError()
 
     def __init__(self, loop, *, settings, policies=None, authenticate=None, authorize=None, log, server,
-                 handshake=None, debug=False, cron=None):
+                 handshake=None, debug=False, cron=None, journal=None, epoch=None):
         self.loop = loop
         self.lost = set()
         self.broker = Broker(settings, policies or Policies(), authenticate, authorize, log, server, debug=debug,
-                             cron=cron)
+                             cron=cron, journal=journal, epoch=epoch)
+        if journal is not None:
+            self.spilling = spilling_new(self.broker.namespace)
         self.input_view = PyMemoryView_FromMemory(self.input + INPUT_FRONT, INPUT_SPACE, PyBUF_WRITE)
         self.small_view = self.input_view[:SMALL_INPUT]
         self.slice = self.until = LARGEST_SLICE
         self.run_turn = self._turn
         self.run_tick = self._tick
+        self.run_commit = self._commit
         self.real = monotonic()
         self.most_connections = settings["max_connections"]
         self.error_at_stop = settings["error_at_stop"]
+        self.commit_delay = settings.get("commit_delay", 0)
         places_init(&self.places, self.broker.limits.max_unauthenticated,
                     min(self.broker.limits.login_timeout // 4, <uint64_t>LEAST_PATIENCE),
                     hash_seed(int.from_bytes(os.urandom(8), "little")))
@@ -100,6 +117,47 @@ cdef class Hub:
     @property
     def unauthenticated(self):
         return self.places.taken
+
+    def recover(self):
+        """All that the journal has kept is there again, and it takes more. Returns how many messages that were, and
+        whether the broker before has ended in good order."""
+        cdef Journal journal = self.broker.journal
+        found = recover(journal, self.broker.namespace)
+        journal.store.start()
+        keep(self.broker.namespace)
+        wait_for_store(self)    # or another broker might give the same ids
+        check_store(journal.store)
+        watch_store(self)
+        if keeps_time(self):
+            self.tick_on()
+        return found
+
+    def hear_journal(self):
+        """The store has news."""
+        cdef Journal journal = self.broker.journal
+        journal.store.hear()
+        self.broker.report(journal.store.durable(), journal.store.written())
+        hear_fetched(self.spilling)
+        if self.spilling.asked:
+            spill_on(self.spilling, SPILLED_SLICE)
+        watch_store(self)
+        commit(self)
+        self.schedule()
+
+    def close_journal(self):
+        """What was recorded is written, and that this was all. Returns the error number of what has failed, or 0."""
+        cdef Journal journal = self.broker.journal
+        if self.waiting:
+            self.commit_timer.cancel()
+        wait_for_store(self)
+        if journal.store.idle():
+            keep(self.broker.namespace)
+        wait_for_store(self)
+        if journal.store.idle():
+            journal.put(RECORD_CLOSED, 0, NULL, 0)
+            journal.recorded.strict += 1
+            journal.commit()
+        return journal.store.close()
 
     def drain(self):
         cdef Link *link = self.connections.next
@@ -122,7 +180,12 @@ cdef class Hub:
         self.broker.census.input += more
 
     def queued(self):
-        return self.broker.namespace.queued()
+        return queued(self.broker.namespace)
+
+    def kept(self):
+        """How many of those are there again when a broker starts."""
+        cdef Journal journal = self.broker.journal
+        return 0 if journal is None or journal.failed else journal.space.live
 
     def stats(self):
         cdef Link *link = self.connections.next
@@ -163,12 +226,20 @@ cdef class Hub:
             release_waiters(self.broker, &self.broker.namespace.relieved)
             if not ring_empty(&self.broker.wills_due):
                 publish_wills(self.broker)
+            if self.broker.journal is not None:
+                commit(self)
             flush(self)
         finally:
             if not (ring_empty(&self.broker.released) and ring_empty(&self.broker.outlets.dirty)
                     and ring_empty(&self.broker.outlets.bulk) and ring_empty(&self.broker.due)
                     and ring_empty(&self.broker.wills_due)):
                 self.schedule()
+
+    def _commit(self):
+        """The run has waited for others as long as it may."""
+        self.waiting = False
+        self.waited = True
+        commit(self)
 
     # ---- the clock ----
 
@@ -190,6 +261,11 @@ cdef class Hub:
         self.ticks += 1
         self.peak = max(self.peak, apart(self))
         move_messages(self)
+        if self.broker.journal is not None:
+            carry_on(self.broker.journal, &self.broker.census, CARRIED_SLICE,
+                     self.ticks % TRIM_EVERY == 0)
+            spill_on(self.spilling, SPILLED_SLICE * (TIGHT if self.broker.is_full() else 1))
+            call_starved(self.spilling)
         watch_ceiling(self)
         if self.ticks % TRIM_EVERY == 0:
             pool_trim(&self.broker.outlets)
@@ -202,6 +278,71 @@ cdef class Hub:
             pool_free(&self.broker.outlets)
             trim(self)
         self.schedule()
+
+
+cdef int watch_store(Hub self) except -1:
+    """The log hears when the disk is full, when it is not any more, and when it has failed: then those who wait for a
+    receipt are told, as it never comes."""
+    cdef Journal journal = self.broker.journal
+    cdef Link *owing = self.broker.owing.next
+    cdef int full = journal.store.full()
+    if journal.full != (full != 0):
+        journal.full = full != 0
+        if full:
+            self.broker.log("error", "disk full", reason=os.strerror(full))
+        else:
+            self.broker.log("warning", "disk has space again")
+    if journal.failed or not journal.store.failure:
+        return 0
+    journal.failed = True
+    journal.run.used = journal.settled_of = 0   # nobody will ever read it
+    self.broker.log("error", "journal failed", reason=os.strerror(journal.store.failure))
+    while owing != &self.broker.owing:
+        link_join(&self.broker.released, (<Receipts>owing.owner).go_on)
+        owing = owing.next
+    return 0
+
+
+cdef int check_store(Store store) except -1:
+    """Raises StoreError where nothing can be kept."""
+    if store.failure:
+        raise StoreError(f"cannot write to the data directory: {os.strerror(store.failure)}")
+    if store.stuck():
+        raise StoreError(f"there is no space for the journal ({os.strerror(store.full())}): free "
+                         f"{2 * store.segment_size() >> 20} MiB on the disk of the data directory")
+    return 0
+
+
+cdef int wait_for_store(Hub self) except -1:
+    """While there are no clients; not for space that nobody has."""
+    cdef Store store = self.broker.journal.store
+    while not (store.idle() or store.failure or store.stuck()):
+        select.select([self.broker.journal.store], [], [], WAIT_FOR_STORE)
+        self.broker.journal.store.hear()
+    return 0
+
+
+cdef int commit(Hub self) except -1:
+    """What was recorded goes to the store, if that is idle; publishers who waited for that go on."""
+    if self.commit_delay and not self.waited and waits(self):
+        return 0
+    keep(self.broker.namespace)
+    if self.broker.journal.run.used == 0:
+        self.waited = False
+        release_waiters(self.broker, &self.broker.journal.waiters)
+    return 0
+
+
+cdef bint waits(Hub self) except -1:
+    """Whether the run waits for what others have to record: from its first record on for `commit_delay`, unless
+    publishers wait for it."""
+    cdef Journal journal = self.broker.journal
+    if journal.run.used == 0 or journal.is_pressed():
+        return False
+    if not self.waiting:
+        self.waiting = True
+        self.commit_timer = self.loop.call_later(self.commit_delay / 1000.0, self.run_commit)
+    return True
 
 
 cdef bint keeps_time(Hub self) noexcept:

@@ -18,7 +18,8 @@ from fastbroker.core.frame cimport Frame
 from fastbroker.core.hub cimport INPUT_FRONT, READ_SLICE, Hub
 from fastbroker.core.parser cimport PARSE_FRAME, PARSE_MORE
 from fastbroker.core.session cimport (
-    FRAME_WORK, HOLD_COMMIT, HOLD_FULL, HOLD_MEMORY, HOLD_OUTPUT, STATE_CLOSING, STATE_CONNECTED, STATE_NEW, Session,
+    FRAME_WORK, HOLD_COMMIT, HOLD_FULL, HOLD_JOURNAL, HOLD_MEMORY, HOLD_OUTPUT, STATE_CLOSING, STATE_CONNECTED,
+    STATE_NEW, Session,
 )
 from fastbroker.core.wire cimport (
     DOOM_MEMORY, OutBuf, ceiling_input_full, census_spent, link_join, link_joined, link_leave, outbuf_doom,
@@ -87,7 +88,7 @@ cdef class Input:
     cdef bint take_rest(self) except -1:
         """Nothing follows: what was received is still processed (STOMP 1.2, "RECEIPT"), without holding, while there is
         memory for it. Whether that is done; if it is not, it goes on when its turn comes again."""
-        self.heeds = HOLD_MEMORY | HOLD_COMMIT | HOLD_FULL
+        self.heeds = HOLD_MEMORY | HOLD_COMMIT | HOLD_FULL | HOLD_JOURNAL
         link_leave(&self.session.go_on)
         if self.session.state == STATE_CONNECTED and self.session.parking is None:
             self.take_kept()

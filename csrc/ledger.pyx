@@ -19,7 +19,8 @@ from libc.stdlib cimport free, realloc
 from fastbroker.core.message cimport VISIT_COST, Message, message_left, message_moved
 from fastbroker.core.table cimport table_free, table_get, table_init, table_put, table_remove
 from fastbroker.core.wire cimport (
-    account_charge, block_is_left, blocks_of, ceiling_grants, keeper_join, keeper_leave, parse_number, read_number,
+    KEEPS_LEDGER, account_charge, block_is_left, blocks_of, ceiling_grants, keeper_join, keeper_leave, parse_number,
+    read_number,
 )
 
 from fastbroker.core.frame import Refused
@@ -39,6 +40,7 @@ cdef Ledger ledger_new(Census *census, const Ceiling *ceiling, Account *account)
     new.ceiling = ceiling
     new.account = account
     keeper_join(census, &new.keeper, visit_ledger, <void *>new)
+    new.keeper.kind = KEEPS_LEDGER
     return new
 
 

@@ -4,10 +4,10 @@ from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content, head_in_form
 from fastbroker.core.wire cimport (
-    DOOM_MEMORY, DOOM_NONE, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, SEEN_PROPERTIES, WS_HEAD_OUT, WS_TEXT,
-    Census, OutBuf, Properties, Shared, block_cost, block_give, block_is_left, block_take, blocks_of, framed_begin,
-    framed_end, framed_put, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_put, outbuf_put_shared, outbuf_reserve,
-    put_number, shared_drop, wrapped_new, ws_opcode, ws_put_head,
+    DOOM_MEMORY, DOOM_NONE, FRAMING_NONE, FRAMING_SOCKJS, FRAMING_WEBSOCKET, SEEN_AWAY, SEEN_PROPERTIES, USUAL_PRIORITY,
+    WS_HEAD_OUT, WS_TEXT, Census, OutBuf, Properties, Shared, block_cost, block_give, block_is_left, block_take,
+    blocks_of, framed_begin, framed_end, framed_put, outbuf_commit, outbuf_doom, outbuf_pending, outbuf_put,
+    outbuf_put_shared, outbuf_reserve, put_number, shared_drop, wrapped_new, ws_opcode, ws_put_head,
 )
 
 
@@ -18,6 +18,8 @@ cdef inline size_t bytes_of(size_t head_length, size_t body_length, bint has_pro
 
 
 cdef inline size_t size_of(const Message *message) noexcept:
+    if message.seen & SEEN_AWAY:
+        return AWAY_HEAD + (sizeof(Properties) if message.seen & SEEN_PROPERTIES else 0)
     return bytes_of(message.head_length, message.body_length, message.seen & SEEN_PROPERTIES)
 
 
@@ -43,9 +45,10 @@ cdef Message *message_new(Census *census, const Content *content, uint64_t id) e
     message.shared.release = message_free
     message.census = census
     message.id = id
-    message.size = block_cost(size)
+    message.stored = 0
+    message.size = <uint32_t>block_cost(size)
     message.head_length = <uint32_t>content.head_length
-    message.body_length = content.body_length
+    message.body_length = <uint32_t>content.body_length
     message.seen = <uint16_t>content.seen & ~<unsigned>SEEN_PROPERTIES
     message.opcode = <uint16_t>content.opcode
     message.wrapped = NULL
@@ -71,6 +74,50 @@ cdef Message *message_of_all(Census *census, const Content *content, uint64_t id
 cdef size_t message_cost(const Content *content) noexcept:
     """The `size` of a message with that content."""
     return block_cost(bytes_of(content.head_length, content.body_length, content.properties != NULL))
+
+
+# ---- without its content ----
+
+cdef void away_free(Shared *shared) noexcept:
+    cdef Message *away = <Message *>shared
+    away.census.messages -= 1
+    if away.opcode == AWAY_FETCHED:
+        message_drop(<Message *>(away.stored & ~LOCATED))
+    block_give(blocks_of(away.census), away, size_of(away))
+
+
+cdef Message *message_away(Census *census, uint64_t id, uint32_t size, const Properties *asks,
+                           uint64_t place) except NULL:
+    """What is left in memory of a message of that size (Message.size), whose record stands at that place of its
+    segment; with a reference that is the caller's. Of what its sender asked for it is kept what says where it stands in
+    a queue."""
+    cdef bint special = asks != NULL and (
+        asks.priority != USUAL_PRIORITY or asks.expires != 0 or asks.last_value != 0 or asks.group != 0)
+    cdef Message *away = <Message *>block_take(blocks_of(census), AWAY_HEAD + special * sizeof(Properties))
+    if away == NULL:
+        raise MemoryError()
+    away.shared.references = 1
+    away.shared.sender = 0
+    away.shared.release = away_free
+    away.census = census
+    away.id = id
+    away.stored = LOCATED | place
+    away.size = size
+    away.seen = SEEN_AWAY
+    away.opcode = AWAY_LEFT
+    if special:
+        away.seen |= SEEN_PROPERTIES
+        memcpy(<char *>away + AWAY_HEAD, asks, sizeof(Properties))
+    census.messages += 1
+    return away
+
+
+cdef Message *message_back(Message *away) noexcept:
+    """The whole of it, which has been fetched; the caller's reference is to that now."""
+    cdef Message *message = <Message *>(away.stored & ~LOCATED)
+    message_keep(message)
+    message_drop(away)
+    return message
 
 
 cdef Message *message_moved(Message *message) noexcept:

@@ -18,15 +18,19 @@
 #define VISIT_COST 64 /* of one keeper, in bytes that could be moved meanwhile */
 #define EIGHTHS 8
 
+enum { KEEPS_OTHERS, KEEPS_QUEUE, KEEPS_LEDGER };
+
 /* Who keeps messages. */
 typedef struct Keeper {
     Link link;
+    int kind;                                      /* KEEPS_* */
     size_t place;                                  /* where it goes on; 0 when it has been through */
     int64_t (*visit)(void *owner, int64_t budget); /* moves messages; returns what is left of the budget */
 } Keeper;
 
 static inline void keeper_join(Census *census, Keeper *keeper, int64_t (*visit)(void *, int64_t), void *owner) {
     link_init(&keeper->link, owner);
+    keeper->kind = KEEPS_OTHERS;
     keeper->place = 0;
     keeper->visit = visit;
     link_join(&census->blocks->keepers, &keeper->link);
@@ -133,6 +137,8 @@ static inline void round_end(Blocks *blocks) {
 
 /* A slice, in bytes that are moved or that could be meanwhile. */
 static inline void round_go_on(Blocks *blocks, int64_t budget) {
+    if (blocks->carries)
+        return;
     while (budget > 0 && !ring_empty(&blocks->ahead)) {
         Keeper *keeper = (Keeper *)(void *)blocks->ahead.next; /* its first field */
         budget = keeper->visit(keeper->link.owner, budget) - VISIT_COST;
@@ -141,6 +147,31 @@ static inline void round_go_on(Blocks *blocks, int64_t budget) {
     }
     if (ring_empty(&blocks->ahead))
         round_end(blocks);
+}
+
+/* ---- the same, for the journal ---- */
+
+/* Whether a round begins that moves nothing. */
+static inline int carrying_begin(Blocks *blocks) {
+    if (!ring_empty(&blocks->ahead))
+        return 0;
+    blocks->carries = 1;
+    ring_splice(&blocks->ahead, &blocks->keepers);
+    return 1;
+}
+
+/* The keeper whose turn it is; NULL: all had theirs, and the round is over. */
+static inline Keeper *carrying_next(Blocks *blocks) {
+    if (ring_empty(&blocks->ahead)) {
+        blocks->carries = 0;
+        return NULL;
+    }
+    return (Keeper *)(void *)blocks->ahead.next;
+}
+
+static inline void carrying_done(Blocks *blocks, Keeper *keeper) {
+    keeper->place = 0;
+    link_join(&blocks->keepers, &keeper->link);
 }
 
 #endif

@@ -31,20 +31,24 @@ from fastbroker.core.durables cimport durables_of
 from fastbroker.core.fanout cimport detour
 from fastbroker.core.frame cimport Content, shown
 from fastbroker.core.history cimport histories_new
-from fastbroker.core.message cimport Entry, Message, message_content, message_drop, message_new
+from fastbroker.core.journal cimport RECORD_DURABLE, RECORD_NUMBERS, RECORD_QUEUE, Journal, Part, Recorded, part_of
+from fastbroker.core.message cimport Entry, Message, message_content, message_new
+from fastbroker.core.names cimport record_names
 from fastbroker.core.pattern cimport is_pattern
-from fastbroker.core.policy cimport QueuePolicy, TopicPolicy
+from fastbroker.core.policy cimport DURABILITY_WRITTEN, QueuePolicy, TopicPolicy
 from fastbroker.core.queue cimport (
-    DEAD_DELIVERIES, DEAD_REJECTED, RULED, DeadReason, conflate_by, forget_duplicates, put_to_rest, queue_new,
-    queue_route, tell_group,
+    DEAD_DELIVERIES, DEAD_REJECTED, RULED, DeadReason, conflate_by, end_entry, forget_duplicates, keep_in, put_to_rest,
+    queue_new, queue_route, tell_group,
 )
 from fastbroker.core.replay cimport replay_begin
 from fastbroker.core.replies cimport reply_topic, reply_topic_route
-from fastbroker.core.route cimport nowhere
+from fastbroker.core.route cimport has_recorded, nowhere
 from fastbroker.core.rules cimport bow_to_dead, is_plain, relieve
 from fastbroker.core.schedule cimport Job, comes_later, schedule_new
 from fastbroker.core.scheduling cimport scheduling_route
+from fastbroker.core.selector cimport Selector, selector_of
 from fastbroker.core.several cimport Several, queue_patterns, several_new
+from fastbroker.core.stored cimport Stored, packed, tidy
 from fastbroker.core.subscription cimport ACK_AUTO
 from fastbroker.core.table cimport (
     TableSlot, table_free, table_get, table_init, table_next, table_put, table_remove,
@@ -52,7 +56,7 @@ from fastbroker.core.table cimport (
 from fastbroker.core.topic cimport TopicRoute, forget_outdated, topic_route
 from fastbroker.core.wire cimport (
     ASKS_SCHEDULE, DuplicatesShare, Properties, Text, account_charge, ceiling_closed, ceiling_reached, census_spent,
-    counter_increment, link_join, link_leave, ring_empty, ring_init, ring_take, text_free,
+    counter_increment, counter_set, link_join, link_leave, ring_empty, ring_init, ring_take, text_free,
 )
 
 from fastbroker.core.frame import Refused
@@ -68,6 +72,7 @@ cdef enum:
     FORGOTTEN = 2           # ... so many for each new one
     MOST_STATIONS = 64      # where one message may pass, by what the sender wrote and what the configuration copies
     CONFLATION_COST = 192   # bytes of a Conflation beside the name of its header
+    NUMBERS_AHEAD = 1073741824  # message-ids that are reserved in the journal
     APART_LEVELS = 3        # words that the broker puts in front of a name that stands apart
     TELL_EVERY = 60000      # milliseconds between lines of the log on what one queue loses
     BURY_WORK = 1024        # what a dead letter takes, in bytes of output beside its header lines
@@ -95,6 +100,7 @@ cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limit
     new.due = due
     new.nack_delay = limits.nack_delay
     new.queue_idle_timeout = limits.queue_idle_timeout
+    new.queue_memory = limits.queue_memory
     new.policies = policies.counted_in(census)
     new.schedule = schedule_new(census, wheel, now, random_seed(), cron, limits.memory // SCHEDULE_SHARE)
     new.timed.accepted = True
@@ -123,6 +129,7 @@ cdef class Namespace(QueueOwner):
         ring_init(&self.audiences.routes)
         ring_init(&self.known)
         ring_init(&self.relieved)
+        ring_init(&self.deep)
         table_init(&self.routes, random_seed())
         table_init(&self.queues, random_seed())
 
@@ -146,7 +153,7 @@ cdef class Namespace(QueueOwner):
         """A message whose sender may want it to come later."""
         if content.properties == NULL or not comes_later(content.properties):
             return self.publish(route, content, origin)
-        self.schedule.add(route, content)
+        add_to_schedule(self, route, content, origin)
         self.census.messages_in += 1
         return 0
 
@@ -284,6 +291,18 @@ cdef class Namespace(QueueOwner):
                        bint is_copy) except -1:
         return is_plain(queue, content, number, origin, is_copy)
 
+    cdef int describe(self, Queue queue, Stored stored) except -1:
+        cdef list texts = [queue.name]
+        stored.lax = queue.policy.durability == DURABILITY_WRITTEN
+        if queue.kept is not None:
+            self.durables.describe(queue, stored)
+        else:
+            for each in (queue.declared or {}).items():
+                texts.extend(each)
+            stored.define(RECORD_QUEUE, packed(texts), 0)
+        keep_in(queue, stored)
+        return 0
+
     cdef Queue new_reply_queue(self):
         """A queue with a name that nobody can guess."""
         cdef bytes name = b"/reply-queue/%b" % secrets.token_hex(12).encode()
@@ -303,6 +322,11 @@ cdef class Namespace(QueueOwner):
         cdef bytes name = queue.name
         queue.removed = True
         queue.marks |= RULED    # its routes look at marks first
+        if queue.stored is not None:
+            queue.stored.gone()
+            queue.stored = None
+            if queue.names is not None:
+                queue.names.gone()
         while not ring_empty(&queue.watchers):
             (<Queue>ring_take(&queue.watchers)).look()
         relieve(queue)
@@ -362,7 +386,7 @@ cdef class Namespace(QueueOwner):
             else:
                 bury(self, name, entry, reason, text)
         finally:
-            message_drop(entry.message)
+            end_entry(source, entry)
         return 0
 
     cdef int has_lost(self, Queue queue, uint64_t messages) except -1:
@@ -382,21 +406,21 @@ cdef class Namespace(QueueOwner):
             forget_outdated(&self.audiences)
 
 
-    def queued(self):
-        """(messages that wait in queues and durable subscriptions or are not settled, and in how many of them)"""
-        cdef size_t cursor = 0
-        cdef TableSlot *slot = table_next(&self.queues, &cursor)
-        cdef int64_t messages = 0, queues = 0, here
-        while slot != NULL:
-            here = (<Queue>slot.value).held() + (<Queue>slot.value).unsettled
-            messages += here
-            queues += here > 0
-            slot = table_next(&self.queues, &cursor)
-        for queue in self.durables.queues():
-            here = (<Queue>queue).held() + (<Queue>queue).unsettled
-            messages += here
-            queues += here > 0
-        return messages + self.census.scheduled, queues
+cdef tuple queued(Namespace self):
+    """(messages that wait in queues and durable subscriptions or are not settled, and in how many of them)"""
+    cdef size_t cursor = 0
+    cdef TableSlot *slot = table_next(&self.queues, &cursor)
+    cdef int64_t messages = 0, queues = 0, here
+    while slot != NULL:
+        here = (<Queue>slot.value).held() + (<Queue>slot.value).unsettled
+        messages += here
+        queues += here > 0
+        slot = table_next(&self.queues, &cursor)
+    for queue in self.durables.queues():
+        here = (<Queue>queue).held() + (<Queue>queue).unsettled
+        messages += here
+        queues += here > 0
+    return messages + self.census.scheduled, queues
 
 
 cdef int conflate(Namespace self, Subscription subscription, bytes header, bytes pattern, bint apart) except -1:
@@ -430,6 +454,16 @@ cdef Several subscribe_several(Namespace self, Subscription subscription, Access
     return several
 
 
+cdef int add_to_schedule(Namespace self, Route route, const Content *content, Origin *origin) except -1:
+    cdef Recorded before
+    if self.journal is None:
+        return self.schedule.add(route, content, True)
+    before = self.journal.recorded
+    self.schedule.add(route, content, origin.accepted)
+    has_recorded(origin, self.journal, before)
+    return 0
+
+
 cdef int publish_due(Namespace self, int64_t until) except -1:
     """Messages whose time has come, as many as there is time and memory for."""
     cdef Job *job
@@ -460,10 +494,10 @@ cdef int publish_job(Namespace self, const Job *job) except -1:
     properties.flags &= ~<unsigned>ASKS_SCHEDULE
     if properties.expires and job.first:
         properties.expires += job.due - job.first   # its time to live begins each time that it comes
-    if job.came:
+    if job.times:
         properties.duplicate = 0    # it is no duplicate of itself
     content.properties = &properties
-    self.timed.again = job.came
+    self.timed.again = job.times > 0
     self.census.work += JOB_WORK
     try:
         self.publish(<Route>job.route, &content, &self.timed)
@@ -671,6 +705,62 @@ cdef Queue create_queue(Namespace self, bytes name):
         self.bindings.follow(queue)
     if self.browsers.absent:
         queue_was_made(self.browsers, name)
+    return queue
+
+
+# ---- what was kept of a broker before ----
+
+cdef int keep(Namespace self) except -1:
+    """What was recorded goes to the store, if that is idle."""
+    cdef Journal journal = self.journal
+    if not journal.store.idle():
+        return 0
+    record_names(journal)
+    tidy(journal)
+    keep_numbers(self)
+    return journal.commit() if journal.run.used else 0
+
+
+cdef int keep_numbers(Namespace self) except -1:
+    """A broker that starts after this one begins behind the numbers that were reserved, half of them before they are
+    used up."""
+    cdef uint64_t[3] numbers
+    cdef Part part = part_of(&numbers[0], sizeof(numbers))
+    if self.number.value + NUMBERS_AHEAD // 2 < self.journal.numbers:
+        return 0
+    self.journal.numbers = self.number.value + NUMBERS_AHEAD
+    numbers = [self.journal.numbers, self.dead_letters.last + NUMBERS_AHEAD, self.journal.last_key + NUMBERS_AHEAD]
+    self.journal.recorded.strict += 1
+    self.journal.put(RECORD_NUMBERS, 0, &part, 1)
+    return 0
+
+
+cdef int go_on_from(Namespace self, uint64_t number, uint64_t dead_number) except -1:
+    """Ids up to these may have been given."""
+    counter_set(self.counter, number)
+    self.dead_letters.last = max(self.dead_letters.last, dead_number)
+    return 0
+
+
+cdef Queue restore_queue(Namespace self, int kind, uint32_t stored_as, list texts, uint64_t not_by, uint64_t given,
+                         uint64_t next_place):
+    """One that stored.pyx has described."""
+    cdef Queue queue
+    cdef Selector selector
+    cdef Stored stored = Stored()
+    if kind == RECORD_DURABLE:
+        selector = selector_of(texts[2], self.epoch, self.fanout.key_seed, self.census) if len(texts) > 2 else None
+        queue = self.durables.restore(texts, selector, not_by)
+    else:
+        queue = create_queue(self, texts[0])
+        if len(texts) > 1:
+            declare(queue, dict(zip(texts[1::2], texts[2::2])), True)
+    stored.journal = self.journal
+    stored.number = stored_as
+    stored.shard = self.journal.shard_of(queue.name, len(queue.name))
+    stored.kind, stored.texts, stored.not_by, stored.given = kind, packed(texts), not_by, given
+    keep_in(queue, stored)
+    queue.next_number = next_place
     return queue
 
 

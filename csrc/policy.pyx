@@ -10,6 +10,8 @@ from fastbroker.core.pattern cimport LEVELS_MAX, pattern_matches
 SLOW_POLICIES = {"disconnect": SLOW_DISCONNECT, "drop-oldest": SLOW_DROP_OLDEST, "drop-newest": SLOW_DROP_NEWEST}
 OVERFLOWS = {"reject": OVERFLOW_REJECT, "drop-oldest": OVERFLOW_DROP_OLDEST, "dead-letter": OVERFLOW_DEAD_LETTER,
              "block": OVERFLOW_BLOCK}
+PERSISTENT = {"asked": PERSISTENT_ASKED, "always": PERSISTENT_ALWAYS, "never": PERSISTENT_NEVER}
+DURABILITIES = {"fsync": DURABILITY_FSYNC, "written": DURABILITY_WRITTEN, "memory": DURABILITY_MEMORY}
 DURABLE_OVERFLOWS = {name: OVERFLOWS[name] for name in ("drop-oldest", "reject", "dead-letter")}
 LAST_QUEUES = (("DLQ.>", {"max_messages": 10_000, "overflow": "drop-oldest"}),)
 
@@ -40,6 +42,8 @@ cdef class QueuePolicy:
         self.idle_drops = self.dies_with_consumer or settings.get("idle_drops", False)
         self.exclusive = settings.get("exclusive", False)
         self.duplicate_window = settings.get("duplicate_window", 10_000)
+        self.persistent = PERSISTENT[settings.get("persistent", "asked")]
+        self.durability = DURABILITIES[settings.get("durability", "fsync")]
         self.mirror = [name.encode() for name in settings.get("mirror", ())]
 
     cdef QueuePolicy refined(self, dict more):
@@ -59,6 +63,8 @@ cdef class TopicPolicy:
         self.durable_messages = settings.get("durable_messages", 1_000_000)
         self.durable_bytes = settings.get("durable_bytes", 0)
         self.durable_overflow = DURABLE_OVERFLOWS[settings.get("durable_overflow", "drop-oldest")]
+        self.persistent = PERSISTENT[settings.get("persistent", "asked")]
+        self.durability = DURABILITIES[settings.get("durability", "fsync")]
         self.presence = settings.get("presence", False)
         self.forward = [name.encode() for name in settings.get("forward", ())]
 

@@ -8,19 +8,20 @@
     _AMQ_DUPL_ID, message-dedup-id          sent twice, it comes once
     _AMQ_LVQ_NAME                           the newest of that name takes the place of older ones
     retain:set|remove, ActiveMQ.Retain:true the topic keeps it for those who come later
+    persistent:true                         queues keep it in the journal, and it outlives the broker
     mandatory:true, receipt-info:true       what the sender wants to be told
 
 Of several headers that mean the same, the first counts (STOMP 1.2, "Repeated Header Entries").
 """
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memchr, memset
+from libc.string cimport memchr, memcmp, memset
 
 from fastbroker.core.frame cimport Header, decoded
 from fastbroker.core.wire cimport (
-    ASKS_FORGET, ASKS_INFO, ASKS_RETAIN, ASKS_SCHEDULE, ASKS_SOMEBODY, CLOSES_GROUP, PRIORITIES,
+    ASKS_FORGET, ASKS_INFO, ASKS_RETAIN, ASKS_SCHEDULE, ASKS_SOMEBODY, CLOSES_GROUP, PERSISTS, PRIORITIES,
     PROPERTY_ACTIVEMQ_RETAIN, PROPERTY_DELAY, PROPERTY_DUPLICATE, PROPERTY_EXPIRES, PROPERTY_GROUP,
-    PROPERTY_GROUP_SEQUENCE, PROPERTY_LAST_VALUE, PROPERTY_MANDATORY, PROPERTY_NONE, PROPERTY_PRIORITY,
-    PROPERTY_RECEIPT_INFO, PROPERTY_RETAIN, PROPERTY_SCHEDULED_CRON, PROPERTY_SCHEDULED_DELAY,
+    PROPERTY_GROUP_SEQUENCE, PROPERTY_LAST_VALUE, PROPERTY_MANDATORY, PROPERTY_NONE, PROPERTY_PERSISTENT,
+    PROPERTY_PRIORITY, PROPERTY_RECEIPT_INFO, PROPERTY_RETAIN, PROPERTY_SCHEDULED_CRON, PROPERTY_SCHEDULED_DELAY,
     PROPERTY_SCHEDULED_PERIOD, PROPERTY_SCHEDULED_REPEAT, PROPERTY_SCHEDULED_TIME, PROPERTY_TTL, USUAL_PRIORITY,
     parse_number, property_hash, property_of, wall_now,
 )
@@ -85,6 +86,8 @@ cdef int read_property(const Frame *frame, const Header *header, int which, cons
         properties.flags |= ASKS_RETAIN if truth(frame, header) else 0
     elif which == PROPERTY_MANDATORY:
         properties.flags |= ASKS_SOMEBODY if truth(frame, header) else 0
+    elif which == PROPERTY_PERSISTENT:
+        properties.flags |= PERSISTS if truth(frame, header) else 0
     elif which == PROPERTY_RECEIPT_INFO:
         properties.flags |= ASKS_INFO if truth(frame, header) else 0
     return 0
@@ -127,7 +130,10 @@ cdef int retain_flag(bytes value) except -1:
 
 
 cdef bint truth(const Frame *frame, const Header *header) except -1:
-    cdef bytes value = value_of(frame, header).lower()
+    cdef bytes value
+    if header.value_length == 4 and memcmp(frame.base + header.value, b"true", 4) == 0:
+        return True     # as nearly everybody writes it
+    value = value_of(frame, header).lower()
     if value not in (b"true", b"false"):
         raise Refused(b"bad header", b"%b is true or false." % name_of(frame, header))
     return value == b"true"

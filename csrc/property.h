@@ -27,7 +27,8 @@ enum {
     ASKS_INFO = 8,      /* the receipt says what became of it */
     CLOSES_GROUP = 16,  /* the last of its group */
     IS_DEAD = 32,       /* a dead letter: the broker's own, it does not die again */
-    ASKS_SCHEDULE = 64  /* its header lines say when it comes, and when again */
+    ASKS_SCHEDULE = 64, /* its header lines say when it comes, and when again */
+    PERSISTS = 128      /* queues keep it in the journal */
 };
 
 typedef struct Properties {
@@ -44,13 +45,14 @@ enum {
     PROPERTY_NONE, PROPERTY_EXPIRES, PROPERTY_TTL, PROPERTY_PRIORITY, PROPERTY_DELAY, PROPERTY_SCHEDULED_DELAY,
     PROPERTY_SCHEDULED_TIME, PROPERTY_SCHEDULED_PERIOD, PROPERTY_SCHEDULED_REPEAT, PROPERTY_SCHEDULED_CRON,
     PROPERTY_GROUP, PROPERTY_GROUP_SEQUENCE, PROPERTY_DUPLICATE, PROPERTY_LAST_VALUE, PROPERTY_RETAIN,
-    PROPERTY_ACTIVEMQ_RETAIN, PROPERTY_MANDATORY, PROPERTY_RECEIPT_INFO
+    PROPERTY_ACTIVEMQ_RETAIN, PROPERTY_MANDATORY, PROPERTY_RECEIPT_INFO, PROPERTY_PERSISTENT
 };
 
 #define NAMED(word, property) (length == sizeof(word) - 1 && memcmp(text, word, sizeof(word) - 1) == 0) return property
 
 static inline int property_of(const char *text, size_t length) {
     if NAMED("priority", PROPERTY_PRIORITY);
+    if NAMED("persistent", PROPERTY_PERSISTENT);
     if NAMED("expires", PROPERTY_EXPIRES);
     if NAMED("expiration", PROPERTY_TTL);
     if NAMED("ttl", PROPERTY_TTL);

@@ -20,31 +20,42 @@ Browsers (browser.pyx) look at all that and take nothing. Those who stay are sho
 
 The private queue of a topic subscription may have a spring: what goes to its consumer before all that waits there.
 
+What is persistent and much is only on the disk (spilling.pyx): it stands where it stands, and its content is fetched in
+time. Whoever comes to one that is not here yet (`bring`) is called when it is, and goes on then.
+
 A delivery to a consumer that acknowledges is counted (`unsettled`) when it goes out and when it is settled, both here.
 """
-from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, UINT16_MAX, UINT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 from fastbroker.core.consumers cimport next_in_line, next_ranked, step_aside
+from fastbroker.core.fetching cimport BATCH, BATCH_BYTES
 from fastbroker.core.frame cimport Content
+from fastbroker.core.journal cimport Journal
 from fastbroker.core.message cimport (
-    VISIT_COST, Entry, Message, message_drop, message_is_dead, message_new, message_properties, move_message,
-    put_message,
+    AWAY_FETCHED, AWAY_LOST, VISIT_COST, Entry, Message, message_back, message_drop, message_is_dead, message_keep,
+    message_new, message_properties, move_message, put_message,
+)
+from fastbroker.core.names cimport names_new
+from fastbroker.core.policy cimport (
+    DURABILITY_MEMORY, DURABILITY_WRITTEN, LASTS_NOT, PERSISTENT_ASKED, keeps_persistent, lasting,
 )
 from fastbroker.core.redelivery cimport most_deliveries, pause_after
 from fastbroker.core.resting cimport resting_new
-from fastbroker.core.route cimport route_charge, route_init
+from fastbroker.core.route cimport must_wait, route_charge, route_init
 from fastbroker.core.shelf cimport (
     NEVER, NOWHERE, lane_of, place_of, shelf_expiring, shelf_free, shelf_from, shelf_init, shelf_last, shelf_named,
     shelf_put, shelf_soonest, shelf_take,
 )
+from fastbroker.core.stored cimport Stored, stored_new
 from fastbroker.core.subscription cimport ACK_AUTO, Receiver, Subscription
 from fastbroker.core.wire cimport (
-    USUAL_PRIORITY, Counter, Properties, ceiling_reached, census_spent, choosers_free, claim_end, claim_new,
-    counter_line, duplicates_add, duplicates_free, duplicates_has, duplicates_new, keeper_join, keeper_leave, link_init,
-    link_join, link_joined, link_leave, outbuf_touch, ranks_free, ranks_new, ranks_ready, ring_empty, ring_init,
-    ring_splice, ring_take, timer_arm, timer_cancel, timer_init, wall_now,
+    KEEPS_QUEUE, PERSISTS, SEEN_AWAY, SEEN_PROPERTIES, USUAL_PRIORITY, Counter, Properties, ceiling_reached,
+    census_spent, choosers_free, claim_end, claim_new, counter_line, duplicates_add, duplicates_free, duplicates_has,
+    duplicates_new, keeper_join, keeper_leave, link_init, link_join, link_joined, link_leave, outbuf_touch, ranks_free,
+    ranks_new, ranks_ready, ring_empty, ring_init, ring_splice, ring_take, timer_arm, timer_cancel, timer_init,
+    wall_now,
 )
 
 cdef enum:
@@ -60,6 +71,7 @@ cdef enum:
     WAKE_MOST = 8192        # so many at once
     EXPIRED_SLICE = 4096    # messages that may expire before others are served
     SHELVED_SLICE = 4096    # messages that are moved to the shelf before others are served
+    AHEAD = 256             # messages: so far in front of a consumer it is fetched
     LOOK_EVERY = 60000      # milliseconds; the time of day may have been set since the timer was
 
 
@@ -79,6 +91,10 @@ cdef class QueueOwner:
 
     cdef int has_lost(self, Queue queue, uint64_t messages) except -1:
         """A durable or shared subscription was full, and so many messages will not come."""
+        raise NotImplementedError
+
+    cdef int describe(self, Queue queue, Stored stored) except -1:
+        """The journal hears what a queue is; from now on, also of its persistent messages."""
         raise NotImplementedError
 
     cdef bint is_plain(self, Queue queue, const Content *content, uint64_t number, Origin *origin,
@@ -113,6 +129,7 @@ cdef Queue queue_new(bytes name, QueueOwner owner, QueuePolicy policy):
     timer_init(&new.expiry, to_look_at, <void *>new)
     shelf_init(&new.shelf, owner.census)
     keeper_join(new.census, &new.keeper, visit_queue, <void *>new)
+    new.keeper.kind = KEEPS_QUEUE
     return new
 
 
@@ -140,7 +157,8 @@ cdef void obey(Queue queue, QueuePolicy policy) noexcept:
     subscription have an output that is their limit."""
     queue.policy = policy
     queue.marks &= ~RULED
-    if queue.name is not None and (policy.ttl or policy.max_ttl or policy.max_messages or policy.max_bytes):
+    if queue.name is not None and (policy.ttl or policy.max_ttl or policy.max_messages or policy.max_bytes
+                                   or policy.persistent != PERSISTENT_ASKED):
         queue.marks |= RULED
 
 
@@ -153,14 +171,17 @@ cdef class Queue(Receiver):
         ring_init(&self.watchers)
         link_init(&self.due_link, <void *>self)
         link_init(&self.sibling, <void *>self)
+        link_init(&self.deep_link, <void *>self)
 
     def __dealloc__(self):
         keeper_leave(&self.keeper)
         link_leave(&self.due_link)
         link_leave(&self.sibling)
+        link_leave(&self.deep_link)
         timer_cancel(&self.idle)
         timer_cancel(&self.expiry)
         if self.census != NULL:
+            self.marks &= ~<size_t>STORED   # what is left of it outlives the broker
             self.purge(INT64_MAX)
             ring_splice(&(<QueueOwner>self.owner).relieved, &self.waiters)
             shelf_free(&self.shelf)
@@ -177,19 +198,10 @@ cdef class Queue(Receiver):
     cdef int push(self, Message *message) except -1:
         """To the end; takes over the caller's reference, also when there is no memory."""
         cdef Entry entry
-        if belongs_on_shelf(self, message):
-            number_entry(self, &entry, message)
-            return shelve(self, &entry)
-        if self.count == self.capacity:
-            try:
-                grow_ring(self)
-            except MemoryError:
-                message_drop(message)
-                raise
-        number_entry(self, &self.ring[(self.head + self.count) & (self.capacity - 1)], message)
-        self.count += 1
-        keep(self, message)
-        return 0
+        number_entry(self, &entry, message)
+        if message.seen & SEEN_PROPERTIES and message_properties(message).flags & PERSISTS:
+            return push_persistent(self, &entry)
+        return take_place(self, &entry)
 
     cdef bint take_first(self, Entry *entry) noexcept:
         """The next message and its reference, or False."""
@@ -222,7 +234,7 @@ cdef class Queue(Receiver):
             if self.shelf.count and not may_leave_shelf(self):
                 return 0
             consumer = next_consumer(self, ceiling_reached((<QueueOwner>self.owner).ceiling))
-            if consumer is None:
+            if consumer is None or (self.away and not first_is_here(self)):
                 return 0
             self.take_first(&entry)
             give(self, consumer, &entry)
@@ -232,7 +244,10 @@ cdef class Queue(Receiver):
         """A consumer is done with it; takes over the entry's reference."""
         self.unsettled -= 1
         self.unsettled_bytes -= entry.message.size
-        tell_group(self, entry)
+        if self.marks & (GROUPED | STORED):
+            tell_group(self, entry)
+            if self.marks & STORED:
+                tell_settled(self, entry)
         message_drop(entry.message)
 
     cdef void add_consumer(self, Subscription consumer) noexcept:
@@ -293,6 +308,8 @@ cdef class Queue(Receiver):
         cdef int64_t cost = declared_cost(declared) - declared_cost(self.declared)
         self.declared = declared
         obey(self, policy)
+        if self.stored is not None:
+            (<QueueOwner>self.owner).describe(self, self.stored)
         self.cost += cost
         self.census.memory += cost
         self.left()
@@ -306,7 +323,7 @@ cdef class Queue(Receiver):
         cdef Entry entry
         while census_spent(self.census) <= until and (
                 self.take_first(&entry) or take_rested(self, UINT64_MAX, &entry)):
-            message_drop(entry.message)
+            end_entry(self, &entry)
             self.census.work += FREE_WORK
 
 
@@ -407,11 +424,128 @@ cdef inline int pass_on(Subscription consumer, const Content *content, const Cou
     return 0
 
 
+cdef int line_up(Queue queue, const Entry *entry) except -1:
+    """At the end of the ring; takes over the entry's reference, also when there is no memory."""
+    if queue.count == queue.capacity:
+        try:
+            grow_ring(queue)
+        except MemoryError:
+            message_drop(entry.message)
+            raise
+    queue.ring[(queue.head + queue.count) & (queue.capacity - 1)] = entry[0]
+    queue.count += 1
+    keep(queue, entry.message)
+    return 0
+
+
+cdef int push_persistent(Queue queue, Entry *entry) except -1:
+    cdef const Properties *asks = message_properties(entry.message)
+    if not is_stored(queue):
+        return take_place(queue, entry)
+    if asks.last_value and not replaces_older(queue, entry, asks.last_value, asks.priority):
+        message_drop(entry.message)
+        return 0
+    message_keep(entry.message)
+    try:
+        queue.stored.added(entry)
+        take_place(queue, entry)
+    except:
+        end_entry(queue, entry)
+        raise
+    message_drop(entry.message)
+    look_how_deep(queue)
+    return 0
+
+
+cdef inline void look_how_deep(Queue queue) noexcept:
+    if queue.bytes - queue.away > (<QueueOwner>queue.owner).queue_memory and not link_joined(&queue.deep_link):
+        link_join(&(<QueueOwner>queue.owner).deep, &queue.deep_link)
+
+
+cdef inline int take_place(Queue queue, Entry *entry) except -1:
+    return shelve(queue, entry) if belongs_on_shelf(queue, entry.message) else line_up(queue, entry)
+
+
+cdef void keep_in(Queue queue, Stored stored) noexcept:
+    """From now on the journal is told of it."""
+    stored.lax = queue.policy.durability == DURABILITY_WRITTEN
+    queue.stored = stored
+    queue.marks |= STORED
+
+
+cdef int push_for(Queue queue, Message *message, Origin *origin) except -1:
+    """The same as `push`; who has published it is told what his receipt must wait for, and waits himself while the
+    journal has much to write."""
+    cdef Journal journal = (<QueueOwner>queue.owner).journal
+    cdef uint64_t before, strict
+    if journal is None:
+        return queue.push(message)
+    before, strict = journal.recorded.records, journal.recorded.strict
+    queue.push(message)
+    if journal.recorded.records != before:
+        must_wait(origin, journal, strict)
+        if journal.is_pressed():
+            origin.full = &journal.waiters
+    return 0
+
+
+cdef bint is_stored(Queue queue) except -1:
+    """Whether what is persistent is told to the journal there; the journal hears of the queue now at the latest."""
+    cdef QueueOwner owner = <QueueOwner>queue.owner
+    if queue.policy.durability == DURABILITY_MEMORY:
+        return False
+    if queue.marks & STORED:
+        return True
+    if owner.journal is None or queue.name is None or queue.owned:
+        return False
+    owner.describe(queue, stored_new(owner.journal, queue.name))
+    return True
+
+
+cdef int restore_entry(Queue queue, Entry *entry, uint64_t pause) except -1:
+    """What the journal has kept of it stands where it stood on the shelf; or rests for so long. Takes over the entry's
+    reference."""
+    if pause:
+        return put_to_rest(queue, entry, (<QueueOwner>queue.owner).now[0] + pause)
+    return shelve(queue, entry)
+
+
+cdef void stand_in_ring(Queue queue, Entry *entries, size_t count, size_t capacity) noexcept:
+    """Entries that the journal has kept, by their numbers, in memory that is the queue's from now on; there is nothing
+    in its ring. `capacity` is a power of two."""
+    cdef size_t i
+    free_ring(queue)
+    queue.ring = entries
+    queue.count = count
+    queue.capacity = capacity
+    queue.census.memory += array_cost(capacity)
+    for i in range(count):
+        keep(queue, entries[i].message)
+
+
+cdef void tell_settled(Queue queue, const Entry *entry) noexcept:
+    """To the journal, which knows of the queue, or knows that it has gone."""
+    if entry.segment == 0:
+        return
+    if queue.stored is not None:
+        queue.stored.settled(entry)
+    else:
+        (<QueueOwner>queue.owner).journal.space.left(entry.segment, entry.message.size)
+
+
+cdef int tell_returned(Queue queue, const Entry *entry, uint64_t pause) except -1:
+    """The same, for a message that somebody gets again after a while."""
+    if queue.stored is not None and entry.segment:
+        queue.stored.returned(entry, pause)
+    return 0
+
+
 cdef void number_entry(Queue queue, Entry *entry, Message *message) noexcept:
     entry.message = message
     entry.number = queue.next_number
     entry.deliveries = 0
     entry.refusals = 0
+    entry.segment = 0
     queue.next_number += 1
 
 
@@ -442,17 +576,18 @@ cdef int came_back(Queue queue, Entry *entry, Verdict verdict, Subscription cons
     queue.unsettled -= 1
     queue.unsettled_bytes -= entry.message.size
     if queue.removed and verdict == RETURNED:
-        message_drop(entry.message)
+        end_entry(queue, entry)
         return 0
     if verdict == REJECTED:
         return owner.dead_letter(queue, entry, DEAD_REJECTED, text_of(refusal))
     if was_last(queue, entry, consumer):
         return owner.dead_letter(queue, entry, DEAD_DELIVERIES, text_of(refusal))
     if queue.removed:
-        message_drop(entry.message)
+        end_entry(queue, entry)
         return 0
     if verdict == NACKED:
         return try_later(queue, entry, consumer, refusal)
+    tell_returned(queue, entry, 0)
     put_back(queue, entry)
     queue.call()
     return 0
@@ -471,11 +606,12 @@ cdef void tell_group(Queue queue, const Entry *entry) noexcept:
 
 cdef int try_later(Queue queue, Entry *entry, Subscription consumer, Refusal refusal) except -1:
     cdef uint64_t pause
-    entry.refusals += 1
+    entry.refusals += entry.refusals < UINT16_MAX
     if refusal is not None and refusal.timed:
         pause = refusal.delay
     else:
         pause = pause_after(queue.policy, consumer.redelivery, entry.refusals, <uint64_t><size_t><void *>consumer)
+    tell_returned(queue, entry, pause)
     if pause:
         return put_to_rest(queue, entry, (<QueueOwner>queue.owner).now[0] + pause)
     put_back(queue, entry)
@@ -524,9 +660,7 @@ cdef int wake(Queue queue) except -1:
 cdef bint take_rested(Queue queue, uint64_t now, Entry *entry) noexcept:
     if queue.resting is None or not queue.resting.take(now, entry):
         return False
-    queue.bytes -= entry.message.size
-    if queue.outlet != NULL:
-        queue.outlet.flow.backlog -= entry.message.size
+    let_go(queue, entry.message)
     return True
 
 
@@ -540,23 +674,21 @@ cdef bint take_from_rest(Queue queue, Entry *entry) noexcept:
 
 cdef void keep(Queue queue, const Message *message) noexcept:
     queue.bytes += message.size
+    if message.seen & SEEN_AWAY:
+        queue.away += message.size
     if queue.outlet != NULL:
         queue.outlet.flow.backlog += message.size
 
 
 cdef inline void let_go(Queue queue, const Message *message) noexcept:
     queue.bytes -= message.size
+    if message.seen & SEEN_AWAY:
+        queue.away -= message.size
     if queue.outlet != NULL:
         queue.outlet.flow.backlog -= message.size
 
 
 # ---- the shelf ----
-
-cdef inline bint belongs_on_shelf(Queue queue, const Message *message) noexcept:
-    cdef const Properties *asks = message_properties(message)
-    return queue.marks & SHELVED != 0 or (
-        asks != NULL and (asks.priority != USUAL_PRIORITY or asks.expires != 0 or asks.last_value != 0))
-
 
 cdef int shelve(Queue queue, Entry *entry) except -1:
     """To its place there; takes over the entry's reference, also when there is no memory."""
@@ -567,7 +699,7 @@ cdef int shelve(Queue queue, Entry *entry) except -1:
     if queue.conflation is not None:
         name = queue.conflation.key_of(entry.message) or name
     if name and not replaces_older(queue, entry, name, priority):
-        message_drop(entry.message)
+        end_entry(queue, entry)
         return 0
     queue.marks |= SHELF
     if shelf_put(&queue.shelf, entry, place_of(priority, entry.number), expires, name) < 0:
@@ -599,7 +731,7 @@ cdef bint replaces_older(Queue queue, Entry *entry, uint64_t name, unsigned prio
     if queue.shelf.nodes[at].entry.message.id > entry.message.id:
         return False
     take_from_shelf(queue, at, &older)
-    message_drop(older.message)
+    end_entry(queue, &older)
     entry.number = older.number
     queue.renewals += 1
     queue.renewed = place_of(priority, older.number)
@@ -746,6 +878,113 @@ cdef int shelve_usual(Queue queue, const Entry *entry) except -1:
     return 0
 
 
+# ---- what is only on the disk ----
+
+cdef Entry *first_entry(Queue queue) noexcept:
+    """Of what a consumer could be given now; NULL if there is nothing."""
+    if queue.shelf.count and shelf_is_first(queue):
+        return &queue.shelf.nodes[shelf_from(&queue.shelf, 0)].entry
+    return <Entry *>plain_head(queue)
+
+
+cdef Presence bring(Queue queue, Entry *entry) noexcept:
+    """One of those that wait there: whether its content is here. If it has been fetched, it is from now on."""
+    if not entry.message.seen & SEEN_AWAY:
+        return HERE
+    if entry.message.opcode != AWAY_FETCHED:
+        return LOST if entry.message.opcode == AWAY_LOST else AWAY
+    queue.away -= entry.message.size
+    entry.message = message_back(entry.message)
+    look_how_deep(queue)
+    return HERE
+
+
+cdef bint first_is_here(Queue queue) except -1:
+    """Whether the next message can be given out. If not, it is fetched, and others that come behind it; the queue is
+    called when it is here. What cannot be read goes."""
+    cdef Entry *first = first_entry(queue)
+    cdef Entry lost
+    while first != NULL:
+        presence = bring(queue, first)
+        if presence == HERE:
+            fetch_ahead(queue)
+            return True
+        if presence == AWAY:
+            fetch_first(queue)
+            call_when_here(queue, first, queue)
+            return False
+        queue.take_first(&lost)
+        lose(queue, &lost)
+        first = first_entry(queue)
+    return False
+
+
+cdef int lose(Queue queue, Entry *entry) except -1:
+    """A message that cannot be read any more is as good as settled. Takes over the entry's reference."""
+    (<QueueOwner>queue.owner).fetching.tell_lost(queue.name, entry)
+    queue.census.dropped += 1
+    end_entry(queue, entry)
+    return 0
+
+
+cdef int fetch_ahead(Queue queue) except -1:
+    """In the ring, where one knows what will be wanted soon."""
+    cdef const Entry *one
+    if queue.count > AHEAD:
+        one = &queue.ring[(queue.head + AHEAD) & (queue.capacity - 1)]
+        if not (<QueueOwner>queue.owner).fetching.is_asked(one.message):
+            fetch_along_ring(queue, AHEAD)
+    return 0
+
+
+cdef int fetch_first(Queue queue) except -1:
+    """And what comes next, more or less."""
+    cdef size_t place
+    if queue.shelf.count and shelf_is_first(queue):
+        return fetch_along_shelf(queue, 0)
+    for place in range(min(queue.returned_count, <size_t>BATCH)):
+        want(queue, &queue.returned[place])
+    return fetch_along_ring(queue, 0)
+
+
+cdef inline bint want(Queue queue, const Entry *entry) except -1:
+    return (<QueueOwner>queue.owner).fetching.want(entry.message, entry.segment)
+
+
+cdef int fetch_along_ring(Queue queue, size_t begin) except -1:
+    """From that one on, as many as are fetched together."""
+    cdef const Entry *entry
+    cdef size_t place
+    cdef int64_t bytes = 0
+    for place in range(begin, min(queue.count, begin + BATCH)):
+        entry = &queue.ring[(queue.head + place) & (queue.capacity - 1)]
+        bytes += entry.message.size
+        if entry.message.seen & SEEN_AWAY and (not want(queue, entry) or bytes > BATCH_BYTES):
+            break
+    return (<QueueOwner>queue.owner).fetching.ask()
+
+
+cdef int fetch_along_shelf(Queue queue, uint64_t place) except -1:
+    """The same from a place on."""
+    cdef uint32_t at = shelf_from(&queue.shelf, place)
+    cdef const Entry *entry
+    cdef int64_t bytes = 0
+    cdef int left = BATCH
+    while at != NOWHERE and left:
+        entry = &queue.shelf.nodes[at].entry
+        bytes += entry.message.size
+        if entry.message.seen & SEEN_AWAY and (not want(queue, entry) or bytes > BATCH_BYTES):
+            break
+        at = shelf_from(&queue.shelf, queue.shelf.nodes[at].place + 1)
+        left -= 1
+    queue.census.work += (BATCH - left) * LOOK_WORK
+    return (<QueueOwner>queue.owner).fetching.ask()
+
+
+cdef int call_when_here(Queue queue, const Entry *entry, Queue caller) except -1:
+    return (<QueueOwner>queue.owner).fetching.tell(entry.message, caller)
+
+
 # ---- expiry ----
 
 cdef bint take_expired(Queue queue) except -1:
@@ -753,6 +992,7 @@ cdef bint take_expired(Queue queue) except -1:
     cdef Entry entry
     cdef uint64_t now = wall_now(queue.census)
     cdef int left = EXPIRED_SLICE
+    cdef uint32_t at
     if shelf_soonest(&queue.shelf) > now:
         look_at_expiry(queue)
         return True
@@ -761,7 +1001,12 @@ cdef bint take_expired(Queue queue) except -1:
             queue.call()
             return False
         left -= 1
-        take_from_shelf(queue, shelf_expiring(&queue.shelf), &entry)
+        at = shelf_expiring(&queue.shelf)
+        if queue.policy.dead_letter_expired and bring(queue, &queue.shelf.nodes[at].entry) == AWAY:
+            fetch_along_shelf(queue, queue.shelf.nodes[at].place)
+            call_when_here(queue, &queue.shelf.nodes[at].entry, queue)
+            return False
+        take_from_shelf(queue, at, &entry)
         end_of_life(queue, &entry)
     look_at_expiry(queue)
     queue.left()
@@ -772,9 +1017,9 @@ cdef int end_of_life(Queue queue, Entry *entry) except -1:
     """It has expired; takes over the entry's reference."""
     queue.census.work += FREE_WORK
     queue.census.expired += 1
-    if queue.policy.dead_letter_expired:
+    if queue.policy.dead_letter_expired and not entry.message.seen & SEEN_AWAY:
         return (<QueueOwner>queue.owner).dead_letter(queue, entry, DEAD_EXPIRED)
-    message_drop(entry.message)
+    end_entry(queue, entry)
     return 0
 
 
@@ -944,10 +1189,23 @@ cdef void has_come_now(Queue queue, const Content *content) noexcept:
     if queue.duplicates == NULL and queue.policy.duplicate_window:
         queue.duplicates = duplicates_new(&(<QueueOwner>queue.owner).duplicates, queue.policy.duplicate_window)
     if queue.duplicates != NULL:
-        duplicates_add(queue.duplicates, content.properties.duplicate)
+        remember_name(queue, content.properties.duplicate, content.properties.flags & PERSISTS != 0)
+
+
+cdef void remember_name(Queue queue, uint64_t name, bint asked) noexcept:
+    """The journal hears of it if it came with a message that lasts."""
+    cdef uint64_t before = queue.duplicates.came
+    duplicates_add(queue.duplicates, name)
+    if queue.stored is None or queue.duplicates.came == before:
+        return
+    if queue.names is None:
+        queue.names = names_new(queue.stored, queue.duplicates)
+    queue.names.came((<QueueOwner>queue.owner).number.value,
+                     lasting(queue.policy.persistent, queue.policy.durability, asked) != LASTS_NOT)
 
 
 cdef void forget_duplicates(Queue queue) noexcept:
+    queue.names = None
     if queue.duplicates != NULL:
         duplicates_free(queue.duplicates)
         queue.duplicates = NULL
@@ -963,6 +1221,9 @@ cdef class QueueRoute(Route):
 
     cdef bint has_somebody(self) except -1:
         return not (self.queue.removed and self.queue.owned)
+
+    cdef bint keeps(self) except -1:
+        return not self.queue.owned and keeps_persistent(self.queue.policy)
 
 
 cdef bint leads_somewhere(QueueRoute route) except -1:

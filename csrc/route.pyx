@@ -57,6 +57,9 @@ cdef class Route:
     cdef bint has_somebody(self) except -1:
         return True
 
+    cdef bint keeps(self) except -1:
+        return False
+
 
 cdef class Nowhere(Route):
 

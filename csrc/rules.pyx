@@ -15,16 +15,20 @@ from libc.string cimport memset
 
 from fastbroker.core.choosing cimport begin_groups
 from fastbroker.core.frame cimport shown
-from fastbroker.core.message cimport Entry, Message, message_cost, message_drop, message_new
+from fastbroker.core.journal cimport Journal, Recorded
+from fastbroker.core.message cimport Entry, Message, message_cost, message_new
 from fastbroker.core.policy cimport (
-    OVERFLOW_BLOCK, OVERFLOW_DEAD_LETTER, OVERFLOW_DROP_OLDEST, OVERFLOW_REJECT, QueuePolicy,
+    OVERFLOW_BLOCK, OVERFLOW_DEAD_LETTER, OVERFLOW_DROP_OLDEST, OVERFLOW_REJECT,
+    PERSISTENT_ALWAYS, PERSISTENT_ASKED, PERSISTENT_NEVER, QueuePolicy, keeps_persistent,
 )
 from fastbroker.core.queue cimport (
-    DEAD_OVERFLOW, GROUPED, RULED, SHELF, WATCHED, QueueOwner, end_of_life, has_come, number_entry, take_oldest,
+    DEAD_OVERFLOW, GROUPED, RULED, SHELF, WATCHED, QueueOwner, end_entry, end_of_life, has_come, number_entry, push_for,
+    take_oldest,
 )
+from fastbroker.core.route cimport has_recorded
 from fastbroker.core.shelf cimport NOWHERE, shelf_named
 from fastbroker.core.wire cimport (
-    USUAL_PRIORITY, Properties, link_join, ring_empty, ring_splice, timer_arm, wall_now,
+    PERSISTS, USUAL_PRIORITY, Properties, link_join, ring_empty, ring_splice, timer_arm, wall_now,
 )
 
 from fastbroker.core.frame import Refused
@@ -47,13 +51,20 @@ cdef bint is_plain(Queue queue, const Content *content, uint64_t number, Origin 
         memset(&properties, 0, sizeof(Properties))
         properties.priority = USUAL_PRIORITY
     if queue.marks & RULED:
+        if queue.policy.persistent == PERSISTENT_ALWAYS:
+            if not (is_copy or origin.accepted) and keeps_persistent(queue.policy) and (
+                    (<QueueOwner>queue.owner).journal is not None):
+                (<QueueOwner>queue.owner).journal.check()
+            properties.flags |= PERSISTS
+        elif queue.policy.persistent == PERSISTENT_NEVER:
+            properties.flags &= ~<unsigned>PERSISTS
         limit_life(queue, &properties)
-        if properties.expires:
+        if properties.expires or queue.policy.persistent != PERSISTENT_ASKED:
             ruled.shared = NULL     # others have no such life
-    if content.properties != NULL or properties.expires:
+    if content.properties != NULL or properties.expires or properties.flags:
         ruled.properties = &properties
     if properties.expires and properties.expires <= wall_now(queue.census):
-        come_too_late(queue, &ruled, number)
+        come_too_late(queue, &ruled, number, origin)
         return False
     if queue.marks & RULED and not may_come_in(queue, &ruled, number, origin, is_copy):
         return False
@@ -63,15 +74,30 @@ cdef bint is_plain(Queue queue, const Content *content, uint64_t number, Origin 
         begin_groups(queue)
     message = message_new(queue.census, &ruled, number)
     message.shared.sender = origin.who
-    queue.push(message)
+    push_for(queue, message, origin)
     queue.dispatch()
     return False
 
 
-cdef int come_too_late(Queue queue, const Content *content, uint64_t number) except -1:
+cdef int come_too_late(Queue queue, const Content *content, uint64_t number, Origin *origin) except -1:
     cdef Entry entry
+    cdef Recorded before = recorded_of(queue)
     number_entry(queue, &entry, message_new(queue.census, content, number))
-    return end_of_life(queue, &entry)
+    end_of_life(queue, &entry)
+    return wait_for_record(queue, before, origin)
+
+
+cdef Recorded recorded_of(Queue queue) noexcept:
+    cdef Journal journal = (<QueueOwner>queue.owner).journal
+    return Recorded(0, 0) if journal is None else journal.recorded
+
+
+cdef int wait_for_record(Queue queue, Recorded before, Origin *origin) except -1:
+    """A message is a dead letter at once: a receipt says that this is kept."""
+    cdef Journal journal = (<QueueOwner>queue.owner).journal
+    if journal is not None:
+        has_recorded(origin, journal, before)
+    return 0
 
 
 cdef void limit_life(Queue queue, Properties *properties) noexcept:
@@ -116,14 +142,17 @@ cdef bint may_come_in(Queue queue, const Content *content, uint64_t number, Orig
     cdef size_t size = message_cost(content)
     cdef Load load = load_of(queue, content.properties, size)
     cdef Entry entry
+    cdef Recorded before
     if has_room(queue, load.messages, load.bytes):
         return True
     if queue.policy.overflow == OVERFLOW_DROP_OLDEST:
         queue.census.dropped += drop_oldest(queue, size)
         return True
     if queue.policy.overflow == OVERFLOW_DEAD_LETTER:
+        before = recorded_of(queue)
         number_entry(queue, &entry, message_new(queue.census, content, number))
         (<QueueOwner>queue.owner).dead_letter(queue, &entry, DEAD_OVERFLOW)
+        wait_for_record(queue, before, origin)
         origin.dropped += 1
         return False
     if is_copy or origin.again:
@@ -142,7 +171,7 @@ cdef int64_t drop_oldest(Queue queue, size_t size) noexcept:
     cdef Entry entry
     cdef int64_t dropped = 0
     while dropped < DROPPED_AT_ONCE and not has_room(queue, 1, size) and take_oldest(queue, &entry):
-        message_drop(entry.message)
+        end_entry(queue, &entry)
         dropped += 1
     queue.census.work += dropped * DROP_WORK
     return dropped

@@ -8,17 +8,27 @@ again. There is one timer, for the top of the heap. What is due at the same time
 takes jobs while its turn has time for them; but nothing while there is still something to be cancelled, as a RECEIPT
 has promised that it will not come.
 
+One that outlives the broker is in the journal (kept.pyx) from when it is accepted on; that it was published stands in
+one group with what came of that.
+
 A job is due by the steady clock, which goes on while the process stands still: the hub's does not, so the timer looks
 again once a second. A time of day is turned into a delay when the message is accepted; a cron expression is asked for
 the next time of day whenever one is over.
 """
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport INT64_MAX, int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memmove
+from libc.string cimport memmove, memset
 
 from fastbroker.core.frame cimport decoded
-from fastbroker.core.message cimport VISIT_COST, message_drop, message_new, message_properties, move_message
+from fastbroker.core.kept cimport (
+    KEPT_JOB, TRACE_COST, ItemAgain, trace_again, trace_end, trace_free, trace_new, trace_put,
+)
+from fastbroker.core.lasting cimport lasting_at
+from fastbroker.core.message cimport (
+    VISIT_COST, message_content, message_drop, message_new, message_properties, move_message,
+)
+from fastbroker.core.policy cimport LASTS_NOT, LASTS_WRITTEN
 from fastbroker.core.table cimport table_free, table_get, table_init, table_put, table_remove
 from fastbroker.core.wire cimport (
     ASKS_SCHEDULE, keeper_join, keeper_leave, parse_number, steady_now, timer_arm, timer_cancel, timer_init, wall_now,
@@ -73,6 +83,9 @@ cdef class Schedule:
         timer_cancel(&self.timer)
         keeper_leave(&self.keeper)
         while self.count:
+            if self.heap[self.count - 1].job.trace != NULL:
+                trace_free(self.heap[self.count - 1].job.trace)
+                self.heap[self.count - 1].job.trace = NULL
             drop(self, self.heap[self.count - 1].job)
         free(self.heap)
         table_free(&self.by_number)
@@ -92,8 +105,9 @@ cdef class Schedule:
             raise Refused(b"server busy", b"What is scheduled has its share of limits.memory. Send it again later.")
         return 0
 
-    cdef int add(self, Route route, const Content *content) except -1:
-        """Accept a message that is not to be published now. Raises Refused for a schedule that cannot be."""
+    cdef int add(self, Route route, const Content *content, bint accepted) except -1:
+        """Accept a message that is not to be published now. Raises Refused for a schedule that cannot be, and where the
+        journal takes nothing, unless it was accepted before."""
         cdef Job *job
         cdef bytes head
         cdef Job plan
@@ -107,13 +121,38 @@ cdef class Schedule:
         job = job_new(self, route, content)
         job.period, job.repeat, job.left, job.first = plan.period, plan.repeat, plan.repeat, plan.first
         job.delay = content.properties.delay
-        job.came = False
-        if cron is not None:
-            job.cron = <void *>cron
-            Py_INCREF(cron)
-            charge(self, CRON_COST)
+        take_cron(self, job, cron)
         try:
             job.due = job_due(self, job)
+            if self.journal is not None:
+                leave_trace(self, job, accepted)
+            put(self, job)
+        except:
+            job_free(self, job)
+            raise
+        return 0
+
+    cdef int restore(self, Route route, Message *message, const KeptItem *item, Trace *trace) except -1:
+        """A job that the journal has kept; takes over all of them. Raises Refused if it cannot be any more."""
+        cdef Job *job
+        cdef Job plan
+        cdef Content content
+        try:
+            job = job_of(self, route, message, item.key)
+        except MemoryError:
+            message_drop(message)
+            trace_free(trace)
+            raise
+        job.trace = trace
+        trace.owner = <void *>job
+        trace.write = write_job
+        charge(self, TRACE_COST)
+        try:
+            if message_properties(message).flags & ASKS_SCHEDULE:
+                message_content(message, &content)
+                take_cron(self, job, read_plan(self, content.head[:content.head_length], &plan))
+                job.period, job.repeat = plan.period, plan.repeat
+            read_item(self, job, item)
             put(self, job)
         except:
             job_free(self, job)
@@ -132,7 +171,7 @@ cdef class Schedule:
 
     cdef int give_back(self, Job *job) except -1:
         """It was published. If it is to come again, it is due then; a cron expression may have no next time."""
-        job.came = True
+        job.times += 1
         if (job.cron == NULL and job.left == 0) or is_over(self, job):
             job_free(self, job)
             return 0
@@ -157,7 +196,7 @@ cdef class Schedule:
         """What is due between two times of day is cancelled, as far as it is scheduled now."""
         if len(self.sweeps) >= MOST_SWEEPS:
             raise Refused(b"server busy", b"Earlier REMOVEALLs are still under way. Try again later.")
-        self.sweeps.append((start, end, self.next_number, self.count, False))
+        self.sweeps.append((start, end, newest_number(self), self.count, False))
         self.ready = True
         return 0
 
@@ -204,23 +243,48 @@ cdef class Schedule:
 # ---- a job ----
 
 cdef Job *job_new(Schedule self, Route route, const Content *content) except NULL:
+    cdef Message *message = message_new(self.census, content, 0)
+    try:
+        return job_of(self, route, message, next_number(self))
+    except MemoryError:
+        message_drop(message)
+        raise
+
+
+cdef Job *job_of(Schedule self, Route route, Message *message, uint64_t number) except NULL:
+    """Takes over the reference, unless there is no memory."""
     cdef Job *job = <Job *>malloc(sizeof(Job))
     if job == NULL:
         raise MemoryError()
-    try:
-        job.message = message_new(self.census, content, 0)
-    except MemoryError:
-        free(job)
-        raise
-    self.next_number += 1
-    job.number = self.next_number
+    memset(job, 0, sizeof(Job))
+    job.message = message
+    job.number = number
     job.route = <void *>route
     Py_INCREF(route)
-    job.cron = NULL
     charge(self, COST)
     self.bytes += <int64_t>job.message.size
     self.census.work += ADD_WORK
     return job
+
+
+cdef uint64_t next_number(Schedule self) noexcept:
+    """The journal knows up to which they may have been given."""
+    if self.journal is not None:
+        self.journal.last_key += 1
+        return self.journal.last_key
+    self.next_number += 1
+    return self.next_number
+
+
+cdef uint64_t newest_number(Schedule self) noexcept:
+    return self.journal.last_key if self.journal is not None else self.next_number
+
+
+cdef void take_cron(Schedule self, Job *job, cron) noexcept:
+    if cron is not None:
+        job.cron = <void *>cron
+        Py_INCREF(cron)
+        charge(self, CRON_COST)
 
 
 cdef inline void charge(Schedule self, int64_t bytes) noexcept:
@@ -235,6 +299,9 @@ cdef void job_free(Schedule self, Job *job) noexcept:
     if job.cron != NULL:
         Py_DECREF(<object>job.cron)
         charge(self, -CRON_COST)
+    if job.trace != NULL:
+        trace_end(job.trace)
+        charge(self, -TRACE_COST)
     free(job)
     charge(self, -COST)
 
@@ -254,6 +321,8 @@ cdef int again(Schedule self, Job *job) except -1:
     else:
         job.left = job.repeat
         job.due = job_due(self, job)
+    if job.trace != NULL:
+        tell_again(self, job)
     put(self, job)
     return 0
 
@@ -272,6 +341,72 @@ cdef uint64_t next_of(Schedule self, bytes expression) except? 0:
         return self.cron(expression.decode(), now) - now
     except ValueError as error:
         raise Refused(b"bad header", b"AMQ_SCHEDULED_CRON cannot be: %b." % str(error).encode())
+
+
+# ---- in the journal ----
+
+cdef int leave_trace(Schedule self, Job *job, bint accepted) except -1:
+    """If it outlives the broker."""
+    cdef Route route = <Route>job.route
+    cdef int lasts = lasting_at(route, message_properties(job.message).flags)
+    if lasts == LASTS_NOT:
+        return 0
+    if not accepted:
+        self.journal.check()
+    job.trace = trace_new(self.journal, route.destination_bytes, route.destination_length, lasts == LASTS_WRITTEN,
+                          <void *>job, write_job)
+    job.trace.key = job.number
+    charge(self, TRACE_COST)
+    return write_job(job.trace)
+
+
+cdef int write_job(Trace *trace) except -1:
+    cdef Job *job = <Job *>trace.owner
+    cdef Route route = <Route>job.route
+    cdef KeptItem item
+    memset(&item, 0, sizeof(item))
+    item.what = KEPT_JOB
+    item.time = job.due + ahead_of(job)
+    item.delay = job.delay
+    item.later = later_by(job)
+    item.left = job.left
+    item.times = job.times
+    item.name_length = <uint32_t>route.destination_length
+    return trace_put(trace, &item, job.message, route.destination_bytes)
+
+
+cdef int tell_again(Schedule self, const Job *job) except -1:
+    cdef ItemAgain again
+    memset(&again, 0, sizeof(again))
+    again.time = job.due + ahead_of(job)
+    again.later = later_by(job)
+    again.left = job.left
+    again.times = job.times
+    return trace_again(job.trace, &again)
+
+
+cdef uint64_t ahead_of(const Job *job) noexcept:
+    """What the time of day is ahead of the steady clock."""
+    return wall_now(job.message.census) - steady_now(job.message.census)
+
+
+cdef uint64_t later_by(const Job *job) noexcept:
+    return job.due - job.first + 1 if job.first else 0
+
+
+cdef void read_item(Schedule self, Job *job, const KeptItem *item) noexcept:
+    """What became due while there was no broker is due now. What comes again and again comes once for all that was
+    missed."""
+    cdef uint64_t wall = wall_now(self.census), now = steady_now(self.census)
+    cdef uint64_t time = item.time, missed
+    job.delay, job.left, job.times = item.delay, item.left, item.times
+    if time < wall and job.period and job.left:
+        missed = min(job.left, (wall - time) // job.period)
+        job.left -= missed
+        time += missed * job.period
+    job.due = now + (time - wall) if time > wall else now - min(wall - time, now - 1)
+    if item.later:
+        job.first = job.due - (item.later - 1 + time - item.time) or 1
 
 
 # ---- what AMQ_SCHEDULED_ headers say of a job beside its delay ----

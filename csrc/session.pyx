@@ -24,9 +24,11 @@ from fastbroker.core.destination cimport (
 )
 from fastbroker.core.durables cimport Title, in_use
 from fastbroker.core.frame cimport (
-    FORM_ACTIVEMQ, NAME_UNTOLD, Content, Slice, content_of, decoded, frame_text, frame_value, has_header_of,
-    header_text, put_connected, put_error, put_frame, put_receipt, shown,
+    FORM_ACTIVEMQ, NAME_UNTOLD, Content, Slice, content_of, decoded, error_frame, frame_text, frame_value,
+    has_header_of,
+    header_text, put_connected, put_frame, put_receipt, shown,
 )
+from fastbroker.core.journal cimport Recorded, refuse_persistent
 from fastbroker.core.ledger cimport DELIVERY_OUT, NO_SLOT, ledger_new
 from fastbroker.core.login cimport (
     agree_on_heart_beats, client_id_of, connected_headers, ends_without_lf, login_of, negotiated_version,
@@ -45,6 +47,7 @@ from fastbroker.core.queue cimport (
 from fastbroker.core.receipts cimport receipt_info, receipts_new
 from fastbroker.core.redelivery cimport Refusal
 from fastbroker.core.replay cimport REPLAY_ALL, REPLAY_NOTHING
+from fastbroker.core.route cimport must_wait
 from fastbroker.core.schedule cimport comes_later
 from fastbroker.core.scheduling cimport SchedulingRoute
 from fastbroker.core.selector cimport Selector, selector_of
@@ -61,8 +64,8 @@ from fastbroker.core.wire cimport (
     ASKS_INFO, ASKS_SOMEBODY, COMMAND_ABORT, COMMAND_ACK, COMMAND_BEGIN, COMMAND_COMMIT, COMMAND_CONNECT,
     COMMAND_DISCONNECT, COMMAND_NACK, COMMAND_SEND, COMMAND_STOMP, COMMAND_SUBSCRIBE, COMMAND_UNSUBSCRIBE,
     KNOWN_ACCEPT_VERSION, KNOWN_DESTINATION, KNOWN_HEART_BEAT, KNOWN_ID, KNOWN_LOGIN, KNOWN_MESSAGE_ID, KNOWN_PROPERTY,
-    KNOWN_QUEUE, KNOWN_RECEIPT, KNOWN_REPLY_TO, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, KNOWN_TYPE, account_charge,
-    ceiling_closed_again,
+    KNOWN_QUEUE, KNOWN_RECEIPT, KNOWN_REPLY_TO, KNOWN_SUBSCRIPTION, KNOWN_TRANSACTION, KNOWN_TYPE, PERSISTS,
+    account_charge, ceiling_closed_again,
     ceiling_parked_full, ceiling_reached, link_init, link_join, link_joined, link_leave, parse_number, property_hash,
     ring_init, ring_take, wall_now,
 )
@@ -289,6 +292,17 @@ cdef class Session:
             limit_parked(self)
         return 0
 
+    cdef int has_paid(self) except -1:
+        """No receipts wait for the journal any more: they are out, or never will be. It may have been about to end."""
+        if not self.receipts.empty():
+            self.receipts = None
+            return self.fail(b"journal failed", b"The broker could not write to its disk. What it has not confirmed "
+                             b"may be lost when it ends.")
+        if not self.hold & HOLD_JOURNAL:
+            return 0
+        self.hold &= ~HOLD_JOURNAL
+        return close(self, self.parting)
+
     cdef int carry_on(self) except -1:
         """With what was more than a share, as far as the next one reaches."""
         cdef int64_t before = self.broker.census.messages_in
@@ -313,10 +327,13 @@ cdef int on_other(Session self, const Frame *frame) except -1:
 
 cdef int handle(Session self, const Frame *frame) except -1:
     cdef const Command *command = &TABLE[frame.command]
+    cdef Recorded before = self.broker.recorded[0]
     if command.handle == NULL:
         raise Refused(b"unknown command", b"The frame's command is not one that a client may send.")
     self.broker.census.work += COMMAND_WORK
     command.handle(self, frame)
+    if self.broker.recorded.records != before.records:
+        must_wait(&self.origin, self.broker.journal, before.strict)
     if frame.known[KNOWN_RECEIPT] and self.state == STATE_CONNECTED and self.committing is None:
         receipt(self, frame)
     return 0
@@ -337,7 +354,7 @@ cdef int receipt(Session self, const Frame *frame) except -1:
 
 cdef int put_or_keep(Session self, Slice name) except -1:
     """At once, unless it or one before it waits for the journal."""
-    cdef bint waits = self.origin.durable > self.broker.durable
+    cdef bint waits = self.origin.durable > self.broker.durable or self.origin.written > self.broker.written
     cdef bytes info
     if self.receipts is None and self.info is None and not waits:
         return put_receipt(self.out, name, None, self.version)
@@ -348,9 +365,12 @@ cdef int put_or_keep(Session self, Slice name) except -1:
     if self.receipts is not None and self.receipts.empty() and not waits:
         self.receipts = None
         return put_receipt(self.out, name, info, self.version)
+    if self.broker.keeps_nothing():
+        return refuse_persistent(self.broker.journal)
     if self.receipts is None:
-        self.receipts = receipts_new(self.out, self.version, &self.broker.census.input, &self.broker.owing)
-    return self.receipts.put(self.origin.durable, name, info)
+        self.receipts = receipts_new(self.out, self.version, &self.broker.census.input, &self.broker.owing,
+                                     &self.go_on)
+    return self.receipts.put(&self.origin, name, info)
 
 
 cdef int tell_softly(Session self, bytes error) except -1:
@@ -359,7 +379,7 @@ cdef int tell_softly(Session self, bytes error) except -1:
     self.route = None
     if self.parking is not None and not self.parking.draining:
         return park(self, PARKED_ERROR, error, len(error))
-    return put_frame(self.out, error)
+    return say(self, error)
 
 
 cdef int say_error(Session self, const Frame *frame, bytes message, bytes body, bytes receipt) except -1:
@@ -367,10 +387,20 @@ cdef int say_error(Session self, const Frame *frame, bytes message, bytes body, 
     cdef Profile profile = self.broker.profile
     cdef bint versions = profile.error_versions or message == b"unsupported version"
     message = profile.error_message(frame, message, self.login)
-    return put_error(self.out, message, body + b"\n", receipt, versions, max(self.version, 10))
+    return say(self, error_frame(message, body + b"\n", receipt, versions, max(self.version, 10)))
+
+
+cdef int say(Session self, bytes text) except -1:
+    """A frame, behind the receipts that wait for the journal."""
+    return self.receipts.put_frame(text) if self.owes() else put_frame(self.out, text)
 
 
 cdef int close(Session self, bytes reason) except -1:
+    """Once the receipts that wait for the journal are out; until then no frame of it is handled."""
+    if self.owes():
+        self.parting = reason
+        self.hold |= HOLD_JOURNAL
+        return self.end_subscriptions()
     self.reason = reason.decode()
     self.leave()
     return 0
@@ -506,6 +536,8 @@ cdef int send_unusually(Session self, const Frame *frame) except -1:
     if frame.names & NAME_UNTOLD:
         self.broker.census.work += COMPLETE_WORK
         self.broker.profile.complete(frame, &self.broker.scratch, wall_now(&self.broker.census), &content)
+    if content.properties != NULL and content.properties.flags & PERSISTS and not self.broker.keeps_more():
+        check_kept(self)
     if content.properties != NULL and comes_later(content.properties):
         return send_later(self, frame, &content)
     if frame.known[KNOWN_TRANSACTION]:
@@ -513,6 +545,13 @@ cdef int send_unusually(Session self, const Frame *frame) except -1:
     if content.properties != NULL and content.properties.flags & (ASKS_INFO | ASKS_SOMEBODY):
         return publish_and_tell(self, frame, &content)
     return accept(self, &content)
+
+
+cdef int check_kept(Session self) except -1:
+    """Raises Refused where a persistent message would have to outlive the broker."""
+    if self.route.keeps():
+        refuse_persistent(self.broker.journal)
+    return 0
 
 
 cdef int send_later(Session self, const Frame *frame, const Content *content) except -1:
@@ -537,6 +576,7 @@ cdef int publish_and_tell(Session self, const Frame *frame, const Content *conte
     """For a sender who wants to know what becomes of it."""
     cdef unsigned flags = content.properties.flags
     cdef uint64_t number = self.namespace.number.value + 1
+    cdef Recorded before = self.broker.recorded[0]
     settle_fanout(self)     # what is told is of this message alone
     self.broker.census.work += TELL_WORK
     if flags & ASKS_SOMEBODY and not self.route.has_somebody():
@@ -548,7 +588,10 @@ cdef int publish_and_tell(Session self, const Frame *frame, const Content *conte
     if self.origin.untaken or self.hold & HOLD_FULL:
         return 0    # it comes again
     if flags & ASKS_INFO and frame.known[KNOWN_RECEIPT]:
-        self.info = receipt_info(self.namespace.epoch, number, &self.origin)
+        self.info = receipt_info(self.namespace.epoch, number, &self.origin,
+                                 b"fsync" if self.broker.recorded.strict != before.strict
+                                 else b"written" if self.broker.recorded.records != before.records
+                                 else b"memory" if flags & PERSISTS else None)
     return 0
 
 
@@ -1186,11 +1229,16 @@ cdef int carry_out(Session self) except -1:
     cdef bytes receipt = transaction.receipt
     cdef list owed = transaction.owed
     cdef bint done = True
+    cdef Recorded before = self.broker.recorded[0]
     self.origin.accepted = True
+    transaction.begin_records(self.broker.journal)
     try:
         done = self.transactions.carry_out(transaction, &self.origin, self.broker.share_ends)
     finally:
         self.origin.accepted = False
+        transaction.end_records(self.broker.journal, self.broker.recorded.records != before.records, done)
+        if self.broker.recorded.records != before.records:
+            must_wait(&self.origin, self.broker.journal, before.strict)
         if done:
             self.committing = None
             self.hold &= ~HOLD_COMMIT
@@ -1266,7 +1314,7 @@ cdef int handle_parked(Session self, Parking parking) except -1:
     if kind == PARKED_RECEIPT:
         return put_or_keep(self, record)
     if kind == PARKED_ERROR:
-        return put_frame(self.out, record.bytes[:record.length])
+        return say(self, record.bytes[:record.length])
     if kind == PARKED_END:
         return close(self, b"disconnect")
     self.broker.parser.version = self.version

@@ -8,14 +8,17 @@ A topic with a history has another kind of route, which keeps each message befor
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.frame cimport Content
-from fastbroker.core.history cimport history_keep, keeps
+from fastbroker.core.history cimport history_keep, history_record, keeps
 from fastbroker.core.keyed cimport keyed_free, keyed_sort
+from fastbroker.core.policy cimport keeps_persistent
+from fastbroker.core.queue cimport Queue
 from fastbroker.core.route cimport Origin, route_init
 from fastbroker.core.subscription cimport Receiver
 from fastbroker.core.trie cimport Matches, matches_free
 from fastbroker.core.wire cimport link_init, link_join, link_leave
 
 cdef enum:
+    LOOK_WORK = 32          # what it takes to look at a receiver, in bytes of output
     CHAIN_WORK = 48         # what it takes to find one that has a key anew, in bytes of output
     CHOICE_WEIGHT = 15      # how many plain receivers more one that chooses may take as much time as
 
@@ -46,7 +49,7 @@ cdef class TopicRoute(Route):
         if self.generation != self.topics.generation:
             rematch(self)
         if content.properties != NULL:
-            self.histories.heed(self.name, self.policy, content)
+            self.histories.heed_and_record(self.name, self.policy, content, origin)
         return self.fanout.send(self, &self.audience, content, origin) if self.audience.receivers.count else 0
 
     cdef bint has_somebody(self) except -1:
@@ -54,13 +57,27 @@ cdef class TopicRoute(Route):
             rematch(self)
         return self.audience.receivers.count > 0
 
+    cdef bint keeps(self) except -1:
+        cdef size_t i
+        if self.generation != self.topics.generation:
+            rematch(self)
+        for i in range(self.audience.plain, self.audience.receivers.count):
+            self.census.work += LOOK_WORK
+            receiver = <Receiver>self.audience.receivers.items[i]
+            if isinstance(receiver, Queue) and (<Queue>receiver).lasts and keeps_persistent((<Queue>receiver).policy):
+                return True
+        return False
+
 
 cdef class KeptTopicRoute(TopicRoute):
 
     cdef int take(self, const Content *content, Origin *origin) except -1:
         if self.history is None or self.history.removed:
             self.history = self.histories.of(self.name)
-        history_keep(self.history, content)
+        if self.histories.journal is None:
+            history_keep(self.history, content)
+        else:
+            history_record(self.history, content, origin)
         return TopicRoute.take(self, content, origin)
 
 

@@ -1,7 +1,8 @@
 """Transactions: operations in the order of their frames, carried out or taken back all at once by the session."""
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 
+from fastbroker.core.journal cimport RECORD_COMMITTED, Part, part_of
 from fastbroker.core.message cimport message_drop, message_new
 from fastbroker.core.wire cimport account_charge
 
@@ -100,6 +101,31 @@ cdef class Transaction:
         self.owed.append(receipt[:length])
         self.owed_cost += OWED_COST + <int64_t>length
         account_charge(self.account, OWED_COST + <int64_t>length)
+        return 0
+
+    cdef void begin_records(self, Journal journal) noexcept:
+        """What is recorded from now on holds when the transaction is committed."""
+        if journal is None:
+            return
+        if self.number == 0:
+            journal.last_transaction += 1
+            self.number = journal.last_transaction
+            journal.unfinished.add(self.number)
+        journal.transaction = self.number
+
+    cdef int end_records(self, Journal journal, bint some, bint done) except -1:
+        """Something was, perhaps; and that was all, perhaps."""
+        cdef uint64_t number = self.number
+        cdef Part part = part_of(&number, sizeof(number))
+        if journal is None:
+            return 0
+        journal.transaction = 0
+        self.recorded = self.recorded or some
+        if done:
+            journal.unfinished.discard(self.number)
+        if done and self.recorded:
+            journal.put(RECORD_COMMITTED, 0, &part, 1)
+            journal.space.current.behind = True
         return 0
 
     cdef void end(self) noexcept:

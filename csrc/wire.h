@@ -32,7 +32,8 @@ enum {
     SEEN_TRIMMED = 16, /* blanks around a name or value were cut off (STOMP 1.0) */
     SEEN_EMPTY = 32,   /* a value of no length */
     SEEN_REPLY = 64,   /* a reply-to that the broker put there */
-    SEEN_PROPERTIES = 128 /* of a stored message: its Properties stand behind it */
+    SEEN_PROPERTIES = 128, /* of a stored message: its Properties stand behind it */
+    SEEN_AWAY = 256        /* of a stored message: its content is on the disk alone */
 };
 
 enum { LINE_MORE = 0, LINE_END = 1, LINE_NUL = 2 };
@@ -199,7 +200,7 @@ static inline int known_of(const char *text, size_t length) {
         return IS("mandatory") ? KNOWN_PROPERTY : IS("x-expires") ? KNOWN_QUEUE : KNOWN_NONE;
     case 10:
         return IS("message-id") ? KNOWN_MESSAGE_ID : IS("heart-beat") ? KNOWN_HEART_BEAT
-             : IS("expiration") ? KNOWN_PROPERTY
+             : IS("expiration") || IS("persistent") ? KNOWN_PROPERTY
              : IS("x-overflow") ? KNOWN_QUEUE : KNOWN_NONE;
     case 11:
         return IS("destination") ? KNOWN_DESTINATION : IS("transaction") ? KNOWN_TRANSACTION
@@ -318,6 +319,15 @@ static inline void counter_init(Counter *counter) {
     counter->digits[NUMBER_SPACE] = '\n';
     counter->value = 0;
     counter->first = NUMBER_SPACE - 1;
+}
+
+/* It counts on from there. */
+static inline void counter_set(Counter *counter, uint64_t value) {
+    size_t length = digits_of(value);
+    counter_init(counter);
+    counter->value = value;
+    counter->first = NUMBER_SPACE - length;
+    put_number(counter->digits + counter->first, value);
 }
 
 static inline void counter_increment(Counter *counter) {

@@ -1,13 +1,79 @@
-"""The data directory: it belongs to one running broker, and says where that broker listens."""
+"""The data directory: it belongs to one running broker, which keeps its journal there, and says where it listens."""
 
 import os
-from collections.abc import Iterable
+import secrets
+import string
+import sys
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
+import msgspec
+from msgspec import Meta, Struct
+
+from fastbroker.config.schema import NO_DATA_DIR
 from fastbroker.errors import StartError
 from fastbroker.locks import InUse, lock
+
+SHARDS = 64
+_EPOCH = string.ascii_lowercase + string.digits
+_INSTEAD = (
+    f"name another directory with --data-dir DIR (key data_dir), or --data-dir {NO_DATA_DIR} to keep all in memory"
+)
+
+
+def data_dir_of(said: str, environ: Mapping[str, str], platform: str = sys.platform) -> Path | None:
+    """The directory that `data_dir` means, absolute; None where nothing is kept. Raises StartError."""
+    if said:
+        return None if said == NO_DATA_DIR else Path(said).absolute()
+    if state := environ.get("STATE_DIRECTORY", "").partition(":")[0]:
+        return Path(state).absolute()
+    return _of_programs(environ, platform) / "fastbroker"
+
+
+def _of_programs(environ: Mapping[str, str], platform: str) -> Path:
+    """Where programs of this user keep their data. A path that is not absolute counts as none, as XDG has it."""
+    if (data := Path(environ.get("XDG_DATA_HOME", ""))).is_absolute():
+        return data
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = Path()
+    if not home.is_absolute():
+        raise StartError(f"there is no home directory in which the data directory could be: {_INSTEAD}")
+    return home / ("Library/Application Support" if platform == "darwin" else ".local/share")
+
+
+class Identity(Struct, frozen=True, forbid_unknown_fields=True):
+    """What does not change while a data directory is used."""
+
+    id: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+    epoch: Annotated[str, Meta(pattern="^[a-z0-9]{8}$")]
+    seed: Annotated[int, Meta(ge=0)]
+    shards: Annotated[int, Meta(ge=1, le=65_535)]
+
+
+def _epoch() -> str:
+    """What tells the message-ids of one broker from those of others."""
+    return "".join(secrets.choice(_EPOCH) for _ in range(8))
+
+
+def _make(directory: Path) -> None:
+    """With all above it; no power cut takes away what is kept there."""
+    made = [each for each in (directory, *directory.parents) if not each.exists()]
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for each in made:
+        with suppress(PermissionError):  # of one that may be written to, and not be read
+            _sync(each.parent)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class DataDir:
@@ -15,27 +81,58 @@ class DataDir:
 
     lock        the running broker has it flocked; it holds the broker's process id
     listening   one bound address on each line, there while the broker listens
+    identity    what makes its journal one of its own, from the first start on (`Identity`)
+    segment-…   the journal
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: Path) -> None:
         """Name the directory; nothing is touched yet."""
-        self._path = Path(path)
+        self._path = path
         self._listening = self._path / "listening"
         self._lock = -1
 
     def __enter__(self) -> Self:
         """Create the directory and lock it. Raises StartError."""
         try:
-            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make(self._path)
             self._lock = lock(self._path / "lock")
         except InUse as error:
             raise StartError(
-                f"the data directory {self._path} is in use by another broker (process {error}); "
-                "stop that one or choose another directory"
+                f"the data directory {self._path} is in use by another broker (process {error}): stop that one; or, "
+                f"for a second one beside it, {_INSTEAD}, and --listen with another port"
             ) from None
         except OSError as error:
             raise self._unusable(error) from None
         return self
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._path
+
+    def identity(self) -> Identity:
+        """What the journal in it is known by; made anew if there is none. Raises StartError."""
+        path = self._path / "identity"
+        try:
+            if not path.exists():
+                self._write_identity(path)
+            return msgspec.json.decode(path.read_bytes(), type=Identity)
+        except msgspec.MsgspecError as error:
+            raise StartError(f"{path} is damaged ({error}): put it back from a backup of this directory") from None
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def _write_identity(self, path: Path) -> None:
+        if any(self._path.glob("segment-*")):
+            raise StartError(f"{path} is missing, without which nobody can read the journal: put it back from a backup")
+        new = Identity(id=secrets.token_hex(16), epoch=_epoch(), seed=secrets.randbits(63), shards=SHARDS)
+        unfinished = path.with_suffix(".new")
+        with unfinished.open("wb") as file:
+            file.write(msgspec.json.encode(new) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+        _sync(self._path)
 
     def announce(self, addresses: Iterable[str]) -> None:
         """Write the file `listening`; who sees it sees all of it. Raises StartError."""
@@ -48,8 +145,8 @@ class DataDir:
 
     def _unusable(self, error: OSError) -> StartError:
         return StartError(
-            f"cannot use the data directory {self._path}: {error.strerror}; "
-            "data_dir names a directory in which the broker may write, or that it can make"
+            f"cannot use the data directory {self._path}: {error.strerror}; it must be one in which the broker may "
+            f"write, or that it can make: {_INSTEAD}"
         )
 
     def __exit__(self, *_: object) -> None:

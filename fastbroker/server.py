@@ -6,20 +6,22 @@ import os
 import resource
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from typing import Self
+from typing import Any, Self
 
 import uvloop
 
 from fastbroker import __version__
 from fastbroker.auth import Access, access, who_may_connect
-from fastbroker.config import Config, hub_settings, policies_of
+from fastbroker.config import NO_DATA_DIR, Config, hub_settings, policies_of
 from fastbroker.config.units import SIZES, written
+from fastbroker.core.disk import Disk
 from fastbroker.core.hub import Hub
+from fastbroker.core.journal import StoreError
 from fastbroker.core.log import Log
 from fastbroker.cron import next_time
-from fastbroker.datadir import DataDir
+from fastbroker.datadir import DataDir, data_dir_of
 from fastbroker.errors import StartError
 from fastbroker.log import logging_to
 from fastbroker.transports import tls
@@ -45,7 +47,7 @@ _POLL = 0.02
 class Server:
     """A broker in the loop that runs it.
 
-        async with Server(Config(listen=("tcp://127.0.0.1:0",))) as server:
+        async with Server(Config(listen=("tcp://127.0.0.1:0",), data_dir="none")) as server:
             async with connected(parse_target(server.addresses[0])) as client:
                 await client.send("/queue/a", b"hello")
             assert server.census()["messages"] == 1
@@ -79,6 +81,8 @@ class Server:
         self._held = ExitStack()
         self._listeners: list[Listener] = []
         self._contexts: tls.Contexts | None = None
+        self._data_dir: DataDir | None = None
+        self._store: Disk | None = None
         self._at_once = False
         self._most = 0
         self._log: Log
@@ -136,7 +140,7 @@ class Server:
             addresses=" ".join(self.addresses),
             access=who_may_connect(self._config, self._may, [each.address for each in self._listeners]),
             config=self._source or "none",
-            data_dir=self._config.data_dir or "none",
+            data_dir=str(self._data_dir.path) if self._data_dir else NO_DATA_DIR,
             memory=written(self._config.limits.memory, SIZES),
             connections=self._most,
             files=descriptor_limit(),
@@ -170,9 +174,11 @@ class Server:
             self._hub.abort()
             # The loop tells each of them that it has ended, and they say so in the log.
             await asyncio.sleep(_POLL)
+        self._close_journal(loop)
         messages, queues = self._hub.queued()
-        level = "warning" if messages else "info"
-        self._log(level, "stopped", aborted_connections=aborted, messages=messages, queues=queues)
+        kept = self._hub.kept()
+        level = "warning" if messages > kept else "info"
+        self._log(level, "stopped", aborted_connections=aborted, messages=messages, kept=kept, queues=queues)
         return aborted
 
     def hurry(self) -> None:
@@ -196,16 +202,57 @@ class Server:
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         config = self._config
         self._log = self._given_log or self._held.enter_context(logging_to(sys.stderr, config.log, loop.call_later))
-        data_dir = self._held.enter_context(DataDir(config.data_dir)) if config.data_dir else None
+        path = data_dir_of(config.data_dir, os.environ)
+        self._data_dir = self._held.enter_context(DataDir(path)) if path else None
         self._listeners = self._open()
-        if data_dir:
-            data_dir.announce(self.addresses)
+        if self._data_dir:
+            self._data_dir.announce(self.addresses)
         if any(each.address.how.secure for each in self._listeners):
             self._contexts = _load(config, self._log)
         arriving, self._most = _room(loop, config, self._listeners, self._log)
-        self._hub = _make_hub(loop, config, self._may, self._most, self._log)
+        journal = self._open_journal(self._data_dir) if self._data_dir else {}
+        self._hub = _make_hub(loop, config, self._may, self._most, self._log, journal)
+        if self._store:
+            self._recover(loop, self._store)
         self._arrivals = Arrivals(self._hub, config, self._contexts, arriving, self._log)
         self._held.callback(self._arrivals.workers.close)
+
+    def _open_journal(self, data_dir: DataDir) -> dict[str, Any]:
+        """What the hub is told of it."""
+        identity = data_dir.identity()
+        try:
+            self._store = Disk(data_dir.path, bytes.fromhex(identity.id), self._config.journal.segment_size)
+        except StoreError as error:
+            raise StartError(str(error)) from None
+        self._held.callback(self._store.close)
+        return {"journal": (self._store, identity.shards, identity.seed), "epoch": identity.epoch.encode()}
+
+    def _recover(self, loop: asyncio.AbstractEventLoop, store: Disk) -> None:
+        started = loop.time()
+        try:
+            messages, in_order = self._hub.recover()
+        except StoreError as error:
+            raise StartError(str(error)) from None
+        damaged, file, place = store.damaged
+        if damaged:
+            self._log("error", "journal damaged", bytes=damaged, file=file, place=place)
+        self._log(
+            "info" if in_order else "warning",
+            "journal read",
+            messages=messages,
+            seconds=round(loop.time() - started, 3),
+            ended="in order" if in_order else "suddenly",
+        )
+        loop.add_reader(store, self._hub.hear_journal)
+        self._held.callback(self._close_journal, loop)
+
+    def _close_journal(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the rest written, once."""
+        store, self._store = self._store, None
+        if store:
+            loop.remove_reader(store)
+            if failure := self._hub.close_journal():
+                self._log("error", "journal failed", reason=os.strerror(failure))
 
     def _open(self) -> list[Listener]:
         if self._sockets and self._config.listen != Config().listen:
@@ -217,7 +264,14 @@ class Server:
         return listeners
 
 
-def _make_hub(loop: asyncio.AbstractEventLoop, config: Config, may: Access, most_connections: int, log: Log) -> Hub:
+def _make_hub(
+    loop: asyncio.AbstractEventLoop,
+    config: Config,
+    may: Access,
+    most_connections: int,
+    log: Log,
+    journal: Mapping[str, Any],
+) -> Hub:
     return Hub(
         loop,
         settings={**hub_settings(config), "max_connections": most_connections},
@@ -229,6 +283,7 @@ def _make_hub(loop: asyncio.AbstractEventLoop, config: Config, may: Access, most
         cron=next_time,
         server=f"fastbroker/{__version__}",
         handshake=Handshake(config.websocket, server=f"fastbroker/{__version__}"),
+        **journal,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -24,6 +25,9 @@ settings.load_profile("suite")
 
 
 def pytest_configure() -> None:
+    # No test writes into the directory of whoever runs it: a broker that is not told another one does not start.
+    os.environ["XDG_DATA_HOME"] = os.devnull
+    os.environ.pop("STATE_DIRECTORY", None)
     # Whoever runs the tests in the background, or with nohup, has them ignored; and what the tests start inherits that.
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:

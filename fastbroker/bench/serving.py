@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
@@ -88,10 +89,13 @@ def logged_in(target: Target, patience: float) -> "Generator":
 def own_server() -> Iterator[Serving]:
     """A fastbroker on a free port, for as long as it is wanted. Raises Unreachable if it does not start."""
     command = [sys.executable, "-m", "fastbroker", "serve", "--listen", "tcp://127.0.0.1:0"]
-    with tempfile.TemporaryFile() as said, tempfile.NamedTemporaryFile("w", suffix=".toml") as settings:
-        settings.write(SETTINGS)
-        settings.flush()
-        command += ["--config", settings.name]
+    with (
+        tempfile.TemporaryFile() as said,
+        tempfile.TemporaryDirectory(prefix="fastbroker-bench-", ignore_cleanup_errors=True) as directory,
+    ):
+        settings = Path(directory, "broker.toml")
+        settings.write_text(SETTINGS)
+        command += ["--config", str(settings), "--data-dir", str(settings.with_name("data"))]
         # Ctrl-C is for us: the server ends when the run has.
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, process_group=0)
         try:

@@ -6,12 +6,14 @@ explain, commands
 
 from fastbroker.config.conflicts import Conflict, conflicts, missing_for
 from fastbroker.config.schema import (
+    NO_DATA_DIR,
     Auth,
     Compat,
     Config,
     Durable,
     HeartBeat,
     History,
+    Journal,
     Limits,
     Log,
     ProxyProtocol,
@@ -27,6 +29,7 @@ from fastbroker.config.schema import (
 from fastbroker.config.settings import hub_settings, policies_of
 
 __all__ = [
+    "NO_DATA_DIR",
     "Auth",
     "Compat",
     "Config",
@@ -34,6 +37,7 @@ __all__ = [
     "Durable",
     "HeartBeat",
     "History",
+    "Journal",
     "Limits",
     "Log",
     "ProxyProtocol",

@@ -27,7 +27,10 @@ _SOURCES = (
         "unix:///path. Can be given several times. [key: listen]",
     ),
     click.option(
-        "--data-dir", metavar="DIR", type=click.Path(), help="Directory of this broker alone. [key: data_dir]"
+        "--data-dir",
+        metavar="DIR",
+        type=click.Path(),
+        help="Directory of this broker alone, or none: all is kept in memory. [key: data_dir]",
     ),
     click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error. [key: log.level]"),
     click.option("--log-format", metavar="FORMAT", help="text or json. [key: log.format]"),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from fastbroker.config.profiles import of_each_queue
-from fastbroker.config.schema import Config, Queue, Topic
+from fastbroker.config.schema import NO_DATA_DIR, Config, Queue, Topic
 from fastbroker.core.policy import LAST_QUEUES, asked_about
 from fastbroker.core.trie import PatternTable, check_pattern, has_wildcard, matches_pattern
 
@@ -55,6 +55,7 @@ def wrong_policies(config: Config) -> Wrong:
         yield from _wrong_patterns(array)
         yield from _never_reached(array)
         yield from _wrong_copies(array)
+        yield from _kept_nowhere(array, config.data_dir)
     for number, queue in enumerate(config.queues):
         yield from _wrong_queue(f"queues[{number}]", queue)
 
@@ -101,6 +102,13 @@ def _wrong_copies(array: _Array) -> Wrong:
             if not is_one or (kind == "topic" and has_wildcard(rest.encode())):
                 sentence = "this is no destination for copies; write it as /queue/name or /topic/name"
                 yield sentence, {f"{array.path}[{number}].{name}": each}
+
+
+def _kept_nowhere(array: _Array, data_dir: str) -> Wrong:
+    for number, table in enumerate(array.tables):
+        if data_dir == NO_DATA_DIR and table.persistent == "always" and table.durability != "memory":
+            path = f"{array.path}[{number}].persistent"
+            yield f"{path} needs a data directory", {path: table.persistent, "data_dir": data_dir}
 
 
 def _wrong_queue(path: str, queue: Queue) -> Wrong:

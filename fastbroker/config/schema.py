@@ -11,6 +11,9 @@ from msgspec import Meta, Struct
 KiB, MiB, GiB = 2**10, 2**20, 2**30
 DAY = 86400.0
 
+# What `data_dir` is where nothing is kept on a disk.
+NO_DATA_DIR = "none"
+
 
 def size(description: str, least: int, most: int) -> Meta:
     """Describe a key that counts bytes."""
@@ -148,6 +151,15 @@ class Limits(Table, frozen=True):
     max_durable: Annotated[
         int, count("Durable subscriptions to topics; they are there until they are deleted.", 1, 10_000_000)
     ] = 10_000
+    queue_memory: Annotated[
+        int,
+        size(
+            "Persistent messages of one queue or durable subscription that are kept in memory, too. What is more is "
+            "only on the disk, and is read ahead of its consumers.",
+            KiB,
+            64 * GiB,
+        ),
+    ] = 4 * MiB
     max_levels: Annotated[int, count("Words in the name of a topic or in a pattern.", 1, 63)] = 32
     max_transactions: Annotated[int, count("Open transactions of one connection.", 1, 10_000)] = 16
     max_transaction_frames: Annotated[int, count("Frames in one transaction.", 1, 10_000_000)] = 1000
@@ -261,6 +273,31 @@ class Compat(Table, frozen=True):
     ] = False
 
 
+class Journal(Table, frozen=True):
+    """How persistent messages are kept in `data_dir`: [durability.md](durability.md)."""
+
+    segment_size: Annotated[
+        int,
+        size(
+            "Bytes of one file of the journal. Three of them are taken at the start, and filled with zeros; a larger "
+            "one means fewer files, and more space until what is done with is given back.",
+            MiB,
+            GiB,
+        ),
+    ] = 32 * MiB
+    commit_delay: Annotated[
+        float,
+        seconds(
+            "Time that what is to be kept may wait for more before it is given to the disk: fewer writes, and each "
+            "RECEIPT of a persistent message comes so much later. 0 waits for nothing but the disk.",
+            0,
+            1,
+        ),
+    ] = 0.0
+
+
+Persistent = Literal["asked", "always", "never"]
+Durability = Literal["fsync", "written", "memory"]
 Overflow = Literal["reject", "drop-oldest", "dead-letter", "block"]
 
 
@@ -360,6 +397,21 @@ class Queue(Table, frozen=True):
             10_000_000,
         ),
     ] = 10_000
+    persistent: Annotated[
+        Persistent,
+        Meta(
+            description="Which messages outlive the broker: those whose senders say so (`persistent:true`), all, or "
+            "none. It takes a `data_dir`."
+        ),
+    ] = "asked"
+    durability: Annotated[
+        Durability,
+        Meta(
+            description="What the RECEIPT of a persistent message, or of its ACK, means: it outlives a power cut; it "
+            "outlives the broker, and a power cut may cost the last moments; or nothing more than without "
+            "`persistent`: [durability.md](durability.md#what-a-receipt-means)."
+        ),
+    ] = "fsync"
     mirror: Annotated[
         tuple[str, ...],
         Meta(description="Destinations that get a copy of each message: `/queue/<name>`, `/topic/<name>`."),
@@ -428,6 +480,13 @@ class Topic(Table, frozen=True):
             "message that is too much, as `overflow` of `[[queues]]` says. 0 is no limit but `limits.memory`.",
         ),
     ] = Durable()
+    persistent: Annotated[
+        Persistent,
+        Meta(description="Which messages of durable subscriptions outlive the broker, as in `[[queues]]`."),
+    ] = "asked"
+    durability: Annotated[
+        Durability, Meta(description="What the RECEIPT of such a message, or of its ACK, means, as in `[[queues]]`.")
+    ] = "fsync"
     presence: Annotated[
         bool, Meta(description="Whether `/presence/<topic>` tells everybody who may read it who has subscribed.")
     ] = False
@@ -592,8 +651,11 @@ class Config(Table, frozen=True):
     data_dir: Annotated[
         str,
         Meta(
-            description="Directory of this broker alone, created with mode 0700. The file `listening` in it names the "
-            "bound addresses while the broker runs. The journal of persistent messages will live here. Empty is none."
+            description="Directory of this broker alone, created with mode 0700: the journal of persistent messages is "
+            "there, and the file `listening`, which names the bound addresses while the broker runs. Empty is that of "
+            "the platform: the first of `STATE_DIRECTORY`, which systemd sets; `$XDG_DATA_HOME/fastbroker`; "
+            "`~/.local/share/fastbroker`, on macOS `~/Library/Application Support/fastbroker`. `none` keeps all in "
+            "memory: [durability.md](durability.md#where-it-is)."
         ),
     ] = ""
     log: Log = Log()
@@ -607,5 +669,6 @@ class Config(Table, frozen=True):
     subscriptions: Subscriptions = Subscriptions()
     heart_beat: HeartBeat = HeartBeat()
     compat: Compat = Compat()
+    journal: Journal = Journal()
     queues: tuple[Queue, ...] = ()
     topics: tuple[Topic, ...] = ()

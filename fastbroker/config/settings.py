@@ -14,7 +14,7 @@ from fastbroker.core.policy import Policies
 def hub_settings(config: Config) -> dict[str, int | float | bool | str]:
     """What `Hub` wants: durations in milliseconds, sizes in bytes. Those of `heart_beat` have that in front."""
     settings: dict[str, Any] = {"strict": config.strict, "last_will": config.auth.last_will}
-    for table in (config.limits, config.subscriptions, config.compat):
+    for table in (config.limits, config.subscriptions, config.compat, config.journal):
         settings |= _in_core_units(table)
     return settings | {f"heart_beat_{name}": value for name, value in _in_core_units(config.heart_beat).items()}
 

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.fanout cimport STORE_COST, Fanout
 from fastbroker.core.frame cimport Frame
+from fastbroker.core.journal cimport Journal, Recorded
 from fastbroker.core.limits cimport Limits
 from fastbroker.core.namespace cimport Namespace
 from fastbroker.core.parser cimport Parser, ParserLimits
@@ -25,7 +26,11 @@ cdef class Broker:
     cdef Wheel wheel
     cdef uint64_t now           # milliseconds; stands still while the process does
     cdef Counter number         # of the last message
-    cdef uint64_t durable       # the last number that the journal has reported; receipts wait for it
+    cdef Journal journal        # None: nothing outlives the broker
+    cdef const Recorded *recorded   # what the journal was told so far; always the same where there is none
+    cdef Recorded nothing
+    cdef uint64_t durable       # the last group that the journal has on the disk; receipts wait for that, or for ...
+    cdef uint64_t written       # ... the last one that the system has
     cdef int64_t share_ends     # output and work, when whoever is served now has had his share
     cdef Link due               # queues to dispatch in this turn
     cdef Link released          # connections that were held and go on in this turn
@@ -52,7 +57,15 @@ cdef class Broker:
     cdef object log
     cdef bint debug             # whether the log wants lines of that level: they are made for nobody else
 
-    cdef int report(self, uint64_t durable) except -1
+    cdef int report(self, uint64_t durable, uint64_t written) except -1
+
+    cdef inline bint keeps_nothing(self) noexcept:
+        """Whether what the journal was told will never be on the disk."""
+        return self.journal is not None and self.journal.failed
+
+    cdef inline bint keeps_more(self) noexcept:
+        """Whether persistent messages can be taken now."""
+        return self.journal is not None and not (self.journal.failed or self.journal.full)
 
     cdef inline bint is_full(self) noexcept:
         return ceiling_closed(&self.ceiling)

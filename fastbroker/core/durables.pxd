@@ -5,6 +5,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from fastbroker.core.message cimport Message
 from fastbroker.core.queue cimport Queue
 from fastbroker.core.selector cimport Selector
+from fastbroker.core.stored cimport Stored
 from fastbroker.core.trie cimport Trie
 
 
@@ -34,6 +35,8 @@ cdef class Durables:
     cdef Queue queue_for(self, Title title)
     cdef int has_left(self, Queue queue) except -1
     cdef int end(self, Queue queue) except -1
+    cdef int describe(self, Queue queue, Stored stored) except -1
+    cdef Queue restore(self, list texts, Selector selector, uint64_t not_by)
     cdef list queues(self)
 
 

@@ -123,4 +123,4 @@ cdef int put_raw_header(OutBuf *out, const char *name, size_t name_length, Slice
 cdef int put_frame(OutBuf *out, bytes text) except -1
 cdef int put_connected(OutBuf *out, bytes headers) except -1
 cdef int put_receipt(OutBuf *out, Slice receipt, bytes more, int version) except -1
-cdef int put_error(OutBuf *out, bytes message, bytes body, bytes receipt, bint versions, int version) except -1
+cdef bytes error_frame(bytes message, bytes body, bytes receipt, bint versions, int version)

@@ -3,8 +3,11 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from fastbroker.core.frame cimport Content
+from fastbroker.core.journal cimport Journal
+from fastbroker.core.kept cimport KeptItem, Trace
 from fastbroker.core.message cimport Message
 from fastbroker.core.policy cimport Policies, TopicPolicy
+from fastbroker.core.route cimport Origin
 from fastbroker.core.table cimport Table
 from fastbroker.core.wire cimport Census, Ceiling, Counter, Keeper, Link, Timer, Wheel
 
@@ -12,6 +15,7 @@ from fastbroker.core.wire cimport Census, Ceiling, Counter, Keeper, Link, Timer,
 cdef struct Kept:
     Message *message
     uint64_t since          # when it came, milliseconds of the hub's clock
+    Trace *trace            # in the journal; NULL: it does not outlive the broker
 
 
 @cython.final
@@ -29,6 +33,7 @@ cdef class History:
     cdef uint64_t bytes         # of those messages
     cdef uint64_t lost          # number of the newest that is not kept any more; 0: none
     cdef Message *retained      # NULL: none
+    cdef Trace *retained_trace  # in the journal; NULL: it does not outlive the broker
     cdef Link link              # in the ring of all that keep their last messages, the oldest topic first
     cdef Link giving            # and in turn, where memory is wanted back
     cdef Link retaining         # in the ring of those that retain a message, the oldest message first
@@ -61,10 +66,13 @@ cdef class Histories:
     cdef int64_t most           # above that, they give way
     cdef readonly int64_t ageing    # those whose time runs
     cdef uint64_t forgotten     # the highest `lost` of those that have gone themselves
+    cdef Journal journal        # of persistent messages; None: there is none
+    cdef uint64_t started       # numbers up to that were those of a broker before
 
     cdef History find(self, const char *name, size_t length)
     cdef History of(self, bytes name)
     cdef int heed(self, bytes topic, TopicPolicy policy, const Content *content) except -1
+    cdef int heed_and_record(self, bytes topic, TopicPolicy policy, const Content *content, Origin *origin) except -1
     cdef void give_way(self) noexcept
 
 
@@ -76,4 +84,6 @@ cdef inline bint keeps(TopicPolicy policy) noexcept:
 cdef Histories histories_new(Census *census, const Ceiling *ceiling, Wheel *wheel, const uint64_t *now,
                              const Counter *number, Policies policies, int64_t most)
 cdef int history_keep(History self, const Content *content) except -1
+cdef int history_record(History self, const Content *content, Origin *origin) except -1
+cdef int history_restore(Histories self, bytes name, Message *message, const KeptItem *item, Trace *trace) except -1
 cdef uint64_t place_behind(History self, uint64_t number) noexcept

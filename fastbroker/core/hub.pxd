@@ -3,6 +3,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.broker cimport Broker
+from fastbroker.core.spilling cimport Spilling
 from fastbroker.core.wire cimport Link, Places
 
 cdef enum:
@@ -17,9 +18,12 @@ cdef enum:
 @cython.final
 cdef class Hub:
     cdef Broker broker
+    cdef Spilling spilling      # of the journal; None: there is none
     cdef readonly object loop
     cdef object run_turn        # bound method, so that none is made per turn
     cdef object run_tick
+    cdef object run_commit
+    cdef object commit_timer    # None until something has waited
     cdef char *input            # INPUT_FRONT + INPUT_SPACE + slack
     cdef object input_view      # of the INPUT_SPACE bytes
     cdef object small_view      # of the first of them
@@ -41,6 +45,9 @@ cdef class Hub:
     cdef bint turn_due
     cdef bint lone              # the last turn had one read
     cdef uint32_t reads         # since then
+    cdef uint32_t commit_delay  # milliseconds that a run of the journal waits for more; 0: it does not
+    cdef bint waiting           # it does, until a timer of the loop ends that ...
+    cdef bint waited            # ... as it has, and the run goes to the store as soon as that is idle
     cdef bint ticking
     cdef bint stalled           # the last tick came late, and no timer has fired in it
     cdef readonly bint draining

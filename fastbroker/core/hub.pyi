@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, final, type_check_only
 
+from fastbroker.core.journal import Store
 from fastbroker.core.login import Login
 from fastbroker.core.policy import Policies
 
@@ -56,6 +57,8 @@ class Hub:
         handshake: Handshake | None = None,
         debug: bool = False,
         cron: Callable[[str, int], int] | None = None,
+        journal: tuple[Store, int, int] | None = None,
+        epoch: bytes | None = None,
     ) -> None:
         """Make a hub for ``loop``.
 
@@ -76,7 +79,21 @@ class Hub:
         ``cron`` is asked with an expression and a time, and returns when it is time next, both in milliseconds since
         1970, or raises ValueError; without it there are no cron expressions.
         ``handshake`` answers the HTTP requests of WebSocket clients; without it there are none.
+        ``journal`` is a store of what must outlive the broker, into how many shards it is divided, and the seed of the
+        hashes that are kept there; without it all is in memory. ``epoch`` stands in every message-id; it is random if
+        none is given.
         """
+
+    def recover(self) -> tuple[int, bool]:
+        """Bring back what the journal has kept, before anybody connects.
+
+        Returns how many messages that are, and whether the broker before has ended in good order. Raises
+        :class:`~fastbroker.core.journal.StoreError`.
+        """
+    def hear_journal(self) -> None:
+        """Hear what the store has done: call this when it is readable."""
+    def close_journal(self) -> int:
+        """Write the rest and end the journal; returns the error number of what has failed, or 0."""
 
     def drain(self) -> None:
         """Let every client finish what the broker has received, tell it that the broker stops, and close.
@@ -89,6 +106,8 @@ class Hub:
         """Count bytes that are kept before there is a connection, or with a negative number are kept no longer."""
     def queued(self) -> tuple[int, int]:
         """Count the messages of queues and durable subscriptions that nobody has settled, and those that have any."""
+    def kept(self) -> int:
+        """Count those of them that are there again when a broker starts with the same data directory."""
     def stats(self) -> dict[str, int]:
         """Count what is alive, what passed, and the memory it takes.
 

@@ -23,6 +23,7 @@ cdef struct Limits:
     uint32_t max_unauthenticated
     uint32_t max_subscriptions
     uint32_t max_durable
+    uint64_t queue_memory
     uint32_t max_transactions
     uint32_t max_transaction_frames
     uint32_t prefetch

@@ -17,8 +17,8 @@ from libc.string cimport memcpy
 
 from fastbroker.core.frame cimport Content
 from fastbroker.core.wire cimport (
-    FRAMING_NONE, IS_DEAD, SEEN_PROPERTIES, Census, OutBuf, Properties, Shared, Wrapped, outbuf_commit, outbuf_reserve,
-    put_number, shared_drop,
+    FRAMING_NONE, IS_DEAD, SEEN_AWAY, SEEN_PROPERTIES, Census, OutBuf, Properties, Shared, Wrapped, outbuf_commit,
+    outbuf_reserve, put_number, shared_drop,
 )
 
 cdef enum:
@@ -30,11 +30,13 @@ cdef struct Message:
     Shared shared           # first: outputs hold references to it
     Census *census
     uint64_t id
-    size_t size             # of its block
-    size_t body_length
-    uint32_t head_length
+    uint64_t stored         # where its last record stands in the journal (stored.pyx); 0: it has none
+    uint32_t size           # of its block
     uint16_t seen
     uint16_t opcode         # of a WebSocket message with this body; 0: nobody has asked yet
+    # --- where SEEN_AWAY, it ends here (AWAY_HEAD), but for its Properties; `opcode` is then one of AWAY_*
+    uint32_t head_length
+    uint32_t body_length
     Wrapped *wrapped        # the body for SockJS; NULL: nobody has asked yet
     # `head_length` bytes of header lines, LF and `body_length` bytes of body follow; where SEEN_PROPERTIES, Properties
 
@@ -44,8 +46,25 @@ cdef struct Entry:
     Message *message
     uint64_t number         # its original position
     uint32_t deliveries     # how often it was given to somebody
-    uint32_t refusals       # and came back by NACK
+    uint16_t refusals       # and came back by NACK; more are not counted
+    uint16_t segment        # of the journal, where that is recorded (space.pyx); 0: nowhere
 
+
+cdef enum:
+    # what becomes of the content of a message that is away: it is only on the disk (fetching.pyx)
+    AWAY_LEFT               # nobody has asked for it
+    AWAY_ASKED
+    AWAY_FETCHED            # it is here again: `stored` is the whole message
+    AWAY_LOST               # it cannot be read
+
+cdef enum:
+    AWAY_HEAD = 48
+
+cdef extern from *:
+    """
+    #define LOCATED ((uint64_t)1 << 63)
+    """
+    const uint64_t LOCATED  # in `stored`: the rest is where its record stands in its segment, in 8 bytes
 
 cdef enum:
     VISIT_COST = 32         # of one message that a round looks at, in bytes that could be moved meanwhile
@@ -53,6 +72,9 @@ cdef enum:
 
 cdef Message *message_new(Census *census, const Content *content, uint64_t id) except NULL
 cdef size_t message_cost(const Content *content) noexcept
+cdef Message *message_away(Census *census, uint64_t id, uint32_t size, const Properties *asks,
+                           uint64_t place) except NULL
+cdef Message *message_back(Message *away) noexcept
 
 cdef Message *message_moved(Message *message) noexcept
 cdef void message_left(Message *message) noexcept
@@ -72,6 +94,8 @@ cdef inline const Properties *message_properties(const Message *message) noexcep
     """What its sender asked for; NULL: nothing."""
     if not message.seen & SEEN_PROPERTIES:
         return NULL
+    if message.seen & SEEN_AWAY:
+        return <const Properties *>(<const char *>message + AWAY_HEAD)
     return <const Properties *>(<const char *>message + properties_at(message.head_length, message.body_length))
 
 cdef inline bint message_is_dead(const Message *message) noexcept:

@@ -1,6 +1,6 @@
 """The destinations of a virtual host: its topics, its queues, and the routes that lead to them."""
 cimport cython
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from fastbroker.core.access cimport Access
 from fastbroker.core.bindings cimport Bindings
@@ -82,6 +82,11 @@ cdef class Namespace(QueueOwner):
 cdef Namespace namespace_new(Census *census, const Ceiling *ceiling, const Limits *limits, Wheel *wheel,
                              const uint64_t *now, Counter *counter, Link *due, Fanout fanout, Policies policies,
                              bytes epoch, cron)
+cdef int keep(Namespace self) except -1
+cdef int go_on_from(Namespace self, uint64_t number, uint64_t dead_number) except -1
+cdef Queue restore_queue(Namespace self, int kind, uint32_t stored_as, list texts, uint64_t not_by, uint64_t given,
+                         uint64_t next_place)
+cdef tuple queued(Namespace self)
 cdef list stations_of(Namespace self, list parts)
 cdef int conflate(Namespace self, Subscription subscription, bytes header, bytes pattern, bint apart) except -1
 cdef int consume(Namespace self, Subscription subscription, Queue queue, dict declared) except -1

@@ -17,6 +17,24 @@ cdef enum:
     OVERFLOW_DEAD_LETTER
     OVERFLOW_BLOCK
 
+cdef enum:
+    # which messages are persistent
+    PERSISTENT_ASKED        # those whose senders say so
+    PERSISTENT_ALWAYS
+    PERSISTENT_NEVER
+
+cdef enum:
+    # and what the RECEIPT of one that is means
+    DURABILITY_FSYNC        # it is on the disk
+    DURABILITY_WRITTEN      # the system has it, which will write it soon: it outlives the broker, and no power cut
+    DURABILITY_MEMORY       # nothing more than without
+
+cdef enum:
+    # what both come to, for one message
+    LASTS_NOT
+    LASTS_WRITTEN
+    LASTS_STRICTLY          # receipts wait for the disk
+
 
 @cython.final
 @cython.no_gc
@@ -41,9 +59,16 @@ cdef class QueuePolicy:
     cdef bint idle_drops        # what it holds goes, too, when it goes by idle_timeout, which only consumers put off
     cdef bint exclusive         # one consumer has all, the next one takes over when that has gone
     cdef uint32_t duplicate_window      # ids of messages that are remembered
+    cdef uint8_t persistent     # PERSISTENT_*
+    cdef uint8_t durability     # DURABILITY_*
     cdef list mirror            # canonical destinations that get a copy of each message
 
     cdef QueuePolicy refined(self, dict more)
+
+
+cdef inline bint keeps_persistent(QueuePolicy policy) noexcept:
+    """Whether what senders call persistent outlives the broker there."""
+    return policy.persistent != PERSISTENT_NEVER and policy.durability != DURABILITY_MEMORY
 
 
 @cython.final
@@ -58,6 +83,8 @@ cdef class TopicPolicy:
     cdef uint64_t durable_messages      # of each durable subscription; 0: no limit
     cdef uint64_t durable_bytes
     cdef uint8_t durable_overflow       # OVERFLOW_*
+    cdef uint8_t persistent     # PERSISTENT_*, of its durable subscriptions ...
+    cdef uint8_t durability     # DURABILITY_*
     cdef bint presence          # whether /presence/<topic> tells who has subscribed
     cdef list forward           # canonical destinations that get a copy of each message
 
@@ -74,3 +101,11 @@ cdef class Policies:
     cdef Policies counted_in(self, Census *census)
     cdef QueuePolicy of_queue(self, bytes name)
     cdef TopicPolicy of_topic(self, bytes name)
+
+
+cdef inline int lasting(uint8_t persistent, uint8_t durability, bint asked) noexcept:
+    """LASTS_* of a message, whose sender may have asked for that."""
+    if durability == DURABILITY_MEMORY or persistent == PERSISTENT_NEVER or (
+            persistent == PERSISTENT_ASKED and not asked):
+        return LASTS_NOT
+    return LASTS_WRITTEN if durability == DURABILITY_WRITTEN else LASTS_STRICTLY

@@ -3,17 +3,21 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.conflation cimport Conflation
+from fastbroker.core.fetching cimport Fetching
 from fastbroker.core.frame cimport Content
-from fastbroker.core.message cimport Entry, Message
+from fastbroker.core.journal cimport Journal
+from fastbroker.core.message cimport Entry, Message, message_drop, message_properties
+from fastbroker.core.names cimport Names
 from fastbroker.core.policy cimport Policies, QueuePolicy, TopicPolicy
 from fastbroker.core.redelivery cimport Refusal
 from fastbroker.core.resting cimport Resting
 from fastbroker.core.route cimport Origin, Route
 from fastbroker.core.shelf cimport NEVER, Shelf, shelf_soonest
+from fastbroker.core.stored cimport Stored
 from fastbroker.core.subscription cimport ACK_AUTO, Receiver, Subscription
 from fastbroker.core.wire cimport (
-    Census, Ceiling, Choosers, Counter, Duplicates, DuplicatesShare, Keeper, Link, OutBuf, Properties, Ranks, Timer,
-    Wheel,
+    USUAL_PRIORITY, Ceiling, Census, Choosers, Counter, Duplicates, DuplicatesShare, Keeper, Link, OutBuf, Properties,
+    Ranks, Timer, Wheel,
 )
 
 cdef enum Verdict:
@@ -29,6 +33,12 @@ cdef enum DeadReason:
     DEAD_OVERFLOW           # it was too much for its queue
 
 
+cdef enum Presence:
+    # of the content of a message that waits
+    HERE
+    AWAY                    # it is on the disk alone
+    LOST                    # where it cannot be read
+
 cdef enum:
     # marks of a queue
     RULED = 1               # its policy says how long messages live, or how many there may be
@@ -38,6 +48,7 @@ cdef enum:
     GROUPED = 16            # messages have groups
     WATCHED = 32            # who looks at it shall see what comes before it can be taken
     JOINED = 64             # it has consumers that have come by a pattern of queues
+    STORED = 128            # the journal knows of it
 
 
 cdef class QueueOwner:
@@ -51,7 +62,11 @@ cdef class QueueOwner:
     cdef Link relieved              # publishers who waited for room in a queue, and come again
     cdef uint64_t nack_delay
     cdef uint64_t queue_idle_timeout
+    cdef uint64_t queue_memory      # bytes of one that are in memory; of what is more some should not be
     cdef Policies policies
+    cdef Journal journal            # of persistent messages; None: there is none ...
+    cdef Fetching fetching          # ... what brings back those whose content is only there ...
+    cdef Link deep                  # ... and the ring of queues with so many that some should be
     cdef DuplicatesShare duplicates     # what the names of messages that have come take in all queues
     cdef int64_t route_memory       # bytes of all routes
 
@@ -59,6 +74,7 @@ cdef class QueueOwner:
     cdef Queue renewed(self, bytes name, dict declared)
     cdef void remove_queue(self, Queue queue) noexcept
     cdef int has_lost(self, Queue queue, uint64_t messages) except -1
+    cdef int describe(self, Queue queue, Stored stored) except -1
     cdef bint is_plain(self, Queue queue, const Content *content, uint64_t number, Origin *origin,
                        bint is_copy) except -1
 
@@ -77,6 +93,7 @@ cdef class Queue(Receiver):
     cdef readonly bytes name        # None: private to one topic subscription
     cdef void *owner                # QueueOwner, which outlives it
     cdef QueuePolicy policy         # set by `obey`
+    cdef Stored stored              # what the journal is told of it; None: nothing
     cdef dict declared              # what clients have said of it (declaring.pyx), which is in its policy; or None
     cdef Census *census
     cdef int64_t cost               # of itself, in the memory ceiling
@@ -94,6 +111,7 @@ cdef class Queue(Receiver):
     cdef size_t marks               # of what is not plain
     cdef uint32_t returning         # consumers that have gone, and whose deliveries it waits for
     cdef bint owned                 # by a connection, or it is a subscription to a topic: it goes with that
+    cdef bint lasts                 # of those a durable subscription: it outlives whoever subscribed
     cdef TopicPolicy kept           # how much such a subscription, with a name, may keep; None: it is none
     cdef OutBuf *outlet             # of a private one: the output of its subscription, where the bytes kept count too
     cdef Spring spring              # of a private one; None: nothing comes before what waits ...
@@ -119,9 +137,13 @@ cdef class Queue(Receiver):
     cdef uint64_t next_number
     cdef readonly int64_t unsettled # deliveries that consumers have
     cdef size_t unsettled_bytes     # of their messages
-    cdef readonly size_t bytes      # of the messages that wait
+    cdef readonly size_t bytes      # of the messages that wait ...
+    cdef readonly size_t away       # ... and of those of them that are only on the disk
+    cdef Link deep_link             # in the owner's ring
+    cdef uint64_t spilled           # in the ring, all before that number was looked at for it
     cdef uint64_t dead              # messages that nobody shall get again
-    cdef Duplicates *duplicates     # the names of messages that have come; NULL: none had one
+    cdef Duplicates *duplicates     # the names of messages that have come; NULL: none had one ...
+    cdef Names names                # ... and what the journal has of them; None: nothing
     cdef uint64_t told              # when the log was last told of those that went to another queue; 0: never ...
     cdef uint64_t told_of_lost      # ... and of those that went nowhere
 
@@ -164,9 +186,14 @@ cdef inline int give(Queue queue, Subscription consumer, Entry *entry) except -1
     if consumer.ack_mode != ACK_AUTO:
         queue.unsettled += 1
         queue.unsettled_bytes += entry.message.size
+        if queue.marks & STORED and queue.stored is not None:
+            queue.stored.gave(entry.number)
+    elif queue.marks & STORED:
+        tell_settled(queue, entry)
     return consumer.hand_over(entry)
 
 
+cdef void tell_settled(Queue queue, const Entry *entry) noexcept
 cdef int have_look(Link *watchers) except -1
 cdef Queue queue_new(bytes name, QueueOwner owner, QueuePolicy policy)
 cdef void join(Queue queue, Subscription member) noexcept
@@ -176,6 +203,10 @@ cdef QueueRoute queue_route(bytes destination, Queue queue, dict declared=*)
 cdef bint leads_somewhere(QueueRoute route) except -1
 cdef bint has_come(Queue queue, const Properties *asks) noexcept
 cdef void forget_duplicates(Queue queue) noexcept
+cdef void keep_in(Queue queue, Stored stored) noexcept
+cdef void stand_in_ring(Queue queue, Entry *entries, size_t count, size_t capacity) noexcept
+cdef int restore_entry(Queue queue, Entry *entry, uint64_t pause) except -1
+cdef int push_for(Queue queue, Message *message, Origin *origin) except -1
 cdef int put_back(Queue queue, Entry *entry) except -1
 cdef int put_to_rest(Queue queue, Entry *entry, uint64_t due) except -1
 cdef void tell_group(Queue queue, const Entry *entry) noexcept
@@ -192,8 +223,29 @@ cdef Link *line_of(Queue queue, Subscription consumer) noexcept
 cdef const Entry *plain_head(Queue queue) noexcept
 cdef void take_from_shelf(Queue queue, uint32_t at, Entry *entry) noexcept
 cdef bint shelve_returned(Queue queue) except -1
+cdef Entry *first_entry(Queue queue) noexcept
+cdef Presence bring(Queue queue, Entry *entry) noexcept
+cdef int fetch_along_shelf(Queue queue, uint64_t place) except -1
+cdef int fetch_along_ring(Queue queue, size_t begin) except -1
+cdef int call_when_here(Queue queue, const Entry *entry, Queue caller) except -1
+cdef bint first_is_here(Queue queue) except -1
+cdef int lose(Queue queue, Entry *entry) except -1
 cdef int end_of_life(Queue queue, Entry *entry) except -1
 cdef void number_entry(Queue queue, Entry *entry, Message *message) noexcept
+
+cdef inline bint belongs_on_shelf(Queue queue, const Message *message) noexcept:
+    """Whether it stands there, and not where what is plain does."""
+    cdef const Properties *asks = message_properties(message)
+    return queue.marks & SHELVED != 0 or (
+        asks != NULL and (asks.priority != USUAL_PRIORITY or asks.expires != 0 or asks.last_value != 0))
+
+
+cdef inline void end_entry(Queue queue, Entry *entry) noexcept:
+    """Nobody gets it again; takes over the entry's reference."""
+    if queue.marks & STORED:
+        tell_settled(queue, entry)
+    message_drop(entry.message)
+
 
 cdef inline bint expire(Queue queue) except -1:
     """Takes away all that has expired, or much of it, and the rest in the next turns; whether that is all."""

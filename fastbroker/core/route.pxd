@@ -3,6 +3,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.frame cimport Content
+from fastbroker.core.journal cimport Journal, Recorded
 from fastbroker.core.wire cimport Census, Link
 
 
@@ -15,7 +16,8 @@ cdef struct Origin:
     bint accepted           # what it publishes is kept whatever the limits of a queue say: it was promised ...
     bint again              # ... but not that it comes again and again: a queue that is full goes without
     uint32_t who            # no other publisher has the same; 0: nobody asks
-    uint64_t durable        # the number that the journal gave to the last of it; receipts wait for that; 0: none
+    uint64_t durable        # the number of the group in which the journal has the last of it; receipts wait for ...
+    uint64_t written        # ... that to be on the disk, and for this to be with the system; 0: for none
     # What became of what was published since the publisher last set these to 0.
     uint32_t took           # subscriptions and queues that it went to ...
     uint32_t dropped        # ... that it should have gone to, and were too slow or too full ...
@@ -36,12 +38,31 @@ cdef class Route:
     cdef int take(self, const Content *content, Origin *origin) except -1
     # Whether there is anybody now, for a sender to whom it matters.
     cdef bint has_somebody(self) except -1
+    # Whether a persistent message that is sent there has to outlive the broker.
+    cdef bint keeps(self) except -1
 
 
 @cython.final
 @cython.no_gc
 cdef class Nowhere(Route):
     pass                    # a reply queue or topic whose owner is gone: messages to it are dropped, and counted
+
+
+cdef inline void must_wait(Origin *origin, Journal journal, uint64_t strict) noexcept:
+    """Something was recorded, of which some must be on the disk if `strict` is not what it was before."""
+    if journal.recorded.strict != strict:
+        origin.durable = journal.filling
+    else:
+        origin.written = journal.filling
+
+
+cdef inline void has_recorded(Origin *origin, Journal journal, Recorded before) noexcept:
+    """Something may have been since then; who publishes waits while the journal has much to write."""
+    if journal.recorded.records == before.records:
+        return
+    must_wait(origin, journal, before.strict)
+    if journal.is_pressed():
+        origin.full = &journal.waiters
 
 
 cdef int route_init(Route new, bytes destination, Census *census, int64_t *held) except -1

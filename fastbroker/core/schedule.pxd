@@ -3,6 +3,8 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from fastbroker.core.frame cimport Content
+from fastbroker.core.journal cimport Journal
+from fastbroker.core.kept cimport KeptItem, Trace
 from fastbroker.core.message cimport Message
 from fastbroker.core.route cimport Route
 from fastbroker.core.table cimport Table
@@ -13,7 +15,7 @@ cdef struct Job:
     uint64_t due            # milliseconds of the steady clock
     uint64_t number         # it is known by that, and comes in that order among those that are due at once
     uint64_t first          # when its time to live would begin if it were due without cron; 0: it has one end for all
-    bint came               # it was published before
+    uint64_t times          # how often it was published
     size_t place            # in the heap
     Message *message
     void *route             # Route, which it keeps
@@ -22,6 +24,7 @@ cdef struct Job:
     uint64_t repeat         # how often it comes again after the first time of a round ...
     uint64_t left           # ... and how often of this one
     void *cron              # bytes: when a round begins; NULL: there is one round
+    Trace *trace            # in the journal; NULL: it does not outlive the broker
 
 
 cdef struct Slot:
@@ -35,6 +38,7 @@ cdef class Schedule:
     cdef Census *census
     cdef Wheel *wheel
     cdef const uint64_t *now
+    cdef Journal journal        # of persistent messages; None: there is none
     cdef object cron            # (expression, milliseconds since 1970) -> the next; ValueError; or None
     cdef Timer timer
     cdef bint ready             # a job may be due
@@ -50,7 +54,8 @@ cdef class Schedule:
 
     cdef int check(self, const Content *content) except -1
     cdef int ask_for_room(self, int64_t bytes) except -1
-    cdef int add(self, Route route, const Content *content) except -1
+    cdef int add(self, Route route, const Content *content, bint accepted) except -1
+    cdef int restore(self, Route route, Message *message, const KeptItem *item, Trace *trace) except -1
     cdef Job *take_due(self) noexcept
     cdef int give_back(self, Job *job) except -1
     cdef bint cancel(self, uint64_t number) noexcept

@@ -33,6 +33,7 @@ cdef enum:
     HOLD_MEMORY = 4         # its parked frames have reached limits.max_parked
     HOLD_OUTPUT = 8         # it does not read its answers
     HOLD_COMMIT = 16        # its COMMIT goes on in its next turn
+    HOLD_JOURNAL = 64       # it is to end, and receipts wait for the journal
     HOLD_FULL = 32          # the queue it sends to is full, and lets it wait: the frame comes again
 
 
@@ -46,6 +47,7 @@ cdef class Session:
     cdef uint32_t send_every    # heart-beats, milliseconds; 0: none
     cdef uint32_t expect_every
     cdef readonly str reason    # why it is closing, for the log
+    cdef bytes parting          # the same, while receipts wait for the journal
     cdef str detail             # of an ERROR, for the log: its body ...
     cdef str destination        # ... and what the frame was for; None: nothing
     cdef readonly str peer
@@ -96,7 +98,12 @@ cdef class Session:
     cdef int drained(self) except -1
     cdef bint in_transaction(self) noexcept
     cdef int unpark(self) except -1
+    cdef int has_paid(self) except -1
     cdef int carry_on(self) except -1
+
+    cdef inline bint owes(self) noexcept:
+        """Whether receipts wait for the journal."""
+        return self.receipts is not None and not self.receipts.empty() and not self.broker.keeps_nothing()
 
     cdef inline bint unfinished(self) noexcept:
         """Whether something was begun that is more than a share, and goes before all else."""

@@ -3,6 +3,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t
 
 from fastbroker.core.frame cimport Content
+from fastbroker.core.journal cimport Journal
 from fastbroker.core.message cimport Message
 from fastbroker.core.queue cimport Verdict
 from fastbroker.core.redelivery cimport Refusal
@@ -39,11 +40,15 @@ cdef class Transaction:
     cdef list kept                  # keeps the targets alive
     cdef list refusals              # and what NACKs say; None: nothing
     cdef int64_t refusals_cost
+    cdef uint32_t number            # as the journal knows it; 0: not yet
+    cdef bint recorded              # something of it is in the journal
 
     cdef int send(self, Route route, const Content *content) except -1
     cdef int note(self, Subscription subscription, uint32_t slot, Verdict verdict, Refusal refusal) except -1
     cdef void owe(self, const char *receipt, size_t length)
     cdef int owe_send(self, const char *receipt, size_t length) except -1
+    cdef void begin_records(self, Journal journal) noexcept
+    cdef int end_records(self, Journal journal, bint some, bint done) except -1
     cdef void end(self) noexcept
 
 

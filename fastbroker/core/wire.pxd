@@ -11,6 +11,7 @@ cdef extern from "csrc/wire.h" nogil:
         SEEN_TRIMMED
         SEEN_EMPTY
         SEEN_REPLY
+        SEEN_AWAY
         SEEN_PROPERTIES
         LINE_MORE
         LINE_END
@@ -69,6 +70,7 @@ cdef extern from "csrc/wire.h" nogil:
     struct Counter:
         uint64_t value
     void counter_init(Counter *counter)
+    void counter_set(Counter *counter, uint64_t value)
     void counter_increment(Counter *counter)
     const char *counter_line(const Counter *counter, size_t *length)
     enum:
@@ -269,6 +271,7 @@ cdef extern from "csrc/peer.h" nogil:
 
 cdef extern from "csrc/blocks.h":
     struct Blocks:
+        int carries
         Account account
         int64_t taken
     void blocks_init(Blocks *blocks, Census *census)
@@ -281,7 +284,12 @@ cdef extern from "csrc/blocks.h":
     void memory_trim()
 
 cdef extern from "csrc/moving.h":
+    enum:
+        KEEPS_QUEUE
+        KEEPS_LEDGER
     struct Keeper:
+        Link link
+        int kind
         size_t place
     void keeper_join(Census *census, Keeper *keeper, int64_t (*visit)(void *owner, int64_t budget) noexcept,
                      void *owner)
@@ -289,6 +297,9 @@ cdef extern from "csrc/moving.h":
     bint block_is_left(const Blocks *blocks, const void *block)
     void round_begin(Blocks *blocks, int64_t tolerated)
     void round_go_on(Blocks *blocks, int64_t budget)
+    bint carrying_begin(Blocks *blocks)
+    Keeper *carrying_next(Blocks *blocks)
+    void carrying_done(Blocks *blocks, Keeper *keeper)
 
 cdef extern from "csrc/wheel.h":
     enum:
@@ -311,7 +322,13 @@ cdef extern from "csrc/duplicates.h" nogil:
         int64_t bytes
         int64_t most
     struct Duplicates:
-        pass
+        DuplicatesShare *share
+        uint64_t *ring
+        size_t capacity
+        size_t oldest
+        size_t count
+        uint64_t came
+    void duplicates_charge(DuplicatesShare *share, int64_t bytes)
     Duplicates *duplicates_new(DuplicatesShare *share, size_t window)
     void duplicates_free(Duplicates *names)
     int duplicates_has(const Duplicates *names, uint64_t name)
@@ -377,6 +394,7 @@ cdef extern from "csrc/property.h" nogil:
         CLOSES_GROUP
         IS_DEAD
         ASKS_SCHEDULE
+        PERSISTS
         PROPERTY_NONE
         PROPERTY_EXPIRES
         PROPERTY_TTL
@@ -395,6 +413,7 @@ cdef extern from "csrc/property.h" nogil:
         PROPERTY_ACTIVEMQ_RETAIN
         PROPERTY_MANDATORY
         PROPERTY_RECEIPT_INFO
+        PROPERTY_PERSISTENT
     struct Properties:
         uint64_t expires
         uint64_t delay

@@ -77,7 +77,9 @@ def test_only_connections_write_to_a_socket() -> None:
     writers = {path.name for path in SOURCES if WRITES.search(code_of(path))}
     callers = {path.name for path in COMPILED if path.suffix != ".pxd" and SYSTEM_CALL.search(code_of(path))}
     assert writers == {"connection.pyx", "tls.pyx"}
-    assert callers <= {"outbuf.h"}
+    assert callers <= {"outbuf.h", "writer.h", "reader.h"}
+    for thread in ("writer.h", "reader.h"):  # to the pipe by which the loop is woken
+        assert SYSTEM_CALL.findall(code_of(ROOT / "csrc" / thread)) == ["write"]
 
 
 @pytest.mark.parametrize(("file", "function"), [("connection.pyx", "int transmit"), ("tls.pyx", "int hand_over")])

@@ -14,20 +14,20 @@ ROOT = Path(__file__).resolve().parents[2]
 FLOORS = (
     (
         "wire ring census text blocks moving outbuf flow wrapping wheel table places peer wsframe property "
-        "ranks choosers groups duplicates"
+        "ranks choosers groups duplicates crc record segment reading locating picking writer reader"
     ),
     (
         "frame parser pattern entries nodes tails paths walk trie request reasons logline log backlog limits policy "
-        "selector profile"
+        "selector profile journal disk space"
     ),
     (
-        "message properties redelivery resting conflation subscription keyed ledger settling consumers shelf queue "
-        "grouping choosing rules deadletters durables topic fanout route transaction access receipts schedule "
-        "composite replies history replay browser soft several"
+        "message stored kept names lasting properties redelivery resting conflation subscription keyed ledger settling "
+        "consumers fetching shelf queue grouping choosing rules deadletters durables topic fanout route transaction "
+        "access receipts schedule composite replies history replay browser soft several carrying spilling"
     ),
     (
         "destination bindings declaring scheduling namespace presence broker login will wishes titles parking "
-        "temporaries subscriptions transactions session"
+        "temporaries subscriptions transactions session remains recovery"
     ),
     "turntaker hub framing input deadlines connection upgrade websocket sockjs tls",
 )

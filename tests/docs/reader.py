@@ -230,13 +230,14 @@ class Reader:
             "PATH": programs,
             "FASTBROKER_URL": self._address,
             "PYTHONPATH": f"{ROOT}{os.pathsep}{STOMP_PY}",
+            "XDG_DATA_HOME": str(self.directory / "data-home"),
         }
 
     def _typed(self, line: str) -> str:
         """The default address is said, since it is another one here; what was built is not built again."""
         if line.endswith("fastbroker serve"):
             return f"{line} --listen {self._address}"
-        return re.sub(r"^make run$", f"make -o build run ARGS='--listen {self._address}'", line)
+        return re.sub(r"^make run$", f"make -o build run ARGS='--listen {self._address} --data-dir data'", line)
 
     @property
     def _address(self) -> str:

@@ -68,7 +68,10 @@ class Broker:
         config = config or {}
         self.path = directory / "socket"
         file = directory / "broker.toml"
-        file.write_text(toml({"drain_timeout": 2, **({} if "listen" in config else everywhere(self.path)), **config}))
+        # The journal is where the test is, and small.
+        kept = {"data_dir": str(directory / "data"), "journal": {"segment_size": 2**20}}
+        where = {} if "listen" in config else everywhere(self.path)
+        file.write_text(toml({"drain_timeout": 2, **kept, **where, **config}))
         command = [sys.executable, "-m", "fastbroker", "serve", "-c", str(file), "--log-format", "json"]
         self.log: list[dict[str, Any]] = []
         self._news = threading.Condition()
@@ -176,7 +179,7 @@ def is_disconnect_of(record: Mapping[str, Any], client: Client) -> bool:
 def complaint(directory: Path, config: Mapping[str, Any]) -> str:
     """What a broker says that does not start with this configuration."""
     file = directory / "wrong.toml"
-    file.write_text(toml(config))
+    file.write_text(toml({"data_dir": "none", **config}))
     command = [sys.executable, "-m", "fastbroker", "serve", "-c", str(file)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=3 * DEADLINE, check=False)
     assert done.returncode == 2, done

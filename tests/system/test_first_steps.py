@@ -25,7 +25,7 @@ def start(*arguments):
 @pytest.mark.parametrize("listen", ["tcp://127.0.0.1:0", "ws://127.0.0.1:0", "unix://{}/a socket"])
 def test_what_make_run_says_can_be_typed(tmp_path, listen):
     """And the broker is the process that was started: Ctrl-C and its exit status are what they are without it."""
-    with start("--listen", listen.format(tmp_path)) as run:
+    with start("--data-dir", str(tmp_path / "data"), "--listen", listen.format(tmp_path)) as run:
         assert run.stdout.readline().startswith("listening on ")
         assert run.stdout.readline() == "\n"
         subscribe, send = (shlex.split(run.stdout.readline().partition(":  ")[2]) for _ in range(2))

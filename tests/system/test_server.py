@@ -50,7 +50,9 @@ class Served:
 
 
 def start(*arguments, environ=None, **options):
-    environ = {name: text for name, text in os.environ.items() if not name.startswith("FASTBROKER__")} | (environ or {})
+    """It keeps nothing, unless it is told where."""
+    own = {name: text for name, text in os.environ.items() if not name.startswith("FASTBROKER__")}
+    environ = own | {"FASTBROKER__DATA_DIR": "none"} | (environ or {})
     command = [sys.executable, "-m", "fastbroker", "serve", *map(str, arguments)]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, cwd=ROOT, env=environ, text=True, **streams, **options)
@@ -153,7 +155,7 @@ def test_an_address_in_use(serve):
     [
         (["--listen", "tcp://no-such-host.invalid:1"], "the host cannot be resolved"),
         (["-c", "/nonexistent/fastbroker.toml"], "cannot be read"),
-        ([*FREE, "--data-dir", "/dev/null"], "cannot use the data directory /dev/null: File exists; data_dir names"),
+        ([*FREE, "--data-dir", "/dev/null"], "cannot use the data directory /dev/null: File exists; it must be one"),
     ],
 )
 def test_what_else_keeps_it_from_starting(arguments, complaint):
@@ -290,7 +292,7 @@ def test_standard_streams_that_are_closed(tmp_path, closed):
 def test_where_it_listens_must_be_told():
     with Path("/dev/full").open("w") as full:
         process = subprocess.Popen(
-            [sys.executable, "-m", "fastbroker", "serve", *FREE],
+            [sys.executable, "-m", "fastbroker", "serve", *FREE, "--data-dir", "none"],
             cwd=ROOT,
             stdout=full,
             stderr=subprocess.PIPE,
@@ -306,7 +308,7 @@ def test_a_full_standard_error_output_changes_no_status():
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "fastbroker", "serve", "--listen", "nonsense"]
         assert subprocess.run(command, cwd=ROOT, stderr=full, check=False, timeout=3 * DEADLINE).returncode == 2
-        served = [sys.executable, "-m", "fastbroker", "serve", *FREE]
+        served = [sys.executable, "-m", "fastbroker", "serve", *FREE, "--data-dir", "none"]
         process = subprocess.Popen(served, cwd=ROOT, stdout=subprocess.PIPE, stderr=full)
         assert process.stdout.readline().startswith(b"listening on ")
         process.terminate()
@@ -329,6 +331,37 @@ def test_the_data_directory(serve, tmp_path):
     assert served.end()[0] == 0
     assert not (path / "listening").exists()
     serve(*FREE, "--data-dir", path)
+
+
+def test_the_data_directory_of_who_says_nothing(serve, tmp_path):
+    default = {"FASTBROKER__DATA_DIR": "", "XDG_DATA_HOME": str(tmp_path)}
+    served = serve(*FREE, environ=default)
+    path = tmp_path / "fastbroker"
+    assert (path / "listening").read_text().splitlines() == served.addresses
+    complaint = refused(*FREE, environ=default)
+    assert f"{path} is in use by another broker (process {served.process.pid}): stop that one; or, " in complaint
+    assert "with --data-dir DIR (key data_dir), or --data-dir none to keep all in memory, and --listen" in complaint
+    assert f"data_dir={path}" in served.end()[2]
+    served = serve(*FREE, environ=default | {"STATE_DIRECTORY": f"{tmp_path}/state:/nowhere"})
+    assert (tmp_path / "state" / "listening").exists()
+    assert served.end()[0] == 0
+
+
+def test_a_default_data_directory_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    complaint = refused(*FREE, environ={"FASTBROKER__DATA_DIR": "", "XDG_DATA_HOME": f"{tmp_path}/file"})
+    assert f"cannot use the data directory {tmp_path}/file/fastbroker: Not a directory; " in complaint
+    assert (
+        "name another directory with --data-dir DIR (key data_dir), or --data-dir none to keep all in memory"
+        in complaint
+    )
+
+
+def test_a_broker_without_one_writes_nothing(serve, tmp_path):
+    served = serve(*FREE, "--data-dir", "none", environ={"XDG_DATA_HOME": str(tmp_path)})
+    assert "data_dir=none" in served.end()[2]
+    assert not list(tmp_path.iterdir())
+    assert not Path(ROOT, "none").exists()
 
 
 def test_a_killed_broker_does_not_block_its_data_directory(serve, tmp_path):

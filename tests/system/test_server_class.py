@@ -73,8 +73,8 @@ def test_two_in_one_loop_know_nothing_of_each_other():
     async def work():
         lines = Lines()
         async with (
-            Server(Config(listen=LISTEN), log=lines.log) as one,
-            Server(Config(listen=LISTEN), log=lines.log) as two,
+            Server(Config(listen=LISTEN, data_dir="none"), log=lines.log) as one,
+            Server(Config(listen=LISTEN, data_dir="none"), log=lines.log) as two,
         ):
             assert one.addresses != two.addresses
             await asyncio.gather(*(exchange(each, b"%d" % at) for at, each in enumerate([one, two])))
@@ -124,7 +124,8 @@ def test_handshakes_are_made_in_threads_where_there_are_processors_for_it(monkey
         return sum(thread.name == "handshakes" for thread in threading.enumerate())
 
     async def work():
-        config = Config(listen=("tls://127.0.0.1:0", "wss://127.0.0.1:0"), tls=Tls(**tls_table()))
+        listen = ("tls://127.0.0.1:0", "wss://127.0.0.1:0")
+        config = Config(listen=listen, tls=Tls(**tls_table()), data_dir="none")
         async with Server(config, log=Lines().log) as server:
             await asyncio.gather(*(come_and_go(parse_target(address)) for address in server.addresses * 50))
             assert 1 <= handshake_threads() <= 2
@@ -141,7 +142,7 @@ def test_without_a_log_of_ones_own_lines_go_to_the_standard_error_output(capfd):
     threads = threading.active_count()
 
     async def work():
-        async with Server(Config(listen=LISTEN)) as server:
+        async with Server(Config(listen=LISTEN, data_dir="none")) as server:
             await exchange(server, b"hello")
 
     uvloop.run(work())
@@ -164,7 +165,7 @@ def test_the_process_is_left_alone():
         state = [gc.get_threshold(), gc.get_freeze_count(), sys.unraisablehook, signal.getsignal(signal.SIGTERM)]
         umask = os.umask(0o022)
         os.umask(umask)
-        async with Server(Config(listen=LISTEN), log=Lines().log) as server:
+        async with Server(Config(listen=LISTEN, data_dir="none"), log=Lines().log) as server:
             await exchange(server, b"hello")
             assert os.umask(umask) == umask
             assert asyncio.get_running_loop().get_exception_handler() is None
@@ -177,12 +178,12 @@ def test_the_process_is_left_alone():
 
 def test_the_loop_is_uvloops():
     with pytest.raises(StartError, match="uvloop"):
-        asyncio.run(Server(Config(listen=LISTEN)).start())
+        asyncio.run(Server(Config(listen=LISTEN, data_dir="none")).start())
 
 
 def test_clients_wait_from_start_to_serve():
     async def work():
-        server = Server(Config(listen=LISTEN), log=Lines().log)
+        server = Server(Config(listen=LISTEN, data_dir="none"), log=Lines().log)
         await server.start()
         client = asyncio.ensure_future(exchange(server, b"hello"))
         await asyncio.sleep(0.05)
@@ -199,7 +200,7 @@ def test_clients_wait_from_start_to_serve():
 def test_draining_tells_how_many_it_has_cut_off():
     async def work():
         lines = Lines()
-        async with Server(Config(listen=LISTEN), log=lines.log) as server:
+        async with Server(Config(listen=LISTEN, data_dir="none"), log=lines.log) as server:
             deaf = socket.create_connection(server.addresses[0].removeprefix("tcp://").split(":"))
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             deaf.sendall(b"CONNECT\n\n\0SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0")
@@ -220,8 +221,9 @@ def test_draining_tells_how_many_it_has_cut_off():
 def test_what_cannot_be_started_leaves_nothing_behind(tmp_path):
     async def work():
         async with Server(Config(listen=LISTEN, data_dir=str(tmp_path)), log=Lines().log) as server:
-            taken = Config(listen=(f"unix://{tmp_path}/s.sock", server.addresses[0]))
-            for config in (taken, Config(listen=LISTEN, data_dir=str(tmp_path)), Config(listen=("tcp://0.0.0.0:0",))):
+            taken = Config(listen=(f"unix://{tmp_path}/s.sock", server.addresses[0]), data_dir="none")
+            exposed = Config(listen=("tcp://0.0.0.0:0",), data_dir="none")
+            for config in (taken, Config(listen=LISTEN, data_dir=str(tmp_path)), exposed):
                 with pytest.raises(StartError):
                     await Server(config, log=Lines().log).start()
             assert not (tmp_path / "s.sock").exists()
@@ -242,7 +244,10 @@ def test_it_can_be_told_who_may_come_in(tmp_path):
 
     async def work():
         may = Access(authenticate, lambda who, verb, destination: verb == "subscribe")
-        async with Server(Config(listen=LISTEN), log=Lines().log, may=may) as server, AsyncExitStack() as stack:
+        async with (
+            Server(Config(listen=LISTEN, data_dir="none"), log=Lines().log, may=may) as server,
+            AsyncExitStack() as stack,
+        ):
             address = parse_target(server.addresses[0])
             with pytest.raises(StompError):
                 await stack.enter_async_context(connected(address, "me", "wrong"))
@@ -256,7 +261,8 @@ def test_it_can_be_told_who_may_come_in(tmp_path):
 def test_certificates_are_read_again():
     async def work():
         lines = Lines()
-        config = Config(listen=("wss://127.0.0.1:0",), tls=Tls(**tls_table()), auth=Auth(), websocket=WebSocket())
+        listen = ("wss://127.0.0.1:0",)
+        config = Config(listen=listen, tls=Tls(**tls_table()), auth=Auth(), websocket=WebSocket(), data_dir="none")
         async with Server(config, log=lines.log) as server:
             server.reload()
         assert "certificates reloaded" in lines.getvalue()

@@ -119,8 +119,9 @@ def start(tmp_path, *, config="", environ, named):
         str(tmp_path / "broker.toml"),
     ]
     names = {"LISTEN_FDS": str(len(named)), "LISTEN_FDNAMES": ":".join(name for name, _ in named)}
+    own = {**os.environ, **names, "FASTBROKER__DATA_DIR": "none", **environ}
     return subprocess.run(
-        line, cwd=ROOT, env={**os.environ, **names, **environ}, pass_fds=[each.fileno() for _, each in named],
+        line, cwd=ROOT, env=own, pass_fds=[each.fileno() for _, each in named],
         capture_output=True, text=True, timeout=3 * DEADLINE, check=False,
     )  # fmt: skip
 

@@ -3,21 +3,31 @@
 A client says frames and hears what would go to its socket; turns, and the clock, come when the test wants them.
 """
 cimport cython
-from libc.stdint cimport int64_t, uint64_t
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport malloc, qsort
+from libc.string cimport memcpy, memset
 
 from fastbroker.core.broker cimport Broker
+from fastbroker.core.carrying cimport carry_on
 from fastbroker.core.frame cimport Content
 from fastbroker.core.history cimport Histories, History
+from fastbroker.core.journal cimport (
+    PLACE_UNIT, READER_FETCH, READER_LOCATE, RECORD_ADDED, RECORD_IN_TRANSACTION, RECORD_MORE, RECORD_NOTHING,
+    RECORD_SHARED, Located, Record, Store, record_size,
+)
 from fastbroker.core.ledger cimport DELIVERY_FREE, NO_SLOT, Ledger
 from fastbroker.core.message cimport message_content
+from fastbroker.core.namespace cimport keep, queued
 from fastbroker.core.parser cimport PARSE_FRAME, Parser
 from fastbroker.core.policy cimport QueuePolicy
 from fastbroker.core.queue cimport Queue, shelve_all
+from fastbroker.core.recovery cimport recover
 from fastbroker.core.route cimport Origin, Route, route_init
 from fastbroker.core.session cimport HOLD_FULL, Session, release_waiters, session_new
 from fastbroker.core.settling cimport find_message
 from fastbroker.core.shelf cimport NOWHERE, shelf_from
+from fastbroker.core.space cimport segment_after
+from fastbroker.core.spilling cimport Spilling, call_starved, hear_fetched, spill_on, spilling_new
 from fastbroker.core.table cimport table_get
 from fastbroker.core.will cimport publish_wills
 from fastbroker.core.wire cimport (
@@ -31,11 +41,235 @@ from fastbroker.config import Config, hub_settings
 from fastbroker.core.frame import Refused
 from fastbroker.core.policy import Policies
 
+cdef extern from "csrc/picking.h" nogil:
+    struct Staying:
+        unsigned char *bits
+    void staying_add(Staying *staying, uint64_t number)
+    bint is_picked(const Record *record, const Staying *staying)
+
+
 QUEUE_SETTINGS = (
     "max_deliveries", "dead_letter", "redelivery_delay", "redelivery_multiplier", "redelivery_max_delay",
     "redelivery_jitter",
 )
 FRAMINGS = {"": FRAMING_NONE, "websocket": FRAMING_WEBSOCKET, "sockjs": FRAMING_SOCKJS}
+
+
+cdef class MemoryStore(Store):
+    """Groups of records that are kept when the test wants it, and read by the next broker."""
+    cdef readonly list groups       # (segment, bytes) of each
+    cdef uint64_t segment           # of the last one
+    cdef list forgotten             # segments that go with the group that is on its way
+    cdef list asked                 # a segment that was to be picked from
+    cdef readonly uint64_t kept     # so many of them are durable
+    cdef readonly uint64_t done     # ... and so many were given
+    cdef readonly bint busy
+    cdef readonly bint sync         # the last one was to be on the disk before anybody hears of it
+    cdef list pending               # those that are still to be read, and ...
+    cdef bytes reading              # ... the one that is
+    cdef readonly uint64_t base     # of that in its segment
+    cdef readonly uint64_t locating # a segment
+    cdef readonly list fetching     # (segment, places) that are asked for
+    cdef public bint slow           # nothing is fetched yet
+    cdef public bint short          # there is no memory for what is fetched
+    cdef public set lost            # places that cannot be read
+    cdef readonly uint64_t fetches
+    cdef const Record *records[4096]
+
+    def __init__(self, groups=()):
+        self.groups = list(groups)
+        self.pending = list(groups)
+        self.segment = self.groups[len(self.groups) - 1][0] if groups else 0
+        self.forgotten = []
+        self.asked = []
+        self.lost = set()
+
+    def finish(self):
+        """What it was given is durable."""
+        self.kept = self.done
+        self.busy = False
+        self.groups = [each for each in self.groups if each[0] not in self.forgotten]
+        self.forgotten = []
+
+    def survivor(self, more=0):
+        """A store with what would be left now, and some of the groups that are on their way, if there are any."""
+        return MemoryStore(self.groups[:len(self.groups) - self.busy * (not more)])
+
+    cdef long read(self, const Record ***records) except -1:
+        cdef size_t at = 0
+        cdef const Record *record
+        cdef long count = 0
+        records[0] = self.records
+        while self.pending and count == 0:
+            self.base = self.base + len(self.reading) if self.reading and self.pending[0][0] == self.segment else 0
+            self.segment, self.reading = self.pending.pop(0)
+            at = 0
+            while at < <size_t>len(self.reading):
+                record = <const Record *>(<const char *>self.reading + at)
+                at += record_size(record.length)
+                if record.kind != RECORD_NOTHING:
+                    assert count < 4096
+                    self.records[count] = record
+                    count += 1
+        return count
+
+    cdef bint idle(self) noexcept:
+        return not self.busy
+
+    @property
+    def segments(self):
+        return sorted({each for each, _ in self.groups})
+
+    cdef uint64_t read_from(self) noexcept:
+        return self.segment
+
+    cdef uint32_t place_of(self, const Record *record) noexcept:
+        return <uint32_t>((self.base + <size_t>(<const char *>record - <const char *>self.reading)) // PLACE_UNIT)
+
+    def content_of(self, segment):
+        return b"".join([group for each, group in self.groups if each == segment])
+
+    cdef int ask(self, int task, uint64_t segment, const uint32_t *places, size_t count) except -1:
+        if task == READER_FETCH:
+            self.fetching = [segment, [places[i] for i in range(count)]]
+            self.fetches += 1
+        elif task == READER_LOCATE:
+            self.locating = segment
+        else:
+            self.asked.append(segment)
+        return 0
+
+    cdef bint answer(self, int task, char **found, size_t *length) noexcept:
+        if task == READER_FETCH:
+            return self.fetched(found, length)
+        return self.located(found, length) if task == READER_LOCATE else self.picked(found, length)
+
+    cdef bint located(self, char **answer, size_t *length) noexcept:
+        cdef bytes content = self.content_of(self.locating)
+        cdef const Record *record
+        cdef const char *payload
+        cdef size_t at = 0, found = 0
+        cdef dict places = {}
+        cdef Located *located = <Located *>malloc(sizeof(Located) * (<size_t>len(content) // 16 + 1))
+        while at < <size_t>len(content):
+            record = <const Record *>(<const char *>content + at)
+            payload = <const char *>(record + 1) + (8 if record.flags & RECORD_IN_TRANSACTION else 0)
+            if record.kind == RECORD_ADDED or record.kind == RECORD_SHARED:
+                id = (<const uint64_t *>payload)[0]
+                if record.kind == RECORD_ADDED:
+                    places[id] = at // PLACE_UNIT
+                if id in places:
+                    located[found] = Located(id, (<const uint32_t *>payload)[4], places[id])
+                    found += 1
+            at += record_size(record.length)
+        qsort(located, found, sizeof(Located), by_id)
+        answer[0] = <char *>located
+        length[0] = found * sizeof(Located)
+        return True
+
+    cdef bint fetched(self, char **found, size_t *length) noexcept:
+        cdef bytes all
+        if self.slow:
+            return False
+        if self.short:
+            found[0] = NULL
+            return True
+        all = b"".join([self.record_at(self.fetching[0], place) for place in self.fetching[1]])
+        found[0] = <char *>malloc(len(all) + 1)
+        memcpy(found[0], <const char *>all, len(all))
+        length[0] = len(all)
+        return True
+
+    def place_of_body(self, begin):
+        """Of the last record whose body begins so."""
+        found = [(segment, self.content_of(segment).rfind(b"\n" + begin)) for segment in self.segments]
+        segment, at = max(each for each in found if each[1] >= 0)
+        content = self.content_of(segment)
+        place = 0
+        while place + record_size((<const Record *>(<const char *>(<bytes>content) + <size_t>place)).length) <= at:
+            place += record_size((<const Record *>(<const char *>(<bytes>content) + <size_t>place)).length)
+        return place // PLACE_UNIT
+
+    def record_at(self, segment, place):
+        """As csrc/reader.h draws it."""
+        cdef bytes content = self.content_of(segment), payload = b""
+        cdef size_t at = place * PLACE_UNIT
+        cdef const Record *record
+        if at >= <size_t>len(content) or place in self.lost:
+            return bytes(8)
+        record = <const Record *>(<const char *>content + at)
+        tagged = 8 if record.flags & RECORD_IN_TRANSACTION else 0
+        assert record.kind == RECORD_ADDED
+        while True:
+            payload += (<const char *>(record + 1))[:record.length]
+            at += record_size(record.length)
+            record = <const Record *>(<const char *>content + at)
+            if at >= <size_t>len(content) or record.kind != RECORD_MORE:
+                break
+        payload = payload[tagged:]
+        return len(payload).to_bytes(4, "little") + b"\1\0\0\0" + payload + bytes(7 - (len(payload) + 7) % 8)
+
+    cdef uint64_t segment_size(self) noexcept:
+        return 20000
+
+    cdef bint is_long(self) noexcept:
+        return sum([each == self.segment for each, _ in self.groups]) >= 3
+
+    cdef int forget(self, uint64_t segment) except -1:
+        self.forgotten.append(segment)
+        return 0
+
+    cdef bint picked(self, char **answer, size_t *length) noexcept:
+        cdef Staying staying
+        cdef const Record *record
+        cdef char *found
+        if not self.asked:
+            return False
+        segment = self.asked.pop()
+        memset(&staying, 0, sizeof(staying))
+        for each, _ in self.groups:
+            if each != segment:
+                staying_add(&staying, each)
+        kept = b""
+        for each, group in self.groups:
+            at = 0
+            while each == segment and at < len(group):
+                record = <const Record *>(<const char *>(<bytes>group) + <size_t>at)
+                size = record_size(record.length)
+                if record.kind != RECORD_NOTHING and is_picked(record, &staying):
+                    kept += group[at:at + size]
+                at += size
+        found = <char *>malloc(len(kept) + 1)
+        memcpy(found, <const char *>kept, len(kept))
+        length[0] = len(kept)
+        answer[0] = found
+        return True
+
+    cdef int append(self, char *run, size_t length, uint64_t number, bint sync, bint fresh) except -1:
+        assert not self.busy
+        if fresh:
+            self.segment = segment_after(self.segment)
+        self.groups.append((self.segment, run[:length]))
+        sync = sync or bool(self.forgotten)
+        assert number == self.done + 1
+        self.done, self.busy, self.sync = number, sync, sync
+        if not sync:
+            self.kept = max(self.kept, number - 1)
+        return 0
+
+    cdef uint64_t durable(self) noexcept:
+        return self.kept
+
+    cdef uint64_t written(self) noexcept:
+        return self.done - self.busy
+
+
+cdef int by_id(const void *a, const void *b) noexcept nogil:
+    cdef const Located *one = <const Located *>a
+    cdef const Located *other = <const Located *>b
+    if one.id != other.id:
+        return -1 if one.id < other.id else 1
+    return (one.queue > other.queue) - (one.queue < other.queue)
 
 
 @cython.no_gc
@@ -53,12 +287,15 @@ cdef class House:
     """A broker, and its clock."""
     cdef Broker broker
     cdef Origin origin
+    cdef Spilling spilling
     cdef readonly uint64_t recorded     # the number of the last record of the journal
     cdef readonly list log
+    cdef readonly object found      # what the journal had kept
     cdef readonly uint64_t wall     # the time of day; it goes on only as the clock does, and so does ...
     cdef uint64_t steady            # ... the clock that nobody sets
 
-    def __init__(self, policies=(), authorize=None, queues=(), cron=None, presence=(), authenticate=None, **settings):
+    def __init__(self, policies=(), authorize=None, queues=(), cron=None, presence=(), authenticate=None,
+                 Store store=None, wall=0, **settings):
         settings = {**hub_settings(Config()), "max_connections": 0, **settings}
         self.log = []
         usual = {name: settings.pop(name) for name in QUEUE_SETTINGS if name in settings}
@@ -67,10 +304,17 @@ cdef class House:
         topics = [(pattern, {"presence": True}) for pattern in presence] + [*topics]
         policies = Policies(queues, topics)
         self.broker = Broker(settings, policies, authenticate, authorize, self.note, "fastbroker/test", b"epoch",
-                             cron=cron)
-        self.wall = wall_now(&self.broker.census)
+                             cron=cron, journal=None if store is None else (store, 8, 1))
+        self.wall = wall or wall_now(&self.broker.census)
         self.steady = steady_now(&self.broker.census)
         clocks_set(&self.broker.census, self.wall, self.steady)
+        self.spilling = None if store is None else spilling_new(self.broker.namespace)
+        self.found = None if store is None else recover(self.broker.journal, self.broker.namespace)
+        if store is not None:
+            store.start()
+            keep(self.broker.namespace)     # before anybody comes
+            if isinstance(store, MemoryStore):
+                store.finish()
 
     def note(self, level, event, **fields):
         self.log.append((level, event, fields))
@@ -111,6 +355,23 @@ cdef class House:
         self.broker.namespace.dispatch_due()
         publish_wills(self.broker)
         release_waiters(self.broker, &self.broker.namespace.relieved)
+        if self.broker.journal is not None:
+            keep(self.broker.namespace)
+            fetch(self)
+
+    def carry_on(self):
+        """As a tick does."""
+        carry_on(self.broker.journal, &self.broker.census, 5000, True)
+
+
+
+
+
+
+    def hear_store(self):
+        """The store has told that it has finished."""
+        self.broker.report(self.broker.journal.store.durable(), self.broker.journal.store.written())
+        self.broker.journal.full = self.broker.journal.store.full() != 0
 
     def set_time_of_day(self, int64_t milliseconds):
         """Somebody sets it, forward or back."""
@@ -154,7 +415,7 @@ cdef class House:
 
     def report(self, uint64_t number):
         """The journal tells that it has made all records up to that number durable."""
-        self.broker.report(number)
+        self.broker.report(number, number)
 
     def queue(self, bytes name not None):
         """(messages that wait or rest, that consumers have, consumers), or None if there is no such queue."""
@@ -183,7 +444,7 @@ cdef class House:
 
     @property
     def queued(self):
-        return self.broker.namespace.queued()
+        return queued(self.broker.namespace)
     def history(self, bytes name not None):
         """(messages that are kept, their bytes, the number of the newest that was lost), or None if the topic keeps
         nothing."""
@@ -196,10 +457,6 @@ cdef class House:
         cdef Histories histories = self.broker.namespace.histories
         return histories.bytes, histories.ageing
 
-    def give_way(self):
-        """A tick in which the ceiling is closed."""
-        self.broker.namespace.histories.give_way()
-
     @property
     def stats(self):
         return dict(self.broker.census)
@@ -208,6 +465,41 @@ cdef class House:
     def is_full(self):
         """(Whether SENDs have to wait, whether what is left for consumers is used up)"""
         return ceiling_closed(&self.broker.ceiling) != 0, ceiling_reached(&self.broker.ceiling) != 0
+
+
+def give_way(House house not None):
+    """A tick in which the ceiling is closed."""
+    house.broker.namespace.histories.give_way()
+
+
+def fetch(House house not None):
+    """What was asked for comes, and so on, unless the store is slow."""
+    store = house.broker.journal.store
+    while house.broker.namespace.fetching.running is not None and not getattr(store, "slow", False):
+        hear_fetched(house.spilling)
+        house.broker.namespace.dispatch_due()
+
+
+def spill(House house not None, messages=1000):
+    """As a tick does."""
+    spill_on(house.spilling, messages)
+    call_starved(house.spilling)
+
+
+def away_in(House house not None, bytes name not None):
+    """Bytes of messages that wait there and are only in the store."""
+    return (<Queue>table_get(&house.broker.namespace.queues, name, len(name))).away
+
+
+def store_is_idle(House house not None):
+    """Whether its store takes more, and nothing waits for that."""
+    return house.broker.journal.store.idle() and house.broker.journal.run.used == 0
+
+
+def disk_is_full(House house not None):
+    """Whether its store has no space for messages."""
+    return house.broker.journal.store.full() != 0
+
 
 
 cdef class Client:
@@ -244,7 +536,6 @@ cdef class Client:
             outbuf_free(&self.out)
 
     def say(self, bytes frames not None, bint is_all=True):
-        """One read, or with `is_all=False` the beginning of one. Raises Refused as the session does."""
         """One read, or with `is_all=False` the beginning of one. Raises Refused as the session does, unless its client
         asks for soft errors."""
         cdef const char *bytes

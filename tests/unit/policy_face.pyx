@@ -2,9 +2,11 @@
 from fastbroker.core.policy cimport Policies, QueuePolicy, TopicPolicy
 from fastbroker.core.wire cimport Census
 
-from fastbroker.core.policy import OVERFLOWS, SLOW_POLICIES
+from fastbroker.core.policy import DURABILITIES, OVERFLOWS, PERSISTENT, SLOW_POLICIES
 
 OVERFLOW_NAMES = {number: name for name, number in OVERFLOWS.items()}
+DURABILITY_NAMES = {number: name for name, number in DURABILITIES.items()}
+PERSISTENT_NAMES = {number: name for name, number in PERSISTENT.items()}
 SLOW_NAMES = {number: name for name, number in SLOW_POLICIES.items()}
 
 
@@ -19,7 +21,8 @@ def queue(Policies policies not None, bytes name not None):
         "max_messages": found.max_messages, "max_bytes": found.max_bytes, "overflow": OVERFLOW_NAMES[found.overflow],
         "idle_timeout": found.idle_timeout, "auto_delete": found.auto_delete,
         "dies_with_consumer": found.dies_with_consumer, "exclusive": found.exclusive,
-        "duplicate_window": found.duplicate_window, "mirror": [each.decode() for each in found.mirror],
+        "duplicate_window": found.duplicate_window, "persistent": PERSISTENT_NAMES[found.persistent],
+        "durability": DURABILITY_NAMES[found.durability], "mirror": [each.decode() for each in found.mirror],
     }
 
 
@@ -31,6 +34,7 @@ def topic(Policies policies not None, bytes name not None):
         "history_bytes": found.history_bytes, "history_age": found.history_age,
         "durable_messages": found.durable_messages, "durable_bytes": found.durable_bytes,
         "durable_overflow": OVERFLOW_NAMES[found.durable_overflow], "presence": found.presence,
+        "persistent": PERSISTENT_NAMES[found.persistent], "durability": DURABILITY_NAMES[found.durability],
         "forward": [each.decode() for each in found.forward],
     }
 

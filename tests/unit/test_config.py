@@ -90,7 +90,9 @@ def test_the_settings_of_the_core_are_flat():
     assert settings["heart_beat_send"] == 1000, "which counts milliseconds in the configuration, too"
     assert settings["lenient_content_length"] is False
     assert settings["strict"] is False
-    leaves = [key for key in KEYS if key.split(".")[0] in ("limits", "subscriptions", "heart_beat", "compat")]
+    leaves = [
+        key for key in KEYS if key.split(".")[0] in ("limits", "subscriptions", "heart_beat", "compat", "journal")
+    ]
     assert len(settings) == len(leaves) + 2, "no two tables have a key of the same name"
 
 

@@ -595,7 +595,7 @@ def test_histories_give_way_when_memory_is_short(face: Face) -> None:
         client.say(send(b"/queue/q", b"x" * 1000))
     client.say(send(b"/queue/q", b"waits"))
     assert client.parked
-    house.give_way()
+    face.give_way(house)
     assert not house.is_full[0]
     client.unpark()
     assert client.parked == 0

@@ -40,6 +40,8 @@ QUEUE = {
     "dies_with_consumer": (True, True),
     "exclusive": (True, True),
     "duplicate_window": (3, 3),
+    "persistent": ("always", "always"),
+    "durability": ("written", "written"),
     "mirror": (["/topic/a", "/queue/b"], ["/topic/a", "/queue/b"]),
 }
 TOPIC = {
@@ -53,6 +55,8 @@ TOPIC = {
         {"messages": 4, "bytes": 5, "overflow": "dead-letter"},
         {"durable_messages": 4, "durable_bytes": 5, "durable_overflow": "dead-letter"},
     ),
+    "persistent": ("never", {"persistent": "never"}),
+    "durability": ("memory", {"durability": "memory"}),
     "presence": (True, {"presence": True}),
     "forward": (["/queue/x"], {"forward": ["/queue/x"]}),
 }
@@ -249,6 +253,20 @@ def test_who_is_told_that_it_never_decides_does_not(patterns: list[str], name: s
 def test_a_thousand_tables_are_looked_through_in_no_time() -> None:
     tables = tuple(Queue(pattern=f"a.*.{number}") for number in range(3000))
     assert not list(conflicts(Config(queues=tables)))
+
+
+@pytest.mark.parametrize("array", ["queues", "topics"])
+def test_what_shall_always_be_kept_needs_a_directory(array: str) -> None:
+    tables = [
+        {"pattern": "a", "persistent": "always", "durability": "memory"},
+        {"pattern": "b"},
+        {"pattern": "c", "persistent": "always"},
+    ]
+    ((sentence, values),) = conflicts(msgspec.convert({array: tables, "data_dir": "none"}, Config))
+    path = f"{array}[2].persistent"
+    assert sentence == f"{path} needs a data directory"
+    assert values == {path: "always", "data_dir": "none"}
+    assert not list(conflicts(msgspec.convert({array: tables}, Config)))
 
 
 @pytest.mark.parametrize("forward", ["x", "/topic/#"])

@@ -17,6 +17,7 @@ from fastbroker.core.frame import Refused
 
 Face = Any  # of a module that the type checker knows nothing of
 RETAIN, FORGET, SOMEBODY, INFO, CLOSES = 1, 2, 4, 8, 16
+PERSISTS = 128
 SOON = 60_000  # a test takes no longer
 
 
@@ -25,7 +26,7 @@ def face() -> Face:
     return compiled(Path(__file__).with_name("properties_face.pyx"))
 
 
-@pytest.mark.parametrize("head", [b"", b"x:1\n", b"Priority:9\n", b"priority9:1\n", b"xttl:1\n", b"persistent:true\n"])
+@pytest.mark.parametrize("head", [b"", b"x:1\n", b"Priority:9\n", b"priority9:1\n", b"xttl:1\n"])
 def test_other_headers_ask_for_nothing(face: Face, head: bytes) -> None:
     assert face.read(head) is False
 
@@ -34,7 +35,8 @@ def test_other_headers_ask_for_nothing(face: Face, head: bytes) -> None:
     "head",
     [
         b"priority:4\n", b"expires:0\n", b"ttl:0\n", b"expiration:0\n", b"delay:0\n", b"JMSXGroupID:\n",
-        b"mandatory:false\n", b"receipt-info:false\n", b"JMSXGroupSeq:1\n", b"ActiveMQ.Retain:false\n",
+        b"mandatory:false\n", b"receipt-info:false\n", b"persistent:false\n", b"JMSXGroupSeq:1\n",
+        b"ActiveMQ.Retain:false\n",
     ],
 )  # fmt: skip
 def test_what_is_usual_anyway_costs_nothing(face: Face, head: bytes) -> None:
@@ -98,7 +100,7 @@ def test_a_name_is_the_same_in_each_encoding(face: Face) -> None:
     [
         (b"retain:set\n", RETAIN), (b"retain:remove\n", FORGET), (b"ActiveMQ.Retain:true\n", RETAIN),
         (b"mandatory:true\n", SOMEBODY), (b"receipt-info:True\n", INFO), (b"JMSXGroupSeq:-1\n", CLOSES),
-        (b"mandatory:true\nreceipt-info:true\n", SOMEBODY | INFO),
+        (b"mandatory:true\nreceipt-info:true\n", SOMEBODY | INFO), (b"persistent:true\n", PERSISTS),
     ],
 )  # fmt: skip
 def test_flags(face: Face, head: bytes, flags: int) -> None:
@@ -118,7 +120,7 @@ def test_the_first_of_those_that_mean_the_same_counts(face: Face, one: bytes, ot
     [
         b"priority:high\n", b"priority:-1\n", b"priority:\n", b"priority: 1\n", b"expires:soon\n", b"ttl:1.5\n",
         b"expiration:1234567890123456789\n", b"delay:-1\n", b"AMQ_SCHEDULED_DELAY:x\n", b"AMQ_SCHEDULED_TIME:x\n",
-        b"retain:yes\n", b"mandatory:1\n", b"receipt-info:\n", b"ActiveMQ.Retain:set\n",
+        b"retain:yes\n", b"mandatory:1\n", b"receipt-info:\n", b"persistent:yes\n", b"ActiveMQ.Retain:set\n",
     ],
 )  # fmt: skip
 def test_a_value_that_says_nothing_is_refused_with_its_name(face: Face, head: bytes) -> None:
