@@ -2,7 +2,7 @@
 # package registry to install from. Works with GNU make 3.81 and newer, so also with that of macOS.
 #
 #   PYTHON=...   the interpreter to make the environment with (default: what .ci/pythons --one finds)
-#   VENV=...     where that environment is (default: .venv)
+#   VENV=...     where that environment is (default: .venv); `make run` keeps its messages there, in data/
 #   ARGS=...     further arguments for the program behind run, test, fuzz, soak, and all that begin with bench
 #   WORKERS=...  how many tests run at the same time (default: 6); 0 is one after the other, in one process
 
@@ -10,6 +10,8 @@ PYTHON ?=
 VENV ?= .venv
 ARGS ?=
 FUZZ_SECONDS ?= 60
+CYCLES ?= 1000
+STATES ?= 5000
 WORKERS ?= 6
 
 PY := $(VENV)/bin/python
@@ -29,8 +31,8 @@ OWN_TESTS := tests/unit tests/protocol -k 'not unix and not wss'
 COMPILED_TESTS := $(SIDE_BY_SIDE) $(OWN_TESTS) --hypothesis-profile=checked --ignore-glob='*/test_bench_*'
 
 .DEFAULT_GOAL := help
-.PHONY: help run chat build test soak lint debug-test sanitize coverage fuzz wheel wheels clean \
-	bench bench-compare bench-curves bench-report bench-micro bench-micro-save bench-instructions
+.PHONY: help run chat build test crash power-loss soak lint debug-test sanitize coverage fuzz wheel wheels clean \
+	bench bench-compare bench-durability bench-curves bench-report bench-micro bench-micro-save bench-instructions
 .DELETE_ON_ERROR:
 
 help: ## say what there is
@@ -38,7 +40,7 @@ help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
 
 run: build ## start the broker on its default address, 127.0.0.1:61613, and say how to try it
-	@exec $(PY) examples/hello.py $(VENV)/bin/fastbroker $(ARGS)
+	@exec $(PY) examples/hello.py $(VENV)/bin/fastbroker --data-dir $(VENV)/data $(ARGS)
 
 chat: build ## start the example chat; open the address that it prints in two browser windows
 	@$(PY) examples/chat/pages.py
@@ -53,6 +55,12 @@ test: build $(STAMPS)/tools ## run the whole test suite
 	@echo "== installing the browser that the chat is tested with"
 	$(PY) tests/browser/install_browser.py
 	$(PY) $(PYTEST) $(SIDE_BY_SIDE) $(ARGS)
+
+crash: build $(STAMPS)/tools ## kill the broker CYCLES (1000) times, and see that it keeps what it promised
+	FASTBROKER_CRASHES=$(CYCLES) $(PY) -m pytest -p no:benchmark --timeout=0 -s tests/system/test_crash.py $(ARGS)
+
+power-loss: build $(STAMPS)/tools ## recover STATES (5000) states of the disk that a power cut may leave
+	FASTBROKER_POWER_STATES=$(STATES) $(PY) -m pytest -p no:benchmark --timeout=0 tests/system/test_power_loss.py $(ARGS)
 
 soak: build $(STAMPS)/tools ## the tests that take long, and far more of what is tried at random
 	$(PY) $(PYTEST) $(SIDE_BY_SIDE) --timeout=3600 --hypothesis-profile=soak -m 'soak or hypothesis' $(ARGS)
@@ -128,6 +136,10 @@ bench-compare: build $(STAMPS)/tools ## the same scenarios on every other broker
 	$(PY) -m bench.peers.install
 	$(PY) -m bench.run --set compare $(ARGS)
 	$(PY) -m bench.run --set messaging $(ARGS)
+
+bench-durability: build $(STAMPS)/tools ## what must survive, beside every broker that keeps it on a disk, and that disk; restarts
+	$(PY) -m bench.peers.install nats-server rabbitmq activemq artemis
+	$(PY) -m bench.run --set durability $(ARGS)
 
 bench-curves: build $(STAMPS)/tools ## cost against subscribers, body size, destinations, patterns, connections, depth
 	$(PY) -m bench.curves $(ARGS)
