@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bench import markdown
-from bench.peers import BEFORE, BROKER, EVERY, OWN, RELAY
+from bench.peers import BEFORE, BROKER, DISK, EVERY, OWN, RELAY
 from bench.record import Record, better, with_unit
 from bench.scenarios import ALL, Row, rows
 from bench.turns import unfit
@@ -17,8 +17,9 @@ from fastbroker.bench.scenarios import Scenario
 Link = Callable[[str], str]
 
 VERDICTS = {True: "met", False: "**not met**", None: "?"}
-# The relay is no broker, and the others are ours.
-NO_RIVALS = {peer.name for peer in (BROKER, RELAY, *OWN, *BEFORE)}
+# What stands for a limit is no broker, and the others are ours.
+LIMITS = {RELAY.name, DISK.name}
+NO_RIVALS = {*LIMITS, *(peer.name for peer in (BROKER, *OWN, *BEFORE))}
 LATENCY = ("latency_p50_us", "latency_p90_us", "latency_p99_us", "latency_p99_9_us", "latency_max_us")
 # What every scenario tells, as far as it has it.
 ALWAYS = ("sends_per_s", "deliveries_per_s", "operations_per_s", "receipts_per_s")
@@ -26,7 +27,7 @@ COSTS = ("server_cpu_us_per_message", "server_cpu", "server_memory_peak", "gener
 
 
 def losses(record: Record, link: Link) -> Iterator[str]:
-    """Every number in which another broker is better than ours; the relay is none."""
+    """Every number in which another broker is better than ours; a limit is none."""
     others = [name for name in measured_servers(record) if name not in NO_RIVALS]
     for scenario in scenarios(record):
         ours = record.runs(scenario.name, BROKER.name)
@@ -89,8 +90,8 @@ def escaped(marks: str) -> str:
 
 
 def best(record: Record, row: Row, servers: Sequence[str]) -> str:
-    """The server with the best median; the relay does not compete."""
-    found = {name: record.runs(row.scenario, name).median(row.metric) for name in servers if name != RELAY.name}
+    """The server with the best median; a limit does not compete."""
+    found = {name: record.runs(row.scenario, name).median(row.metric) for name in servers if name not in LIMITS}
     known = {name: value for name, value in found.items() if value is not None}
     most = METRICS[row.metric].better == "more"
     return (max if most else min)(known, key=lambda name: known[name], default="")

@@ -35,10 +35,22 @@ BEYOND = (
     ("replay-100k", "deliveries_per_s", "replay of a topic, messages/s"),
     ("scheduled-100k", "deliveries_per_s", "100,000 due at once, messages/s"),
 )
+# Of those that are about what survives.
+SURVIVING = (
+    ("durable-1-1-receipts-1", "receipts_per_s", "1 receipt open, messages/s"),
+    ("durable-1-1-receipts-10", "receipts_per_s", "10 receipts open, messages/s"),
+    ("durable-1-1-receipts-100", "receipts_per_s", "100 receipts open, messages/s"),
+    ("durable-4-4-receipts-10", "receipts_per_s", "4 → 4, 10 open each, messages/s"),
+    ("durable-fan-out-10", "deliveries_per_s", "1 → 10 durable, deliveries/s"),
+    ("durable-drain-100k", "deliveries_per_s", "100,000 drained, messages/s"),
+)
+MESSAGE, RECEIPT = "latency", "receipt"
 LATENCIES = (
-    ("ping", "ping, one at a time"),
-    ("latency-5k", "5,000 messages/s"),
-    ("latency-50", "half of its own flood"),
+    ("ping", "ping, one at a time", MESSAGE),
+    ("latency-5k", "5,000 messages/s", MESSAGE),
+    ("latency-50", "half of its own flood", MESSAGE),
+    ("durable-latency-1k", "receipts, 1,000 messages/s", RECEIPT),
+    ("durable-latency-10k", "receipts, 10,000 messages/s", RECEIPT),
 )
 PERCENTILES = ("p50", "p90", "p99", "p99.9", "max")
 
@@ -63,8 +75,8 @@ def _spread(record: Record, scenario: str, metric: str, server: str) -> Spread |
 def draw_latency(record: Record, path: Path) -> bool:
     """The latencies; whether there are any."""
     panels = []
-    for scenario, title in LATENCIES:
-        values = {server: _percentiles(record, scenario, server) for server in measured_servers(record)}
+    for scenario, title, kind in LATENCIES:
+        values = {server: _percentiles(record, scenario, server, kind) for server in measured_servers(record)}
         if known := {server: numbers for server, numbers in values.items() if numbers}:
             panels.append(Percentiles(title, PERCENTILES, known, metrics.time_us))
     if panels:
@@ -72,8 +84,9 @@ def draw_latency(record: Record, path: Path) -> bool:
     return bool(panels)
 
 
-def _percentiles(record: Record, scenario: str, server: str) -> list[float]:
-    medians = [record.runs(scenario, server).median(metric) for metric in LATENCY]
+def _percentiles(record: Record, scenario: str, server: str, kind: str) -> list[float]:
+    names = [metric.replace(MESSAGE, kind, 1) for metric in LATENCY]
+    medians = [record.runs(scenario, server).median(metric) for metric in names]
     return [value for value in medians if value is not None]
 
 

@@ -34,13 +34,18 @@ COLOURS = {
     "apollo": "#3a6ea5",
     "coilmq": "#7aa95c",
     "gostomp": "#38a3c9",
-    # The same over something else than TCP: another shade.
+    "disk": "#8d99ae",
+    # The same over something else than TCP, or with what survives: another shade.
     "fastbroker-unix": "#780000",
     "fastbroker-ws": "#e5383b",
     "fastbroker-tls": "#f28482",
     "fastbroker-wss": "#f7b2ad",
     "rabbitmq-ws": "#f3b23e",
     "rabbitmq-tls": "#f6cf86",
+    "rabbitmq-quorum": "#b56a00",
+    "activemq-durable": "#7b5ea7",
+    "artemis-durable": "#b388d9",
+    "jetstream": "#2a9d8f",
 }
 OTHER = "#555555"
 INK, PALE = "#222222", "#dddddd"

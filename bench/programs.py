@@ -1,4 +1,4 @@
-"""Builds the relay, a C program, into ``bench/build``; ``python -m bench.programs``."""
+"""Builds the relay and the appender, C programs, into ``bench/build``; ``python -m bench.programs``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def relay() -> Path:
     return _build("relay", HERE / "relay.c")
 
 
+def disk() -> Path:
+    """The executable that appends and syncs, built if it is older than its source."""
+    return _build("disk", HERE / "disk.c")
+
+
 def _build(name: str, source: Path) -> Path:
     program = BUILD / name
     newest = max(path.stat().st_mtime for path in (source, Path(__file__)))
@@ -38,4 +43,4 @@ def _compile(program: Path, source: Path) -> None:
 
 
 if __name__ == "__main__":
-    print(relay())
+    print(relay(), disk())

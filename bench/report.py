@@ -10,10 +10,10 @@ import click
 
 from bench import comparison, markdown
 from bench.curves import CURVES, Curve, measured
-from bench.figures import BEYOND, FRONT, THROUGHPUT, draw_costs, draw_latency, draw_throughput
+from bench.figures import BEYOND, FRONT, SURVIVING, THROUGHPUT, draw_costs, draw_latency, draw_throughput
 from bench.flatness import LIMIT, judge
 from bench.markdown import ROOT
-from bench.peers import BROKER, RELAY
+from bench.peers import BROKER, DISK, RELAY
 from bench.plots import Form
 from bench.record import Participant, Record, load
 from bench.scenarios import ALL, Row, with_goals
@@ -22,9 +22,15 @@ from fastbroker.bench.evaluate import MESSAGES
 from fastbroker.bench.result import Machine, UnknownFormat
 
 GOALS, COMPARISON, TRANSPORTS, STORMS = "Goals", "Comparison", "TCP, Unix sockets, WebSocket, TLS", "Storms"
-MESSAGING = "Priorities, selectors, groups, replays, schedules"
+MESSAGING, DURABILITY = "Priorities, selectors, groups, replays, schedules", "Durability"
 # By set.
-HEADINGS = {"goals": GOALS, "transports": TRANSPORTS, "storms": STORMS, "messaging": MESSAGING}
+HEADINGS = {
+    "goals": GOALS,
+    "transports": TRANSPORTS,
+    "storms": STORMS,
+    "messaging": MESSAGING,
+    "durability": DURABILITY,
+}
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 LEGEND = (
     "Each cell: the median of the runs, and below it the lowest and the highest. **Bold**: the best broker of the line."
@@ -32,6 +38,18 @@ LEGEND = (
     f" “fails”: [a run went wrong](#what-failed), and half a result is none. –: means nothing for that server."
     f" `{RELAY.name}` is no broker: it copies bytes and parses nothing, and stands for the limit of the machine."
 )
+# What stands above the tables of a set, if that needs words.
+WORDS = {
+    DURABILITY: (
+        "Messages are persistent, and each has a receipt: with `receipts-N` a publisher has at most N of them open,"
+        " whoever the server is. All are set to have a message on the disk before they confirm it; JetStream's"
+        f" confirmations are its own, since it speaks no STOMP. `{DISK.name}` is no broker either: it appends the same"
+        " bytes to a file that is there already, as many messages at a time as may be confirmed together, and syncs"
+        " after each time; its latency is that of the write and the sync. So it stands for the limit of the disk."
+        " `restart-…` is the time from the start of the process, after kill -9, to the first message, with so many in"
+        " a queue."
+    ),
+}
 
 # What the README shows of a broker: heading, scenario, metric.
 COLUMNS = (
@@ -118,11 +136,13 @@ def _lacks(peer: Participant) -> str:
 
 def _compared(record: Record, images: Path, number: int) -> Iterator[str]:
     yield f"## {number}. {_kind(record)}"
+    if words := WORDS.get(_kind(record)):
+        yield words
     if with_goals(record):
         yield comparison.goals(record)
     if _kind(record) not in (GOALS, STORMS):
         throughput, latency = f"throughput-{number}.png", f"latency-{number}.png"
-        if draw_throughput(record, images / throughput, (*THROUGHPUT, *BEYOND)):
+        if draw_throughput(record, images / throughput, (*THROUGHPUT, *BEYOND, *SURVIVING)):
             yield markdown.image("Messages per second of each broker", f"{images.name}/{throughput}")
         if draw_latency(record, images / latency):
             yield markdown.image("Percentiles of the latency of each broker", f"{images.name}/{latency}")
@@ -204,7 +224,9 @@ def _load(record: Record, scenario: str) -> str:
 
 def front(records: Sequence[Record], out: Path, readme: Path) -> str:
     """What the README shows: of all records of brokers the one with most of them."""
-    brokers = [record for record in records if _kind(record) not in (TRANSPORTS, STORMS, MESSAGING)] or records
+    brokers = [
+        record for record in records if _kind(record) not in (TRANSPORTS, STORMS, MESSAGING, DURABILITY)
+    ] or records
     record = max(brokers, key=lambda each: len(comparison.measured_servers(each)))
     images = out.parent / "images"
     draw_throughput(record, images / "front.png", FRONT)

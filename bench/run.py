@@ -13,6 +13,7 @@ import msgspec
 from rich.console import Console
 
 from bench.peers import EVERY, Peer, named
+from bench.peers.disk import NoDisk, directory, file_system, on_disk
 from bench.record import DEFAULT_DIRECTORY, Participant, Plan, Record, load
 from bench.scenarios import ALL, SETS, chosen
 from bench.table import goals, render
@@ -48,10 +49,13 @@ def main(
 
     The set `goals` has what the broker must reach beside a relay and nats-server, `transports` the broker over
     WebSocket, TLS and Unix sockets beside RabbitMQ, `storms` thousands of clients that come at once, `messaging`
-    priorities, selectors, groups, replays and schedules, `compare` what shows how brokers differ, `all` every scenario.
+    priorities, selectors, groups, replays and schedules, `durability` persistent messages and restarts, `compare` what
+    shows how brokers differ, `all` every scenario.
     --resume takes all settings from the file.
     """
     names = only or SETS[set_name].scenarios
+    if any(ALL[name].load.persistent for name in names):
+        ensure_disk()
     asked = in_order(peers or [peer.name for peer in SETS[set_name].peers])
     plan = Plan(name=set_name, scenarios=names, peers=asked, seconds=seconds, repeat=repeat, one_core=one_core)
     record, file = begun(resume) if resume else (new_record(plan), file or default_file(set_name))
@@ -60,6 +64,14 @@ def main(
         measure(record, plan, turns(chosen(plan), fit(record), plan.repeat), file, Console(stderr=True))
     show(record)
     sys.exit(1 if record.failures() else 0)
+
+
+def ensure_disk() -> None:
+    """There is a place where what must survive does."""
+    try:
+        on_disk()
+    except NoDisk as error:
+        raise click.ClickException(str(error)) from None
 
 
 def in_order(names: Sequence[str]) -> tuple[str, ...]:
@@ -90,6 +102,7 @@ def _in_words(plan: Plan) -> str:
         f"{plan.repeat} runs of {plan.seconds:g} s after a warm-up, the servers in alternation, on loopback;"
         f" the servers held to {core}, the load generator to the last one. A fresh server for each run; one that takes"
         f" more than {SLOW_START:g} s to start is kept for all runs of a scenario; a fresh JVM has a longer warm-up."
+        f" What servers keep is on {file_system(directory()).kind}."
     )
 
 

@@ -10,12 +10,17 @@ import msgspec
 
 from bench.peers import (
     ACTIVEMQ,
+    ACTIVEMQ_DURABLE,
     ARTEMIS,
+    ARTEMIS_DURABLE,
     BROKER,
+    DISK,
+    JETSTREAM,
     NATS,
     OWN,
     PEERS,
     RABBITMQ,
+    RABBITMQ_QUORUM,
     RABBITMQ_TLS,
     RABBITMQ_WS,
     RELAY,
@@ -25,8 +30,10 @@ from bench.peers import (
     Peer,
 )
 from bench.record import Plan, Record, with_unit
+from fastbroker.bench.durability import DURABILITY, PLENTIFUL, drained
+from fastbroker.bench.every import EVERY
 from fastbroker.bench.load import Load
-from fastbroker.bench.messaging import EVERY, MESSAGING
+from fastbroker.bench.messaging import MESSAGING
 from fastbroker.bench.scenarios import FLOOD, SCENARIOS, Scenario
 from fastbroker.bench.series import in_order
 
@@ -126,6 +133,7 @@ def _needs(load: Load) -> Iterator[str]:
         "groups": load.groups > 0,
         "history": load.kind == "replay",
         "schedule": load.kind == "schedule",
+        "durable": load.durable,
     }
     return (name for name, needed in features.items() if needed)
 
@@ -161,7 +169,21 @@ PING_ONE_CORE = _renamed(
     "ping with the server and the generator held to one core: what the code costs, and no core has to be woken",
     SCENARIOS["ping"],
 )
-ALL = {**EVERY, **{each.name: each for each in (LATENCY_SAME, IDLE_SOME, STORM_LARGE, PING_ONE_CORE)}}
+# The server is killed when the queue is full, and started anew: what it had given a receipt for must come.
+RESTARTS = {
+    scenario.name: scenario
+    for scenario in (
+        drained(
+            f"restart-{name}",
+            f"the server is killed with {messages:,} persistent messages: from its next start to the first message",
+            ("restart_us", "deliveries_per_s", "sends_per_s", "server_memory_peak"),
+            messages,
+        )
+        for name, messages in (("10k", 10_000), ("100k", 100_000), ("1m", 1_000_000))
+    )
+}
+MORE = (LATENCY_SAME, IDLE_SOME, STORM_LARGE, PING_ONE_CORE)
+ALL = {**EVERY, **RESTARTS, **{each.name: each for each in MORE}}
 
 # The table of goals.
 GOALS = (
@@ -230,6 +252,33 @@ BEYOND = (
     ),
 )
 
+# The table of what must survive.
+_DURABLE = (ARTEMIS_DURABLE, ACTIVEMQ_DURABLE, RABBITMQ, RABBITMQ_QUORUM, JETSTREAM)
+_SURPASSED = (
+    *(Goal(15, peer.name) for peer in (RABBITMQ, RABBITMQ_QUORUM, ACTIVEMQ_DURABLE)),
+    Goal(3, ARTEMIS_DURABLE.name),
+)
+# What can be had of the disk where its syncs are shared by many, and how long a receipt may take where they are not.
+_OF_THE_DISK = dict.fromkeys((f"durable-1-1-receipts-{PLENTIFUL}", "durable-body-16k"), Goal(0.5, DISK.name))
+_DELAYED = {"durable-latency-1k": Goal(3, DISK.name, at_most=True)}
+
+
+def _durable(scenario: Scenario) -> Iterator[Row]:
+    name, headline = scenario.name, scenario.measures[0]
+    tens = _SURPASSED if name.endswith("-receipts-10") else ()
+    more = [goals[name] for goals in (_OF_THE_DISK, _DELAYED) if name in goals]
+    yield Row(name, headline, (*tens, *more))
+    if scenario.load.durable:
+        yield Row(name, "receipts_per_s")
+    if scenario.load.rate:
+        yield Row(name, "receipt_p50_us")
+        yield Row(name, "receipt_p99_9_us")
+    if scenario.load.kind == "drain":
+        yield Row(name, "sends_per_s")
+
+
+SURVIVING = tuple(chain.from_iterable(map(_durable, (*DURABILITY.values(), *RESTARTS.values()))))
+
 # Where brokers are compared, so many deliveries are under way at most (of KiB, if bodies are larger). Some take in all
 # they are offered and deliver it long after: they would be measured by how fast they can be filled.
 UNDER_WAY, FEWEST = 50_000, 1_000
@@ -269,6 +318,7 @@ SETS = {
         _set_with_goals("transports", TRANSPORTS, (BROKER, *OWN, RABBITMQ, RABBITMQ_WS, RABBITMQ_TLS)),
         _set_with_goals("storms", STORMS, (BROKER, WS, TLS, WSS)),
         _set_with_goals("messaging", BEYOND, (BROKER, *_RIVALS)),
+        _set_with_goals("durability", SURVIVING, (BROKER, DISK, *_DURABLE)),
         _set("compare", COMPARED),
         _set("all", ALL),
     )

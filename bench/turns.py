@@ -11,10 +11,11 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
+from bench import disk_limit
 from bench.peers import SERVER_CORE, Peer, PeerFailed, Server
 from bench.progress import Bar
 from bench.record import Plan, Record, save, with_unit
-from bench.scenarios import PING_ONE_CORE, needs_of
+from bench.scenarios import PING_ONE_CORE, RESTARTS, needs_of
 from fastbroker.bench import result
 from fastbroker.bench.cores import last_core, usable_cores
 from fastbroker.bench.metrics import METRICS
@@ -29,10 +30,11 @@ SLOW_START = 2.0
 REST, LONGEST_REST, REST_STEP = 0.05, 10.0, 0.2
 # After so many failures in one scenario a server gets no more turns in it.
 ENOUGH_FAILURES = 2
-
+# So long may it take to fill a queue that is emptied then.
+LONGEST_FILL = 600.0
 
 # What is more than passing messages on.
-BEYOND = ("priorities", "selectors", "queue-selectors", "groups", "history", "schedule")
+BEYOND = ("priorities", "selectors", "queue-selectors", "groups", "history", "schedule", "durable")
 
 # Here the server and the generator share a core.
 ON_ONE_CORE = {PING_ONE_CORE.name}
@@ -73,8 +75,12 @@ def impossible(scenario: Scenario) -> str:
 
 def unfit(scenario: Scenario, peer: Peer) -> str:
     """Why a scenario means nothing for a server; empty if it does."""
+    if peer.protocol == "disk":
+        return "" if _appending_is_enough(scenario) else "it only appends bytes"
     if peer.protocol == "relay":
         return "" if _copying_is_enough(scenario) else "it only copies bytes"
+    if scenario.load.kind == "drain" and scenario.load.messages > peer.fill_rate * LONGEST_FILL:
+        return f"it takes some {peer.fill_rate:,.0f} persistent messages a second: so many are too many"
     # A server that limits a consumer in a way of its own is measured like that.
     needs = needs_of(scenario) - {"credit"}
     return ", ".join(reason for feature, reason in peer.lacks.items() if feature in needs)
@@ -86,6 +92,11 @@ def _copying_is_enough(scenario: Scenario) -> bool:
     alone = load.destinations == 1 and not load.slow and not scenario.beside
     shared = load.queue and load.subscribers > 1
     return load.kind in ("flow", "ping") and alone and not shared and not more & needs_of(scenario)
+
+
+def _appending_is_enough(scenario: Scenario) -> bool:
+    load = scenario.load
+    return load.persistent and load.receipts != 0 and scenario.name not in RESTARTS
 
 
 def measure(record: Record, plan: Plan, every: Sequence[Turn], file: Path, console: Console) -> None:
@@ -109,6 +120,8 @@ def _measure_one(record: Record, plan: Plan, turn: Turn, servers: _Servers, bar:
     flood = record.runs(FLOOD, turn.peer.name).median("deliveries_per_s")
     if turn.scenario.share and flood is None:
         return _failed(turn, f"it sends a share of the rate of {FLOOD}, which failed")
+    if turn.peer.protocol == "disk":
+        return disk_limit.measure(turn.scenario, plan.seconds)
     try:
         with servers.lent(turn.peer) as server:
             made = run(
@@ -119,10 +132,11 @@ def _measure_one(record: Record, plan: Plan, turn: Turn, servers: _Servers, bar:
                 rate=turn.scenario.rate_of(flood) if turn.scenario.share and flood else None,
                 core=usable_cores()[SERVER_CORE] if turn.scenario.name in ON_ONE_CORE else last_core(),
                 on_progress=bar.event,
+                restart=server.restart if turn.scenario.name in RESTARTS else None,
             )
             if made.failures:
                 servers.do_not_keep()
-                made.failures += _death(server)
+                made.failures += _death(server, made)
             return made
     except PeerFailed as failure:
         return _failed(turn, str(failure))
@@ -139,10 +153,10 @@ def _failed(turn: Turn, reason: str) -> Result:
     return Result(scenario=turn.scenario.name, server=server, load=turn.scenario.load, failures=[reason])
 
 
-def _death(server: Server) -> list[str]:
+def _death(server: Server, made: Result) -> list[str]:
     """What a server said before it ended, if it has ended."""
     with suppress(psutil.NoSuchProcess):
-        if psutil.Process(server.pid).status() != psutil.STATUS_ZOMBIE:
+        if psutil.Process(made.server.pid or server.pid).status() != psutil.STATUS_ZOMBIE:
             return []
     return [f"the server ended; it said: {server.last_words()}"]
 
@@ -151,9 +165,9 @@ def in_short(scenario: Scenario, made: Result) -> str:
     """The headline of one run, or why there is none."""
     if made.failures:
         return " ".join("; ".join(made.failures).split())
-    headline = scenario.measures[0]
-    value = METRICS[headline].value(made)
-    return "nothing" if value is None else f"{METRICS[headline].title} {with_unit(headline, value)}"
+    values = ((metric, METRICS[metric].value(made)) for metric in scenario.measures)
+    known = (f"{METRICS[metric].title} {with_unit(metric, value)}" for metric, value in values if value is not None)
+    return next(known, "nothing")
 
 
 class _Servers(AbstractContextManager["_Servers"]):

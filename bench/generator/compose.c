@@ -54,6 +54,8 @@ static void write_message(const Engine *engine, const Connection *c, uint64_t sl
         write_digits(at + frames->digits, frames->digit_count, frames->first_number + stream % geometry->destinations);
     if (frames->delay)
         write_digits(at + frames->delay, DELAY_DIGITS, frames->wait);
+    if (frames->sender)
+        write_digits(at + frames->sender, NUMBER_DIGITS, c->number);
     if (receipt)
         receipt_write(receipt, number / frames->unit, ticks);
 }

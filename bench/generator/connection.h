@@ -61,6 +61,7 @@ typedef struct Connection {
     uint32_t asked, confirmed; /* subscriptions, and what else is confirmed */
     uint64_t asked_at;         /* when the last of them was */
     uint64_t turn;             /* of a churn */
+    uint32_t requests;         /* of JetStream: not answered, and it is not logged in before they are */
 
     Buffer rest; /* the beginning of a frame whose end has not come yet */
     size_t expected_length; /* of the next frame: a guess the scanners verify */

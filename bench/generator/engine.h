@@ -12,12 +12,13 @@
  *     plan.c window.c check.c receipts.c websocket.c tls.c         connections and streams; what is counted; what has come;
  *                                                                  what may lie around STOMP
  *     session.c compose.c                                          logging in and subscribing; writing messages
+ *     jetstream.c                                                  what JetStream has beyond NATS
  *     publish.c                                                    handing them to the kernel
  *     transfer.c                                                   reading, writing, being hung up on
  *     dial.c fill.c publishers.c                                   opening and ending connections; sending what is to be there
  *                                                                  already; all who send, in turn
  *     stomp.c nats.c relay.c                                       the protocols
- *     flow.c trip.c connect.c churn.c idle.c replay.c schedule.c   the kinds of load
+ *     flow.c trip.c connect.c churn.c idle.c replay.c schedule.c drain.c   the kinds of load
  *     report.c prepare.c                                           what is told in the end; what is needed in the beginning
  *     loop.c                                                       phases and the loop
  *     generator.pyx                                                Python's side
@@ -85,7 +86,8 @@ struct Engine {
     Tally *tallies;         /* of streams that consumers share */
     uint64_t tally_most;
 
-    uint64_t due_at, accepted_at; /* all that is scheduled; when the server had taken it */
+    uint64_t due_at, accepted_at; /* all that is scheduled; when the server had taken it, or what is to be drained */
+    uint64_t filled_from, drained_from, first_at; /* of a drain; when its first message came */
     const Connection **owners;    /* of each group, who got its first message */
 
     Frames frames;

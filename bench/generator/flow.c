@@ -7,7 +7,6 @@
 #include "receipts.h"
 #include "transfer.h"
 
-#define UNLIMITED (UINT64_C(1) << 40)
 #define BYSTANDERS_OF_ONE 10000 /* a server may allow a connection no more subscriptions */
 
 /* ---- the plan ---- */
@@ -118,13 +117,6 @@ static void turn(Engine *engine) {
     engine->held = false;
     for (uint32_t i = 0; i < engine->geometry.publishers; i++)
         connection_watch(engine, &engine->publishers[i]);
-}
-
-static uint64_t receipts_left(const Engine *engine, const Connection *c) {
-    if (engine->load.receipts <= 0)
-        return UNLIMITED;
-    uint64_t most = (c->receipts_got + (uint64_t)engine->load.receipts) * engine->frames.unit;
-    return most > begun_by(c) ? most - begun_by(c) : 0;
 }
 
 /* A transaction that was begun is finished: what is held back of it would hold back what it already has. */

@@ -11,6 +11,7 @@
 #include "connection.h"
 
 #define DELAY_DIGITS 7 /* of ms: some hours */
+#define NUMBER_DIGITS 7 /* of a destination, a publisher, a key */
 
 typedef struct Frames {
     Buffer bytes, destination, reply_to;
@@ -28,6 +29,7 @@ typedef struct Frames {
     size_t delay;   /* where it is written how long it waits, or 0 */
     uint32_t wait;  /* so many ms, in what is written next */
     size_t receipt; /* where the id of its receipt is, in a SEND or a COMMIT; 0: none is asked for */
+    size_t sender;  /* where the number of the publisher is, or 0 */
     const Connection *owner; /* whose messages are in it, from the first to the last that was written */
     uint64_t first, first_slot, count;
 } Frames;

@@ -40,6 +40,8 @@ cdef extern from "bench/generator/load.h":
         const char *credit_line
         const char *priority_line
         const char *replay_line
+        const char *queue_line
+        const char *durable_lines
         const char *selector_prefix
         bint subscribe_receipts
         int port
@@ -54,7 +56,7 @@ cdef extern from "bench/generator/load.h":
         const char *ack
         const char *name
         const char *pattern
-        bint queue, persistent, content_length, verify, selecting
+        bint queue, persistent, durable, content_length, verify, selecting
         int64_t publishers, subscribers, destinations, bystanders, slow, connections
         int64_t size, credit, receipts, transaction, window, backlog, priorities, groups, messages
         double delay, rate, ramp, warm_up, seconds, patience
@@ -81,7 +83,7 @@ cdef extern from "bench/generator/report.h":
     ctypedef struct Report:
         double seconds, cpu_seconds, blocked_seconds
         uint64_t sends, deliveries, receipts, operations
-        double accept_seconds, deliver_seconds
+        double accept_seconds, deliver_seconds, first_seconds
         uint64_t sent, due, received, lost, duplicated, disordered, corrupt, unsent, unconfirmed
         uint64_t frame_bytes, hung_up, reconnects
     Report engine_report(const Engine *engine) nogil
@@ -131,6 +133,14 @@ cdef class Generator:
         self.texts.append(text)
         return text
 
+    cdef const char *_lines(self, values) except NULL:
+        """Several texts, each a line."""
+        for value in values:
+            self._text(value)
+        cdef bytes lines = "\n".join(values).encode()
+        self.texts.append(lines)
+        return lines
+
     cdef int _read_target(self, target, Load *fields) except -1:
         fields.host = self._text(target.host)
         fields.port = target.port
@@ -172,6 +182,8 @@ cdef class Generator:
         fields.replay_line = self._text(replay)
         fields.priority_line = self._text(target.priority_header if load.priorities else "")
         fields.selector_prefix = self._text(target.selector_prefix)
+        fields.queue_line = self._text(target.queue_header if load.queue else "")
+        fields.durable_lines = self._lines(target.durable_headers if load.durable else ())
         return 0
 
     cdef int _read_texts(self, load, Load *fields) except -1:
@@ -182,7 +194,7 @@ cdef class Generator:
         return 0
 
     cdef int _read_numbers(self, load, Load *fields) except -1:
-        fields.queue, fields.persistent = load.queue, load.persistent
+        fields.queue, fields.persistent, fields.durable = load.queue, load.persistent, load.durable
         fields.content_length, fields.verify = load.content_length, load.verify
         fields.selecting, fields.priorities, fields.groups = load.selecting, load.priorities, load.groups
         fields.messages, fields.delay = load.messages, load.delay

@@ -13,6 +13,8 @@ typedef struct Load {
     const char *credit_line;     /* the header line that asks for the credit, or "" */
     const char *priority_line;   /* of each SEND and SUBSCRIBE, or "" */
     const char *replay_line;     /* of a SUBSCRIBE, or "" */
+    const char *queue_line;      /* of each SEND to a queue, and its SUBSCRIBE, or "" */
+    const char *durable_lines;   /* of a SUBSCRIBE that is durable, or ""; {name} is whose it is */
     const char *selector_prefix; /* what a selector begins with */
     bool subscribe_receipts;
     int port;
@@ -23,7 +25,7 @@ typedef struct Load {
     uint64_t seed;            /* of what should not be guessed */
     const char *protocol, *kind, *ack; /* by name */
     const char *name, *pattern;
-    bool queue, persistent, content_length, verify, selecting;
+    bool queue, persistent, durable, content_length, verify, selecting;
     int64_t publishers, subscribers, destinations, bystanders, slow, connections;
     int64_t size, credit, receipts, transaction, window, backlog, priorities, groups, messages;
     double delay, rate, ramp, warm_up, seconds, patience;

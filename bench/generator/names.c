@@ -15,7 +15,7 @@ void name_append(const Engine *engine, bool queue, const char *suffix, Buffer *o
 /* Seven digits, so that all are equally long and frames differ in nothing else. */
 void name_numbered(const Engine *engine, bool queue, const char *suffix, uint32_t number, Buffer *out) {
     name_append(engine, queue, suffix, out);
-    buffer_format(out, ".%07u", number);
+    buffer_format(out, ".%0*u", NUMBER_DIGITS, number);
 }
 
 void name_destination(const Engine *engine, bool queue, uint32_t number, uint32_t count, Buffer *out) {

@@ -5,9 +5,12 @@
  *     -> PONG\r\n                                     <- PING\r\n
  *
  * Bodies are ours and have no CR in them.
+ *
+ * JetStream is spoken in the same words: jetstream.c has what they are about.
  */
 #include "check.h"
 #include "failure.h"
+#include "jetstream.h"
 #include "session.h"
 
 static void add_quoted(Buffer *out, const char *text) {
@@ -33,7 +36,9 @@ static void log_in(Engine *engine, Connection *c) {
         add_quoted(&c->control, load->passcode);
         buffer_text(&c->control, "\"");
     }
-    buffer_text(&c->control, "}\r\nPING\r\n");
+    buffer_text(&c->control, "}\r\n");
+    if (!engine->protocol->stores || !jetstream_open(engine, c))
+        buffer_text(&c->control, "PING\r\n");
 }
 
 /* Responders share requests: they are one queue group. */
@@ -58,17 +63,25 @@ static bool redelivered(const Message *message) {
     return false;
 }
 
+/* The number of the destination is the end of the subject that was added last. */
+static void note_digits(Frames *frames, const Buffer *out) {
+    frames->digits = frames->numbered ? out->end - NUMBER_DIGITS : 0;
+    frames->digit_count = NUMBER_DIGITS;
+}
+
 static void encode(Engine *engine, Buffer *opening, Buffer *sending, Buffer *closing) {
     Frames *frames = &engine->frames;
     size_t size = (size_t)engine->load.size;
     buffer_text(sending, "PUB ");
     buffer_append(sending, frames->destination.bytes, frames->destination.end);
-    frames->digits = frames->numbered ? sending->end - 7 : 0;
+    note_digits(frames, sending);
     if (frames->reply_to.end) {
         buffer_text(sending, " ");
         buffer_append(sending, frames->reply_to.bytes, frames->reply_to.end);
-        frames->digits = frames->numbered ? sending->end - 7 : 0;
+        note_digits(frames, sending);
     }
+    if (engine->protocol->stores)
+        jetstream_ask_receipt(engine, sending);
     buffer_format(sending, " %zu\r\n", size);
     frames->body = sending->end;
     char *room = buffer_room(sending, size);
@@ -102,12 +115,16 @@ static void answer(Engine *engine, Connection *c, const Message *message) {
 }
 
 static void take_message(Engine *engine, Connection *c, const char *line, size_t line_length, size_t length) {
+    if (engine->protocol->stores && jetstream_answered(engine, c, line, line_length, length))
+        return;
     bool has_size = length - line_length == (size_t)engine->load.size + 2;
     message_came(engine, c, &(Message){
                                 .frame = line,
                                 .body = has_size ? line + line_length : NULL,
                                 .end = line + length - 2,
                             });
+    if (c->acknowledges)
+        jetstream_acknowledge(engine, c, line, line + line_length);
 }
 
 /* It greets, and it may say more about itself later. */
@@ -169,6 +186,8 @@ static size_t scan(Engine *engine, Connection *c, const char *bytes, size_t leng
     while (at < length && !failed(engine)) {
         bool next = is_next(engine, c, bytes + at, length - at);
         used = next ? c->expected_length : take_frame(engine, c, bytes + at, length - at);
+        if (next && c->acknowledges)
+            jetstream_acknowledge(engine, c, bytes + at, bytes + at + used);
         if (!used)
             break;
         at += used;
@@ -186,6 +205,21 @@ const Protocol nats_protocol = {
     .leave = leave,
     .answer = answer,
     .redelivered = redelivered,
+    .encode = encode,
+    .scan = scan,
+};
+
+const Protocol jetstream_protocol = {
+    .name = "jetstream",
+    .greets = true,
+    .stores = true,
+    .subscribes = true,
+    .log_in = log_in,
+    .subscribe = jetstream_subscribe,
+    .unsubscribe = unsubscribe,
+    .leave = leave,
+    .answer = answer,
+    .redelivered = jetstream_redelivered,
     .encode = encode,
     .scan = scan,
 };

@@ -17,7 +17,8 @@
 /* ---- by name ---- */
 
 static const Protocol *protocol_named(const char *name) {
-    static const Protocol *const known[] = {&stomp_protocol, &nats_protocol, &relay_protocol};
+    static const Protocol *const known[] = {&stomp_protocol, &nats_protocol, &jetstream_protocol,
+                                            &relay_protocol};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(known[i]->name, name))
             return known[i];
@@ -27,7 +28,7 @@ static const Protocol *protocol_named(const char *name) {
 static const Kind *kind_named(const char *name) {
     static const Kind *const known[] = {&flow_kind,  &ping_kind,  &request_kind, &connect_kind,
                                         &storm_kind, &churn_kind, &idle_kind,
-                                        &replay_kind, &schedule_kind};
+                                        &replay_kind, &schedule_kind, &drain_kind};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(known[i]->name, name))
             return known[i];
@@ -113,16 +114,23 @@ static bool check_protocol(Engine *engine) {
     const Load *load = &engine->load;
     const char *name = engine->protocol->name;
     bool can_everything = engine->protocol->is_stomp, is_relay = engine->protocol == &relay_protocol;
-    if (load->queue && !can_everything)
+    bool stores = engine->protocol->stores;
+    if (load->queue && !stores)
         return fail(engine, "%s has no queues", name);
     if (load->transaction && (!can_everything || is_relay))
         return fail(engine, "%s has no transactions", name);
-    if (load->receipts && (!can_everything || is_relay))
+    if (load->receipts && (!stores || is_relay))
         return fail(engine, "%s has no receipts", name);
-    if (engine->ack != ACK_AUTO && !can_everything)
+    if (engine->ack != ACK_AUTO && !stores)
         return fail(engine, "%s has no acknowledgements", name);
     if (is_relay && (engine->kind == &request_kind || engine->kind == &churn_kind))
         return fail(engine, "%s has no subscriptions", name);
+    if (engine->kind == &drain_kind && (is_relay || !stores || !load->queue || !load->receipts))
+        return fail(engine, "only a queue can be drained, of a server that has receipts, and they must be asked for");
+    if (load->durable && (is_relay || !stores || load->queue))
+        return fail(engine, "durable subscriptions are for topics, of a server that stores messages");
+    if (load->backlog && engine->protocol == &jetstream_protocol)
+        return fail(engine, "%s has no backlog here: drain is for that", name);
     bool is_special = varieties(load) || engine->kind == &replay_kind || engine->kind == &schedule_kind;
     if (is_special && engine->protocol != &stomp_protocol)
         return fail(engine, "%s has no priorities, groups, selectors, histories or schedules", name);

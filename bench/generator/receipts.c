@@ -16,6 +16,13 @@ uint64_t receipts_open(const Engine *engine) {
     return open;
 }
 
+uint64_t receipts_left(const Engine *engine, const Connection *c) {
+    if (engine->load.receipts <= 0)
+        return UNLIMITED;
+    uint64_t most = (c->receipts_got + (uint64_t)engine->load.receipts) * engine->frames.unit;
+    return most > begun_by(c) ? most - begun_by(c) : 0;
+}
+
 void receipt_came(Engine *engine, Connection *c, const char *id, size_t length) {
     uint64_t number, ticks;
     bool asked = length == RECEIPT_SIZE && receipt_read(id, &number, &ticks) && number < receipts_asked(engine, c);

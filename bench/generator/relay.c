@@ -66,6 +66,7 @@ static size_t scan(Engine *engine, Connection *c, const char *bytes, size_t leng
 const Protocol relay_protocol = {
     .name = "relay",
     .is_stomp = true,
+    .stores = true,
     .log_in = log_in,
     .leave = leave,
     .redelivered = redelivered,

@@ -14,11 +14,15 @@ static void report_window(const Counts *from, const Counts *to, Report *report) 
     report->operations = to->operations - from->operations;
 }
 
-/* Of a schedule; 0 where there is none, or it did not come so far. */
-static void report_schedule(const Engine *engine, Report *report) {
-    uint64_t began = engine->from.ns, ended = engine->to.ns, due = engine->due_at;
-    report->accept_seconds = engine->accepted_at > began ? (double)(engine->accepted_at - began) / 1e9 : 0;
-    report->deliver_seconds = due && ended > due ? (double)(ended - due) / 1e9 : 0;
+static double span(uint64_t from, uint64_t to) {
+    return from && to > from ? (double)(to - from) / 1e9 : 0;
+}
+
+/* Of a schedule or a drain; 0 where there is none, or it did not come so far. */
+static void report_spans(const Engine *engine, Report *report) {
+    report->accept_seconds = span(engine->filled_from ? engine->filled_from : engine->from.ns, engine->accepted_at);
+    report->deliver_seconds = span(engine->due_at ? engine->due_at : engine->drained_from, engine->to.ns);
+    report->first_seconds = span(engine->drained_from, engine->first_at);
 }
 
 static uint64_t above(uint64_t one, uint64_t other) {
@@ -50,7 +54,7 @@ Report engine_report(const Engine *engine) {
     Report report = {.frame_bytes = engine->frames.length - engine->frames.head, .hung_up = engine->hung_up,
                      .reconnects = engine->reconnects};
     report_window(&engine->from, &engine->to, &report);
-    report_schedule(engine, &report);
+    report_spans(engine, &report);
     if (engine->geometry.streams)
         report_messages(engine, &report);
     else

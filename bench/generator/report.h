@@ -8,7 +8,8 @@ typedef struct Report {
     /* in the measured window */
     double seconds, cpu_seconds, blocked_seconds;
     uint64_t sends, deliveries, receipts, operations;
-    double accept_seconds, deliver_seconds; /* of a schedule: until the server had all, and from when they were due */
+    /* of a schedule and a drain: until the server had all, from when they were due, or wanted, and until the first came */
+    double accept_seconds, deliver_seconds, first_seconds;
     /* from beginning to end */
     uint64_t sent, due, received, lost, duplicated, disordered, corrupt, unsent, unconfirmed;
     uint64_t frame_bytes, hung_up, reconnects;

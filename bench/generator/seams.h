@@ -3,7 +3,7 @@
  *
  *     stomp.c nats.c relay.c              the protocols
  *     transfer.c tls.c                    what takes bytes to the server
- *     flow.c trip.c connect.c churn.c idle.c replay.c schedule.c    the kinds of load
+ *     flow.c trip.c connect.c churn.c idle.c replay.c schedule.c drain.c    the kinds of load
  */
 #ifndef BENCH_SEAMS_H
 #define BENCH_SEAMS_H
@@ -25,6 +25,7 @@ typedef struct Protocol {
     const char *name;
     bool greets;    /* the server speaks first */
     bool is_stomp;  /* has queues, prefixes of destinations, acks, receipts, transactions */
+    bool stores;    /* has queues, acks and receipts, whatever it calls them */
     bool subscribes;
     void (*log_in)(Engine *engine, Connection *c);
     /* These ask for a confirmation; it ends in a call of `confirmed`. */
@@ -67,9 +68,9 @@ typedef struct Kind {
     bool (*settled)(Engine *engine);        /* everything due has come */
 } Kind;
 
-extern const Protocol stomp_protocol, nats_protocol, relay_protocol;
+extern const Protocol stomp_protocol, nats_protocol, jetstream_protocol, relay_protocol;
 extern const Carrier plain_carrier, tls_carrier;
 extern const Kind flow_kind, ping_kind, request_kind, connect_kind, storm_kind, churn_kind, idle_kind, replay_kind,
-    schedule_kind;
+    schedule_kind, drain_kind;
 
 #endif

@@ -210,6 +210,7 @@ static size_t scan(Engine *engine, Connection *c, const char *bytes, size_t leng
 const Protocol stomp_protocol = {
     .name = "stomp",
     .is_stomp = true,
+    .stores = true,
     .subscribes = true,
     .log_in = stomp_log_in,
     .subscribe = stomp_subscribe,

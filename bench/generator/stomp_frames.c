@@ -7,7 +7,6 @@
 
 #include "names.h"
 
-#define NUMBER_DIGITS 7
 /* Of keys and groups: it has no zero in front, which some would take for a number to another base. */
 #define FIRST_NUMBER 1000000
 
@@ -50,10 +49,32 @@ static void end_frame(Buffer *out) {
     buffer_append(out, "\n", 2);
 }
 
+/* Of a durable subscription: no other connection of any run has it. */
+static void add_durable_name(const Engine *engine, Connection *c) {
+    buffer_text(&c->control, engine->load.name);
+    buffer_format(&c->control, "-%u", c->number);
+}
+
+static void add_durable(const Engine *engine, Connection *c) {
+    static const char field[] = "{name}";
+    const char *line = engine->load.durable_lines;
+    for (const char *found; (found = strstr(line, field)); line = found + sizeof field - 1) {
+        buffer_append(&c->control, line, (size_t)(found - line));
+        add_durable_name(engine, c);
+    }
+    buffer_text(&c->control, line);
+    buffer_text(&c->control, *line || line > engine->load.durable_lines ? "\n" : "");
+}
+
 void stomp_log_in(Engine *engine, Connection *c) {
     const Load *load = &engine->load;
     buffer_text(&c->control, "CONNECT\naccept-version:1.2\nheart-beat:0,0\n");
     add_plain(&c->control, "host", *load->virtual_host ? load->virtual_host : load->host);
+    if (load->durable && c->role == SUBSCRIBER) {
+        buffer_text(&c->control, "client-id:");
+        add_durable_name(engine, c);
+        buffer_text(&c->control, "\n");
+    }
     if (*load->login || *load->passcode) {
         add_plain(&c->control, "login", load->login);
         add_plain(&c->control, "passcode", load->passcode);
@@ -78,6 +99,9 @@ static void add_wishes(Engine *engine, Connection *c) {
         return;
     add_line(&c->control, load->priority_line);
     add_line(&c->control, load->replay_line);
+    add_line(&c->control, load->queue_line);
+    if (load->durable)
+        add_durable(engine, c);
     if (!load->selecting)
         return;
     buffer_text(&c->control, "selector:");
@@ -190,6 +214,7 @@ void stomp_encode(Engine *engine, Buffer *opening, Buffer *sending, Buffer *clos
         note_digits(frames, sending);
     }
     add_variety(engine, sending);
+    add_line(sending, engine->load.queue_line);
     add_delay(engine, sending);
     if (engine->load.content_length)
         buffer_format(sending, "content-length:%lld\n", (long long)engine->load.size);

@@ -34,6 +34,8 @@ Run = Callable[[int], object]
 
 URGENT = QUEUED.replace(b"\n\n", b"\npriority:9\n\n", 1)
 FRAMES = 1000
+PERSISTENT = QUEUED.replace(b"\n\n", b"\npersistent:true\n\n", 1)
+CONFIRMED = fresh(PERSISTENT, FRAMES, b"receipt")
 NAMES = 500
 HOSTILE = 2000
 PATTERNS = [b"eu.*.*", b"eu.#", b"#.temperature", b"us.site7.*", b"*.site7.>"]
@@ -130,6 +132,10 @@ def _queue(way: str, **asks: int) -> Callable[[Any], Run]:
 
 def _turn(prepare: Callable[[], Callable[[Turns], Run]], kind: type[Client] = Client) -> Callable[[Any], Run]:
     return lambda micro: prepare()(Turns(micro.counted, kind))
+
+
+def _durable_turn(prepare: Callable[[], Callable[[Turns], Run]]) -> Callable[[Any], Run]:
+    return lambda micro: prepare()(Turns(micro.counted, store=micro.Kept()))
 
 
 def _thousand_places() -> list[bytes]:
@@ -258,6 +264,8 @@ TURNS = [
     Kernel("turn-ping", "turn", _turn(lambda: ping(PLAIN)), 1000),
     Kernel("turn-queue-auto", "turn", _turn(lambda: send(QUEUED * FRAMES)), 2, FRAMES),
     Kernel("turn-queue-ack", "turn", _turn(lambda: acknowledge(QUEUED * FRAMES)), 2, FRAMES),
+    Kernel("turn-persistent-queue", "turn", _durable_turn(lambda: acknowledge(PERSISTENT * FRAMES)), 2, FRAMES),
+    Kernel("turn-persistent-receipts", "turn", _durable_turn(lambda: acknowledge(CONFIRMED)), 2, FRAMES),
     Kernel("turn-queue-priority", "turn", _turn(lambda: send(URGENT * FRAMES)), 2, FRAMES),
     Kernel("turn-queue-selector", "turn", _turn(lambda: send(QUEUED * FRAMES, headers=CHOOSING)), 2, FRAMES),
     Kernel("turn-queue-10-selectors", "turn", _turn(lambda: send(QUEUED * FRAMES, 10, headers=CHOOSING)), 2, FRAMES),

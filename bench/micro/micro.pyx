@@ -5,12 +5,15 @@ What goes to clients goes to an Output, which is emptied now and then as a socke
 Callgrind tells by the names of two functions what it shall count (instructions.py): all that happens inside
 `micro_counted`, and only what happened since the last `micro_forgotten`. So no header of valgrind's is needed.
 """
+import os
+
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from fastbroker.core.broker cimport Broker
 from fastbroker.core.frame cimport Content, Frame, content_of, frame_free, frame_init
+from fastbroker.core.journal cimport Store
 from fastbroker.core.ledger cimport Ledger, ledger_new, put_ack
 from fastbroker.core.message cimport (
     MIDDLE_SPACE, Entry, Message, message_drop, message_keep, message_new, put_message, put_middle,
@@ -55,6 +58,7 @@ cdef extern from *:
 cdef enum:
     EMPTY_EVERY = 64        # operations between two system calls
     DESTINATION_SPACE = 128
+    SEGMENT = 67108864
 
 cdef Census unmoved     # of whom the time of day is asked
 
@@ -416,3 +420,48 @@ cdef class Queueing:
         while ring_take(&self.broker.due) != NULL:
             pass
         return 0
+
+
+cdef class Kept(Store):
+    """A journal's store that keeps nothing: a group is durable when the broker asks the next time, as if a disk took no
+    longer than a turn."""
+    cdef uint64_t given
+    cdef uint64_t told
+    cdef uint64_t segment
+    cdef object ready       # both ends of a pipe that has something to read, always
+
+    def __init__(self):
+        self.ready = os.pipe()
+        os.write(self.ready[1], b"!")
+
+    def __dealloc__(self):
+        for end in self.ready:
+            os.close(end)
+
+    def fileno(self):
+        return self.ready[0]
+
+    @property
+    def news(self):
+        """Whether there is anything that the broker has not heard."""
+        return self.given != self.told
+
+    def hear(self):
+        self.told = self.given
+
+    cdef bint idle(self) noexcept:
+        return self.given == self.told
+
+    cdef uint64_t segment_size(self) noexcept:
+        return SEGMENT
+
+    cdef int append(self, char *run, size_t length, uint64_t number, bint sync, bint fresh) except -1:
+        self.segment += fresh
+        self.given = number
+        return 0
+
+    cdef uint64_t durable(self) noexcept:
+        return self.told
+
+    cdef uint64_t written(self) noexcept:
+        return self.told

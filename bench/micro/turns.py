@@ -30,6 +30,7 @@ REQUEST = (
     b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
+SHARDS, SEED = 8, 1  # of the journal
 MASK = b"\x9f\x05\x12\x80"
 CONFIG = Config(
     topics=(Topic(pattern="kept.#", history=History(count=100)),),
@@ -136,8 +137,10 @@ def _message(frame: bytes) -> bytes:
 class Turns:
     """The broker, and who is told what to count."""
 
-    def __init__(self, count: Count, kind: type[Client] = Client) -> None:
+    def __init__(self, count: Count, kind: type[Client] = Client, store: Any = None) -> None:
+        """With a store, as micro.pyx has one, what is persistent is recorded in a journal."""
         self.count = count
+        self.store = store
         self.kind = kind
         self.loop = Loop()
         settings = {**hub_settings(CONFIG), "max_connections": MOST_CLIENTS}
@@ -149,13 +152,22 @@ class Turns:
             log=_no_log,
             server="fastbroker/bench",
             handshake=handshake,
+            journal=(store, SHARDS, SEED) if store else None,
         )
+        if store:
+            self.hub.recover()
 
     def client(self, version: bytes = b"1.2") -> Client:
         return self.kind(self, version)
 
     def turn(self) -> None:
         """The broker does what it has put off until all sockets were read."""
+        self._run_soon()
+        while self.store and self.store.news:
+            self.count(self.hub.hear_journal)
+            self._run_soon()
+
+    def _run_soon(self) -> None:
         while self.loop.soon:
             self.count(self.loop.soon.pop())
 

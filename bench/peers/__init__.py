@@ -6,30 +6,35 @@ python -m bench.peers.check             start each once and try what it can do
 
 from __future__ import annotations
 
-from bench.peers.activemq import ActiveMQ
+from bench.peers.activemq import ActiveMQ, ActiveMQDurable
 from bench.peers.apollo import Apollo
-from bench.peers.artemis import Artemis
+from bench.peers.artemis import Artemis, ArtemisDurable
 from bench.peers.coilmq import CoilMQ
 from bench.peers.gostomp import GoStomp
 from bench.peers.launch import SERVER_CORE, PeerFailed, on_core
-from bench.peers.nats import NatsServer
-from bench.peers.own import Broker, Relay
+from bench.peers.nats import JetStream, NatsServer
+from bench.peers.own import Broker, Disk, Relay
 from bench.peers.peer import ROOT, Peer, Server
 from bench.peers.rabbitmq import RabbitMQ
 
 __all__ = [
     "ACTIVEMQ",
+    "ACTIVEMQ_DURABLE",
     "APOLLO",
     "ARTEMIS",
+    "ARTEMIS_DURABLE",
     "BEFORE",
     "BROKER",
     "COILMQ",
+    "DISK",
     "EVERY",
     "GOSTOMP",
+    "JETSTREAM",
     "NATS",
     "OWN",
     "PEERS",
     "RABBITMQ",
+    "RABBITMQ_QUORUM",
     "RABBITMQ_TLS",
     "RABBITMQ_WS",
     "RELAY",
@@ -68,7 +73,20 @@ BEFORE = (
     Broker("wss", before=True),
 )
 RABBITMQ_WS, RABBITMQ_TLS = RabbitMQ("ws"), RabbitMQ("tls")
-_WITH = {BROKER: (*OWN, *BEFORE), RABBITMQ: (RABBITMQ_WS, RABBITMQ_TLS)}
+# What keeps messages on disk, and others leave out or have in another way; and the limit of the disk.
+RABBITMQ_QUORUM: Peer = RabbitMQ(quorum=True)
+ACTIVEMQ_DURABLE: Peer = ActiveMQDurable()
+ARTEMIS_DURABLE: Peer = ArtemisDurable()
+JETSTREAM: Peer = JetStream()
+DISK: Peer = Disk()
+_WITH = {
+    BROKER: (*OWN, *BEFORE),
+    RELAY: (DISK,),
+    NATS: (JETSTREAM,),
+    RABBITMQ: (RABBITMQ_WS, RABBITMQ_TLS, RABBITMQ_QUORUM),
+    ACTIVEMQ: (ACTIVEMQ_DURABLE,),
+    ARTEMIS: (ARTEMIS_DURABLE,),
+}
 EVERY = tuple(each for peer in PEERS for each in (peer, *_WITH.get(peer, ())))
 
 

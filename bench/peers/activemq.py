@@ -17,6 +17,7 @@ class ActiveMQ(JavaPeer):
 
     name = "activemq"
     lacks: Mapping[Feature, str] = {"persistence": "it is started without its store"}
+    settings = "activemq.xml"
     artifact = "activemq-broker"
     main = "org.apache.activemq.console.Main"
 
@@ -27,11 +28,12 @@ class ActiveMQ(JavaPeer):
             port=port,
             credit_header="activemq.prefetchSize:{credit}",
             replay_header="activemq.retroactive:true",
+            durable_headers=("activemq.subscriptionName:{name}",),
         )
 
     def launch(self, directory: Path, port: int) -> Launch:
-        """With bench/compare/activemq/activemq.xml."""
-        settings = write_settings("activemq/activemq.xml", directory / "activemq.xml", port=port)
+        """With its settings in bench/compare/activemq."""
+        settings = write_settings(f"activemq/{self.settings}", directory / "activemq.xml", port=port)
         write_settings("log4j2.properties", directory / "log4j2.properties")
         # It takes file:///… for a file of another machine.
         return self.start(directory, "start", f"xbean:file:{settings}")
@@ -39,3 +41,12 @@ class ActiveMQ(JavaPeer):
     def properties(self, directory: Path) -> dict[str, object]:
         """It would look for its files, and write some, where its jars are."""
         return {f"activemq.{name}": directory for name in ("home", "base", "conf", "data")}
+
+
+class ActiveMQDurable(ActiveMQ):
+    """With its store, KahaDB, which syncs each write."""
+
+    name = "activemq-durable"
+    lacks: Mapping[Feature, str] = {}
+    on_disk = True
+    settings = "durable.xml"

@@ -33,9 +33,14 @@ class JavaPeer(Downloaded):
     """Of the virtual machine, besides those of bench/compare/java.options."""
 
     @property
+    def package(self) -> str:
+        """Without what its settings add to its name."""
+        return self.name.partition("-")[0]
+
+    @property
     def pom(self) -> Path:
         """What Maven is to fetch."""
-        return SETTINGS / self.name / "pom.xml"
+        return SETTINGS / self.package / "pom.xml"
 
     def needs(self) -> str:
         """Java, and Maven to install it."""

@@ -11,6 +11,8 @@ from bench.peers import golang
 from bench.peers.download import Downloaded
 from bench.peers.launch import Launch
 from bench.peers.peer import SETTINGS, Feature, first_version, output_of
+from bench.peers.settings import write_settings
+from fastbroker.bench.load import Protocol
 
 VERSION = "v2.15.2"
 
@@ -19,7 +21,7 @@ class NatsServer(Downloaded):
     """The system's program if there is one, else built from source."""
 
     name = "nats-server"
-    protocol = "nats"
+    protocol: Protocol = "nats"
     lacks: Mapping[Feature, str] = {
         "queues": "its core protocol has no queues that keep messages",
         "transactions": "its protocol has no transactions",
@@ -65,3 +67,27 @@ class NatsServer(Downloaded):
         """With the settings of bench/compare/nats-server.conf."""
         settings = SETTINGS / "nats-server.conf"
         return Launch([self.program(), "--config", str(settings), "--addr", "127.0.0.1", "--port", str(port)])
+
+
+class JetStream(NatsServer):
+    """The same program, with JetStream: streams on disk, each message synced before it is confirmed."""
+
+    name = "jetstream"
+    protocol: Protocol = "jetstream"
+    on_disk = True
+    fill_rate = 500.0
+    lacks: Mapping[Feature, str] = {
+        feature: reason
+        for feature, reason in NatsServer.lacks.items()
+        if feature not in ("queues", "acks", "receipts", "persistence")
+    }
+
+    @property
+    def package(self) -> str:
+        """It is one program."""
+        return NatsServer.name
+
+    def launch(self, directory: Path, port: int) -> Launch:
+        """With the settings of bench/compare/jetstream.conf."""
+        settings = write_settings("jetstream.conf", directory / "nats.conf", port=port, directory=directory)
+        return Launch([self.program(), "--config", str(settings)])

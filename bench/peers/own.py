@@ -1,17 +1,16 @@
-"""What is part of this repository: the broker, and the relay that stands for the limit of the machine."""
+"""What is part of this repository: the broker, and what stands for the limits of the machine and of its disk."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from bench import programs
-from bench.peers import certificates
-from bench.peers.launch import Launch
-from bench.peers.peer import ROOT, Feature, Peer, first_version, output_of
+from bench.peers import certificates, disk
+from bench.peers.launch import Launch, PeerFailed
+from bench.peers.peer import ROOT, Peer, first_version, output_of
 from fastbroker.bench.load import SchemeName
 from fastbroker.bench.messaging import SETTINGS
 from fastbroker.bench.secure import SECURE
@@ -23,11 +22,9 @@ TREE = "FASTBROKER_BEFORE"
 class Broker(Peer):
     """fastbroker as `fastbroker serve` starts it, at one address; this tree's or an earlier one.
 
-    It has its defaults, and a history for the topics of the one scenario that is about that. An earlier tree may not
-    know the settings for it.
+    It has its defaults, a directory for what must survive, and a history for the topics of the one scenario that is
+    about that. An earlier tree may not know the settings for it.
     """
-
-    lacks: Mapping[Feature, str] = {"persistence": "it has no journal yet"}
 
     def __init__(self, scheme: SchemeName = "tcp", *, before: bool = False) -> None:
         """Over TCP this tree's is the one that others are compared with."""
@@ -35,8 +32,9 @@ class Broker(Peer):
         self.name = name if scheme == "tcp" else f"{name}-{scheme}"
         self._scheme = scheme
         self._before = before
+        self.on_disk = scheme == "tcp"
         if before:
-            self.lacks = {**self.lacks, "history": "its settings may have none"}
+            self.lacks = {"history": "its settings may have none", "persistence": "it may have no journal"}
         self._tree = Path(os.environ.get(TREE, "/nowhere")).absolute() if before else ROOT
         self._python = str(self._tree / ".venv" / "bin" / "python") if before else sys.executable
 
@@ -62,7 +60,8 @@ class Broker(Peer):
         settings = directory / "broker.toml"
         settings.write_text(("" if self._before else SETTINGS) + secured)
         listen = ("--listen", f"{self._scheme}://{where}")
-        command = [self._python, "-m", "fastbroker", "serve", "--config", str(settings), *listen]
+        kept = ("--data-dir", str(directory / "data"))
+        command = [self._python, "-m", "fastbroker", "serve", "--config", str(settings), *listen, *kept]
         # It starts in a directory where its tree is not. A build that PYTHONPATH names comes first: it is of this tree.
         ours = os.environ.get("PYTHONPATH") if self._tree == ROOT else None
         path = os.pathsep.join(filter(None, (ours, str(self._tree))))
@@ -100,3 +99,26 @@ class Relay(Peer):
     def launch(self, directory: Path, port: int) -> Launch:
         """It has no settings."""
         return Launch([str(programs.relay()), str(port)])
+
+
+class Disk(Peer):
+    """No server: a program that appends the same bytes to a file, and syncs them (disk.c)."""
+
+    name = "disk"
+    protocol = "disk"
+
+    def missing(self) -> str:
+        """It is compiled when it is needed."""
+        return "" if shutil.which(programs.compiler()) else f"there is no C compiler {programs.compiler()!r}"
+
+    def version(self) -> str:
+        """Of what is measured: the file system."""
+        return "{0.kind} on {0.device}".format(disk.file_system(disk.directory()))
+
+    def install(self) -> None:
+        """Compile it."""
+        programs.disk()
+
+    def launch(self, directory: Path, port: int) -> Launch:
+        """Nobody can connect to it."""
+        raise PeerFailed("it is a program that writes, and no server")

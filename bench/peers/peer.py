@@ -8,22 +8,27 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from bench.peers.launch import Launch, PeerFailed, free_port, launched
+from bench.peers import disk
+from bench.peers.launch import Launch, PeerFailed, free_port, kill, launched
 from fastbroker.bench.load import Protocol, Target
+from fastbroker.bench.run import Restart, Restarted
 from fastbroker.bench.serving import Unreachable, logged_in
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ROOT / "bench" / "compare"
 
-START_TIMEOUT = 60.0
+# With a million messages to read.
+START_TIMEOUT = 180.0
 ANSWER_TIMEOUT = 5.0
+# How long it took to start is known as exactly.
+POLL = 0.005
 # What is shown of a server's log when it failed.
 LAST_LINES = 12
 
@@ -43,6 +48,7 @@ Feature = Literal[
     "groups",
     "history",
     "schedule",
+    "durable",
     # No scenario is left out for want of these. It fails, if it must.
     "pipelining",
     "subscribe-receipts",
@@ -59,6 +65,7 @@ PLAIN: Mapping[Feature, str] = {
     "groups": "it has no message groups",
     "history": "its topics keep nothing",
     "schedule": "it delays nothing",
+    "durable": "its subscriptions end with their connections",
 }
 
 
@@ -71,6 +78,7 @@ class Server:
     target: Target
     start_seconds: float
     log: Path
+    restart: Restart
 
     def last_words(self) -> str:
         """The end of its log: the reason, when it hung up on somebody."""
@@ -84,8 +92,14 @@ class Peer(ABC):
     protocol: Protocol = "stomp"
     lacks: Mapping[Feature, str] = {}
     """What it cannot do of what the scenarios ask for, and why they are not run on it."""
+    on_disk: bool = False
+    """Whether it keeps messages in files: its directory is where the disk is that is to be measured, then."""
     warm_up: float = 0.5
     """Seconds of load before it is as fast as it gets: what compiles itself while it runs needs more of them."""
+    fill_rate: float = 5_000.0
+    """Persistent messages that it takes in a second, at least nearly: so deep a queue can be filled in some time."""
+    settles: float = 0.0
+    """Seconds after which it has on its disk what it had confirmed, if that is not at once; it is not killed before."""
     schedule_rate: float = 100_000.0
     """Messages of a schedule that it surely takes in a second: they are not due before it has all of them."""
 
@@ -119,14 +133,42 @@ class Peer(ABC):
         """Starts a fresh server, so that no measurement inherits anything from the one before."""
         if reason := self.missing():
             raise PeerFailed(f"{self.name} is missing: {reason}")
-        with tempfile.TemporaryDirectory(prefix=f"bench-{self.name}-", ignore_cleanup_errors=True) as name:
+        place = disk.directory() if self.on_disk else None
+        with tempfile.TemporaryDirectory(prefix=f"bench-{self.name}-", dir=place, ignore_cleanup_errors=True) as name:
             directory, port = Path(name), free_port()
-            log = directory / "output.log"
-            launch, begin = self.launch(directory, port), time.monotonic()
+            launch = self.launch(directory, port)
             target = msgspec.structs.replace(self.target(port), **launch.reached)
-            with launched(launch, directory, log, core) as process:
-                await_answer(self.name, process, target, log)
-                yield Server(self.name, process.pid, target, time.monotonic() - begin, log)
+            with _Running(self, launch, target, directory, core) as running:
+                started = running.start()
+                seconds = time.monotonic() - started.at
+                yield Server(self.name, started.pid, target, seconds, running.log, running.restart)
+
+
+class _Running(AbstractContextManager["_Running"]):
+    """The process of a server, and the next one when that was killed."""
+
+    def __init__(self, peer: Peer, launch: Launch, target: Target, directory: Path, core: int | None) -> None:
+        self.log = directory / "output.log"
+        self._peer, self._launch, self._target = peer, launch, target
+        self._directory, self._core = directory, core
+        self._stack = ExitStack()
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def start(self) -> Restarted:
+        """Comes back when it answers."""
+        begin = time.monotonic()
+        self._process = self._stack.enter_context(launched(self._launch, self._directory, self.log, self._core))
+        await_answer(self._peer.name, self._process, self._target, self.log)
+        return Restarted(self._process.pid, begin)
+
+    def restart(self) -> Restarted:
+        """Kills it as kill -9 does, with all that it has started, and starts it anew where it was."""
+        time.sleep(self._peer.settles)
+        kill(self._process)
+        self._stack.close()
+        return self.start()
 
 
 def await_answer(name: str, process: subprocess.Popen[bytes], target: Target, log: Path) -> None:
@@ -137,7 +179,7 @@ def await_answer(name: str, process: subprocess.Popen[bytes], target: Target, lo
             return
         if time.monotonic() > deadline:
             raise PeerFailed(f"{name} did not answer within {START_TIMEOUT:g} s; it said:\n{last_words(log)}")
-        time.sleep(0.02)
+        time.sleep(POLL)
     raise PeerFailed(f"{name} ended with status {process.returncode}; it said:\n{last_words(log)}")
 
 

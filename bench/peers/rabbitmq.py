@@ -32,10 +32,16 @@ class RabbitMQ(Downloaded):
         "schedule": "it needs a plugin for that, which is not part of it",
     }
 
-    def __init__(self, scheme: Literal["tcp", "tls", "ws"] = "tcp") -> None:
-        """One address, of that kind."""
-        self.name = "rabbitmq" if scheme == "tcp" else f"rabbitmq-{scheme}"
+    on_disk = True
+
+    def __init__(self, scheme: Literal["tcp", "tls", "ws"] = "tcp", *, quorum: bool = False) -> None:
+        """One address, of that kind; its queues are classic ones or quorum queues, which are durable both."""
+        kind = "quorum" if quorum else "" if scheme == "tcp" else scheme
+        self.name = f"rabbitmq-{kind}" if kind else "rabbitmq"
         self._scheme = scheme
+        self._queue_header = "x-queue-type:quorum" if quorum else ""
+        # The table of its quorum queues is not synced: one declared just before a kill has no leader afterwards.
+        self.settles = 15.0 if quorum else 0.0
 
     @property
     def package(self) -> str:
@@ -83,6 +89,8 @@ class RabbitMQ(Downloaded):
             passcode="guest",
             virtual_host="/",
             priority_header="x-max-priority:9",
+            queue_header=self._queue_header,
+            durable_headers=("durable:true", "auto-delete:false", "x-queue-name:{name}"),
         )
 
     def launch(self, directory: Path, port: int) -> Launch:

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from fastbroker.bench.durability import DURABILITY
+from fastbroker.bench.every import EVERY
 from fastbroker.bench.load import Kind, Load, Target
-from fastbroker.bench.messaging import EVERY, MESSAGING
+from fastbroker.bench.messaging import MESSAGING
 from fastbroker.bench.scenarios import FLOOD, LATENCY, RATE, SCENARIOS, USUAL, Scenario
 
 # Names of several at once.
-TOGETHER = {"all": SCENARIOS, "messaging": MESSAGING}
+TOGETHER = {"all": SCENARIOS, "messaging": MESSAGING, "durability": DURABILITY}
 CUSTOM = "custom"
 
 # They say how to measure, not what: no load is described by them alone.
@@ -19,7 +21,7 @@ _MESSAGE = HOW | {"size", "persistent", "content_length", "rate", "verify", "ack
 MEANS: Mapping[Kind, set[str]] = {
     "flow": _MESSAGE
     | {"publishers", "subscribers", "destinations", "queue", "pattern", "slow"}
-    | {"receipts", "transaction", "window", "backlog", "priorities", "selecting", "groups"},
+    | {"receipts", "transaction", "window", "backlog", "priorities", "selecting", "groups", "durable"},
     "ping": _MESSAGE | {"connections", "queue"},
     "request": _MESSAGE | {"publishers", "subscribers"},
     "connect": HOW | {"connections"},
@@ -28,6 +30,7 @@ MEANS: Mapping[Kind, set[str]] = {
     "idle": HOW | {"connections", "ramp"},
     "replay": HOW | {"connections", "size", "content_length", "verify", "messages"},
     "schedule": HOW | {"size", "content_length", "verify", "queue", "messages", "delay"},
+    "drain": HOW | {"queue", "size", "content_length", "verify", "ack", "credit", "persistent", "receipts", "messages"},
 }
 # What `FLOOD` does not share with the scenarios that send a share of its rate.
 OWN = {"rate", "slow"}

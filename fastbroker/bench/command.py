@@ -48,6 +48,8 @@ def bench(
     credit_header: str,
     replay_header: str,
     priority_header: str,
+    queue_header: str,
+    durable_headers: tuple[str, ...],
     selector_prefix: str,
     ca: str | None,
     insecure: bool,
@@ -65,7 +67,8 @@ def bench(
 ) -> None:
     """Put load on a STOMP broker, check every message, and measure.
 
-    SCENARIO is a name of --list, or all, or messaging for what not every server can do; options change the loads of the
+    SCENARIO is a name of --list, or all, or messaging for what not every server can do, or
+    durability for what survives; options change the loads of the
     scenarios. Without a SCENARIO they describe a load of their own, and where nothing is said at all, three usual
     scenarios are run.
 
@@ -94,6 +97,8 @@ def bench(
         credit_header=credit_header,
         replay_header=replay_header,
         priority_header=priority_header,
+        queue_header=queue_header,
+        durable_headers=durable_headers,
         selector_prefix=selector_prefix,
     )
     ordered = _chosen(scenarios, {field: value for field, value in load.items() if value is not None}, target)

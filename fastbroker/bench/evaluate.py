@@ -15,7 +15,9 @@ LATEST_US = 1000.0
 BUSY = 0.97
 MICRO = 1e6
 # Loads in which a delivery is what counts, and costs something; in others an operation is.
-MESSAGES = ("flow", "replay", "schedule")
+MESSAGES = ("flow", "replay", "schedule", "drain")
+# Loads in which everything is sent in one span of time, and delivered in another.
+APART = ("schedule", "drain")
 
 
 class Used(Struct, frozen=True, kw_only=True):
@@ -31,7 +33,7 @@ def fill_in(result: Result, measured: Measured, used: Used) -> Result:
     """Add to a result all that follows from the counts."""
     seconds, load = measured.seconds, result.load
     result.seconds = seconds
-    result.sends_per_s = _rate(measured.sends, _sending(load, measured))
+    result.sends_per_s = _rate(_sent(load, measured), _sending(load, measured))
     result.deliveries_per_s = _rate(measured.deliveries, _delivering(load, measured))
     result.receipts_per_s = _rate(measured.receipts, seconds)
     result.operations_per_s = _rate(measured.operations, seconds)
@@ -46,13 +48,17 @@ def fill_in(result: Result, measured: Measured, used: Used) -> Result:
     return result
 
 
+def _sent(load: Load, measured: Measured) -> int:
+    """A queue is filled before the window is opened."""
+    return measured.totals.sent if load.kind == "drain" else measured.sends
+
+
 def _sending(load: Load, measured: Measured) -> float:
-    """What is scheduled is sent in one part of the window, and delivered in another."""
-    return measured.accept_seconds if load.kind == "schedule" else measured.seconds
+    return measured.accept_seconds if load.kind in APART else measured.seconds
 
 
 def _delivering(load: Load, measured: Measured) -> float:
-    return measured.deliver_seconds if load.kind == "schedule" else measured.seconds
+    return measured.deliver_seconds if load.kind in APART else measured.seconds
 
 
 def _rate(count: int, seconds: float) -> float | None:
@@ -67,7 +73,9 @@ def _add_latencies(result: Result, measured: Measured) -> None:
     # In a flood a message's latency is the depth of all buffers, which says nothing of the server.
     if load.rate or load.kind in ("ping", "request", "replay", "schedule"):
         result.latency = of("latency")
-    result.receipt, result.connect = of("receipt"), of("connect")
+    result.receipt = of("receipt")
+    # Whoever empties a queue comes when the window is open, which says nothing of logging in.
+    result.connect = of("connect") if load.kind != "drain" else None
     if load.rate:
         result.send_delay_p99_us = p99_us(measured.histograms.get("send_delay", ()))
 

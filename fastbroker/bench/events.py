@@ -61,6 +61,7 @@ class Measured(Struct, frozen=True, kw_only=True, tag="result", tag_field="event
     blocked_seconds: float
     accept_seconds: float
     deliver_seconds: float
+    first_seconds: float
     histograms: dict[str, list[tuple[int, int]]]
 
 

@@ -4,9 +4,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-Kind = Literal["flow", "ping", "request", "connect", "storm", "churn", "idle", "replay", "schedule"]
+Kind = Literal["flow", "ping", "request", "connect", "storm", "churn", "idle", "replay", "schedule", "drain"]
 Ack = Literal["auto", "client", "client-individual"]
-Protocol = Literal["stomp", "nats", "relay"]
+Protocol = Literal["stomp", "nats", "jetstream", "relay", "disk"]
 SchemeName = Literal["tcp", "tls", "unix", "ws", "wss"]
 
 # Window of receipts: ask for one with each SEND, and wait for none.
@@ -45,6 +45,10 @@ class Target(Struct, frozen=True, kw_only=True):
     """Header line of SUBSCRIBE that asks for what a topic keeps."""
     selector_prefix: str = ""
     """What a selector begins with so that it compares numbers."""
+    queue_header: str = ""
+    """Header line of SEND and SUBSCRIBE that says of which kind a queue is; empty: there is none."""
+    durable_headers: tuple[str, ...] = ("durable-subscription-name:{name}",)
+    """Header lines of SUBSCRIBE that make it durable; {name} is its own, and CONNECT has that as client-id."""
     subscribe_receipts: bool = True
     """Whether SUBSCRIBE and UNSUBSCRIBE get their RECEIPT, as they should. If not, a SEND with a receipt, to a topic
     that nobody subscribes to, confirms them."""
@@ -78,6 +82,8 @@ class Load(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     credit: int = 1000
     """prefetch-count of a subscription with acks; 0: leave the header away."""
     persistent: bool = False
+    durable: bool = False
+    """Topics: the subscriptions are durable."""
     receipts: int = 0
     """Receipts: 0 asks for none, n for one with each SEND (or COMMIT) with at most n open, UNBOUNDED waits for none."""
     transaction: int = 0
@@ -93,7 +99,8 @@ class Load(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     groups: int = 0
     """Messages belong to so many groups, in turn."""
     messages: int = 100_000
-    """replay: what the topic keeps, and each subscriber gets. schedule: messages that are due at one moment."""
+    """replay: what the topic keeps, and each subscriber gets. schedule: messages that are due at one moment.
+    drain: what the queue is filled with, and emptied of."""
     delay: float = 30.0
     """schedule: seconds until then, from the beginning."""
     rate: float = 0.0

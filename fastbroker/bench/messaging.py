@@ -7,7 +7,7 @@ fastbroker, bench/compare to others.
 from typing import Any
 
 from fastbroker.bench.load import Load
-from fastbroker.bench.scenarios import RATE, SCENARIOS, Scenario
+from fastbroker.bench.scenarios import RATE, Scenario
 
 KEPT = 100_000
 # What consumers of a queue have to choose from.
@@ -80,5 +80,3 @@ MESSAGING = {
         _scheduled("scheduled-1m", 1_000_000),
     )
 }
-
-EVERY = {**SCENARIOS, **MESSAGING}

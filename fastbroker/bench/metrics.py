@@ -81,6 +81,10 @@ def _percentile(kind: str, percentile: str) -> Callable[[Result], float | None]:
     return value
 
 
+def _restart(result: Result) -> float | None:
+    return None if result.restart_seconds is None else result.restart_seconds * MEGA
+
+
 def _megabytes(result: Result) -> float | None:
     return None if result.deliveries_per_s is None else result.deliveries_per_s * result.load.size / MEGA
 
@@ -104,6 +108,7 @@ METRICS = {
         for kind, words in KINDS.items()
         for percentile, shown in PERCENTILES.items()
     },
+    "restart_us": Metric("from the start to the first message", "", "less", _restart, time_us),
     "beside_p99_us": Metric("ping beside it, p99", "", "less", _beside, time_us),
     "server_cpu_us_per_message": Metric("server CPU", "µs/message", "less", _field("server_cpu_us_per_message"), cost),
     "server_cpu": Metric("server CPU", "cores", "less", _field("server_cpu"), cost),

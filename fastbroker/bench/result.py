@@ -82,13 +82,16 @@ class Result(Struct, kw_only=True):
     started: str = ""
     seconds: float | None = None
     """The measured window. Rates are what happened in it, divided by it. schedule: divided by the time until all were
-    taken, and by that from when they were due until the last one came."""
+    taken, and by that from when they were due until the last one came. drain: by the time until the queue was full, and
+    by that from when it was to be emptied until it was."""
     sends_per_s: float | None = None
     deliveries_per_s: float | None = None
     receipts_per_s: float | None = None
     operations_per_s: float | None = None
     """ping, request: round trips. connect, storm: logins. churn: pairs of SUBSCRIBE and UNSUBSCRIBE. replay: whole
     replays."""
+    restart_seconds: float | None = None
+    """From the start of the process, after it was killed, to the first message that it delivers."""
     frame_bytes: float | None = None
     """Size of one SEND, headers and all."""
     latency: Latency | None = None

@@ -2,9 +2,11 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import psutil
 from msgspec.structs import replace
@@ -24,6 +26,18 @@ UNTIL_TOLD = 86_400.0
 OnProgress = Callable[[Progress], None]
 
 
+class Restarted(NamedTuple):
+    """The server's next process."""
+
+    pid: int
+    at: float
+    """When it was started, as `time.monotonic` has it."""
+
+
+# Kills the server, starts it anew where it was, and comes back when it lets clients in.
+Restart = Callable[[], Restarted]
+
+
 def run(
     scenario: Scenario,
     target: Target,
@@ -33,26 +47,34 @@ def run(
     rate: float | None = None,
     core: int | None = None,
     on_progress: OnProgress | None = None,
+    restart: Restart | None = None,
 ) -> Result:
     """Run a scenario once. What the server does wrong becomes a failure in the result, never an exception.
 
     `name` is the server's, for the result. `rate` is messages a second; it is needed where the scenario has a share, as
-    `Scenario.rate_of` has it. `core` is what the generator is held to.
+    `Scenario.rate_of` has it. `core` is what the generator is held to. With
+    `restart` the server is killed when everything is prepared.
     """
     chosen = scenario if rate is None else scenario.with_load(rate=rate)
     if chosen.share:
         raise ValueError(f"{scenario.name} sends a share of another rate, and no rate was given")
     server = server_of(target, name, server_pid)
-    return asyncio.run(_Run(chosen, target, server, core, on_progress).result())
+    return asyncio.run(_Run(chosen, target, server, core, on_progress, restart).result())
 
 
 class _Run:
     """A scenario on its way to a result."""
 
     def __init__(
-        self, scenario: Scenario, target: Target, server: Server, core: int | None, on_progress: OnProgress | None
+        self,
+        scenario: Scenario,
+        target: Target,
+        server: Server,
+        core: int | None,
+        on_progress: OnProgress | None,
+        restart: Restart | None,
     ) -> None:
-        self._target, self._core, self._on_progress = target, core, on_progress
+        self._target, self._core, self._on_progress, self._restart = target, core, on_progress, restart
         started = datetime.now(UTC).isoformat(timespec="seconds")
         # What an earlier run has left in a queue must not come now.
         unique = secrets.token_hex(3)
@@ -92,11 +114,19 @@ class _Run:
         ]
         main, *beside = [await stack.enter_async_context(started_worker(order)) for order in orders]
         await asyncio.gather(*(worker.phase("ready") for worker in (main, *beside)))
+        restarted = await asyncio.to_thread(self._restart) if self._restart else None
+        if restarted:
+            self._result.server = replace(self._result.server, pid=restarted.pid)
+            watched = _Watched(restarted.pid)
         for worker in beside:
             await worker.tell(GO)
             await worker.phase("measuring")
+        begin = time.monotonic()
         await main.tell(GO)
-        fill_in(self._result, await self._follow(main, beside, watched), watched.used())
+        measured = await self._follow(main, beside, watched)
+        fill_in(self._result, measured, watched.used())
+        if restarted and measured.first_seconds:
+            self._result.restart_seconds = begin - restarted.at + measured.first_seconds
         await self._end(beside)
 
     async def _follow(self, main: StartedWorker, beside: Sequence[StartedWorker], watched: "_Watched") -> Measured:

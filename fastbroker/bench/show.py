@@ -12,8 +12,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from fastbroker.bench.events import Progress
+from fastbroker.bench.every import EVERY
 from fastbroker.bench.machine import in_words
-from fastbroker.bench.messaging import EVERY
 from fastbroker.bench.metrics import rate
 from fastbroker.bench.result import Report
 from fastbroker.bench.run import OnProgress
@@ -99,7 +99,7 @@ def _done(scenario: Scenario, progress: Progress) -> float:
     load = scenario.load
     if load.kind == "storm":
         return progress.connections / load.connections
-    if load.kind == "schedule":
+    if load.kind in ("schedule", "drain"):
         return (progress.sent + progress.received) / (2 * load.messages)
     if progress.phase == "connecting":
         return 0

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fastbroker.bench.messaging import EVERY
+from fastbroker.bench.every import EVERY
 from fastbroker.bench.metrics import METRICS, Spread, spread
 from fastbroker.bench.result import Result
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -19,9 +20,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))
 
-from bench import programs
+from bench import disk_limit, programs
 from bench.peers import (
+    ARTEMIS_DURABLE,
     BROKER,
+    DISK,
     EVERY,
     NATS,
     OWN,
@@ -32,6 +35,7 @@ from bench.peers import (
     PeerFailed,
     Server,
     debian,
+    disk,
     download,
     java,
     named,
@@ -43,7 +47,9 @@ from bench.peers.download import Downloaded, complaint
 from bench.peers.launch import Launch, free_port
 from bench.peers.settings import PLACEHOLDER, filled_in
 from bench.peers.trials import TRIALS, Trial
+from bench.scenarios import ALL as EVERY_SCENARIO
 from fastbroker.bench.load import Target
+from fastbroker.bench.serving import logged_in
 
 needs_compiler = pytest.mark.skipif(not shutil.which(programs.compiler()), reason="no C compiler")
 STOMP = [each for each in PEERS if each.protocol == "stomp"]
@@ -67,7 +73,9 @@ class Shell(Peer):
         pass
 
     def launch(self, directory: Path, port: int) -> Launch:
-        relay = f"{sys.executable} -m fastbroker serve --listen tcp://127.0.0.1:{port} --log-level error"
+        relay = (
+            f"{sys.executable} -m fastbroker serve --listen tcp://127.0.0.1:{port} --data-dir none --log-level error"
+        )
         return Launch(["sh", "-c", self.script.format(serve=relay)], {"PYTHONPATH": str(ROOT)})
 
 
@@ -197,10 +205,11 @@ def test_settings_get_every_value_and_nothing_else() -> None:
         filled_in("port = @port@", {"port": 5, "host": "x"})
 
 
-@pytest.mark.parametrize("peer", EVERY, ids=lambda each: each.name)
+@pytest.mark.parametrize("peer", [each for each in EVERY if each is not DISK], ids=lambda each: each.name)
 def test_every_peer_is_told_its_port(peer: Peer, tmp_path: Path) -> None:
-    if peer is RELAY and peer.missing():
-        pytest.skip(peer.missing())
+    # They compile what is in C.
+    if peer in (RELAY, ARTEMIS_DURABLE) and RELAY.missing():
+        pytest.skip(RELAY.missing())
     launch = peer.launch(tmp_path, 54321)
     written = {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
     assert "54321" in " ".join([*launch.command, *written.values()])
@@ -383,5 +392,66 @@ def test_an_earlier_tree_is_measured_when_it_is_named(monkeypatch: pytest.Monkey
     assert launch.environment["PYTHONPATH"] == str(tmp_path)
     assert "history" in before.lacks
     assert (tmp_path / "broker.toml").read_text() == ""
-    assert "history" not in own.Broker().lacks
+    assert "persistence" in before.lacks
+    assert not own.Broker().lacks
     assert "a build of this tree" in own.Broker().launch(tmp_path, 1234).environment["PYTHONPATH"]
+
+
+# ---- what survives ----
+
+
+def test_a_server_is_killed_and_started_where_it_was() -> None:
+    with BROKER.running() as server:
+        again = server.restart()
+        assert again.pid != server.pid
+        assert not psutil.pid_exists(server.pid)
+        assert logged_in(server.target, 5.0).greeting()[1].startswith("fastbroker/")
+        assert 0 < time.monotonic() - again.at < 60
+    assert not psutil.pid_exists(again.pid)
+
+
+def test_what_survives_lies_on_a_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(disk.PLACE, str(tmp_path / "there"))
+    assert disk.on_disk() == disk.directory() == tmp_path / "there"
+    monkeypatch.setattr(disk, "file_system", lambda place: disk.FileSystem("tmpfs", "none"))
+    with pytest.raises(disk.NoDisk, match=r"there is in memory \(tmpfs\): set FASTBROKER_BENCH_DISK"):
+        disk.on_disk()
+
+
+def test_a_file_system_is_that_of_the_innermost_mount(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    mounted = [
+        SimpleNamespace(mountpoint=str(at), fstype=kind, device=f"/dev/{kind}")
+        for at, kind in ((tmp_path, "ext4"), (tmp_path / "a", "xfs"), (tmp_path / "ab", "zfs"), ("/", "overlay"))
+    ]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: mounted)
+    assert disk.file_system(tmp_path / "a" / "b") == ("xfs", "/dev/xfs")
+    assert disk.file_system(Path("/")).kind == "overlay"
+
+
+@pytest.mark.skipif(bool(DISK.missing()), reason="there is no C compiler")
+def test_the_disk_appends_and_syncs(tmp_path: Path) -> None:
+    appended = disk.append(tmp_path, 100, 10, 0, 0.1)
+    assert appended.messages == sum(count for _, count in appended.buckets) > 0
+    assert appended.messages % 10 == 0
+    assert appended.seconds >= 0.1
+    assert not list(tmp_path.iterdir())
+    # Whatever is due goes together, however slow the disk is.
+    paced = disk.append(tmp_path, 100, 1, 500, 0.5)
+    assert 100 <= paced.messages <= 260
+    assert disk.typical_sync_ns(tmp_path) > 0
+
+
+@pytest.mark.skipif(bool(DISK.missing()), reason="there is no C compiler")
+def test_the_limit_of_the_disk_is_of_the_same_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(disk.PLACE, str(tmp_path))
+    four = EVERY_SCENARIO["durable-4-4-receipts-10"]
+    assert disk_limit.in_flight(four.load) == 40
+    frame = disk_limit.frame_bytes(four.load)
+    assert disk_limit.frame_bytes(four.load) == frame > four.load.size
+    result = disk_limit.measure(four, 0.1)
+    assert (result.server.name, result.frame_bytes, result.failures) == ("disk", frame, [])
+    assert result.receipts_per_s
+    assert result.receipt
+    drained = disk_limit.measure(EVERY_SCENARIO["durable-drain-100k"], 0.1)
+    assert drained.sends_per_s
+    assert drained.receipts_per_s is None

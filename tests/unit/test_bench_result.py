@@ -36,6 +36,7 @@ def measured(**fields):
             "blocked_seconds": 0.5,
             "accept_seconds": 0.0,
             "deliver_seconds": 0.0,
+            "first_seconds": 0.0,
             "histograms": {},
             **fields,
         }
@@ -112,6 +113,16 @@ def test_a_schedule_is_taken_and_delivered_in_times_of_their_own():
     found = scheduled(0.25)
     assert (found.sends_per_s, found.deliveries_per_s, found.failures) == (4000, 2000, [])
     assert (found.server_cpu_us_per_message, found.server_memory_per_message) == (500, 500)
+
+
+def test_a_drain_is_filled_and_emptied_in_times_of_their_own():
+    load = Load(kind="drain", queue=True, messages=1000, receipts=10)
+    counts = {"deliveries": 1000, "totals": Totals(sent=1000, due=1000, received=1000)}
+    histograms = {"connect": [(1000, 1)]}
+    times = {"accept_seconds": 0.25, "deliver_seconds": 0.5}
+    found = fill_in(result(load), measured(**counts, **times, histograms=histograms), Used())
+    assert (found.sends_per_s, found.deliveries_per_s, found.failures) == (4000, 2000, [])
+    assert found.connect is None
 
 
 @pytest.mark.parametrize("accept_seconds", [0.0, 5.5], ids=["not confirmed", "confirmed too late"])

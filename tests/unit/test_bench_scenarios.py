@@ -5,8 +5,10 @@ import tomllib
 import pytest
 
 from fastbroker.bench.choose import HOW, MEANS, WrongChoice, choose, flood
+from fastbroker.bench.durability import DURABILITY
+from fastbroker.bench.every import EVERY
 from fastbroker.bench.load import LEAST_SIZE, Load
-from fastbroker.bench.messaging import EVERY, MESSAGING, SETTINGS
+from fastbroker.bench.messaging import MESSAGING, SETTINGS
 from fastbroker.bench.metrics import METRICS
 from fastbroker.bench.options import OPTIONS
 from fastbroker.bench.result import Result, Server, Totals
@@ -21,6 +23,10 @@ churn"""
 MORE = """priority-queue select-topic-1 select-queue-1 select-topic-10 select-queue-10 select-topic-100 select-queue-100
 groups replay-100k scheduled-100k scheduled-1m"""
 
+DURABLE = """durable-1-1-receipts-1 durable-1-1-receipts-10 durable-1-1-receipts-100 durable-4-4-receipts-1
+durable-4-4-receipts-10 durable-4-4-receipts-100 durable-1-1-receipts-1000 durable-body-16k durable-fan-out-10
+durable-drain-100k durable-latency-1k durable-latency-10k"""
+
 
 def names(scenarios):
     return [scenario.name for scenario in scenarios]
@@ -29,6 +35,7 @@ def names(scenarios):
 def test_the_scenarios_have_the_names_that_people_know():
     assert list(SCENARIOS) == NAMES.split()
     assert list(MESSAGING) == MORE.split()
+    assert list(DURABILITY) == DURABLE.split()
     assert all(name == scenario.name for name, scenario in EVERY.items())
 
 
@@ -84,6 +91,7 @@ def test_all_and_names_given_twice():
     assert names(choose(["all"], {})) == NAMES.split()
     assert names(choose(["ping", "ping"], {})) == ["ping"]
     assert names(choose(["messaging"], {})) == MORE.split()
+    assert names(choose(["durability"], {})) == DURABLE.split()
     others = [name for name in MORE.split() if name != "groups"]
     assert names(choose(["groups", "messaging", "ping"], {})) == ["groups", *others, "ping"]
 
@@ -127,3 +135,12 @@ def test_a_flood_sustains_what_it_delivers():
     assert sustained(flooded) == 500
     flooded.failures.append("lost")
     assert sustained(flooded) == 0
+
+
+@pytest.mark.parametrize("scenario", DURABILITY.values(), ids=DURABILITY)
+def test_what_must_survive_says_so_and_is_confirmed(scenario):
+    load = scenario.load
+    assert load.persistent
+    assert load.receipts
+    assert load.ack == "client-individual"
+    assert load.queue is not load.durable

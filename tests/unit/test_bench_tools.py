@@ -20,16 +20,29 @@ sys.path.append(str(ROOT))
 from bench import comparison, markdown, turns
 from bench.curves import CURVES
 from bench.flatness import LIMIT, Point, judge
-from bench.peers import ARTEMIS, BROKER, NATS, RABBITMQ, RELAY, Peer, PeerFailed, Server
+from bench.peers import (
+    ACTIVEMQ_DURABLE,
+    ARTEMIS,
+    BROKER,
+    DISK,
+    JETSTREAM,
+    NATS,
+    RABBITMQ,
+    RELAY,
+    Peer,
+    PeerFailed,
+    Server,
+)
 from bench.record import Participant, Plan, Record, load, save
 from bench.run import left_out
-from bench.scenarios import ALL, BEYOND, GOALS, SETS, Goal, chosen, needs_of
+from bench.scenarios import ALL, BEYOND, GOALS, SETS, SURVIVING, Goal, chosen, needs_of
 from bench.table import goals, render
 from bench.turns import ON_ONE_CORE, Turn, delay_of, unfit
 from fastbroker.bench import result
 from fastbroker.bench.load import Load, Target
 from fastbroker.bench.messaging import MESSAGING
 from fastbroker.bench.result import Latency, Machine, Method, Result, UnknownFormat
+from fastbroker.bench.run import Restarted
 from fastbroker.bench.scenarios import Scenario
 
 FLOOD, PING = ALL["flood-1-1"], ALL["ping"]
@@ -151,7 +164,13 @@ def test_transports_are_judged_against_our_own_tcp() -> None:
 
 def test_every_goal_and_every_name_of_a_set_is_a_scenario() -> None:
     assert all({row.scenario for row in each.rows} <= set(each.scenarios) for each in SETS.values())
-    assert [name for name, each in SETS.items() if each.rows] == ["goals", "transports", "storms", "messaging"]
+    assert [name for name, each in SETS.items() if each.rows] == [
+        "goals",
+        "transports",
+        "storms",
+        "messaging",
+        "durability",
+    ]
     assert all(name in ALL for each in SETS.values() for name in each.scenarios)
 
 
@@ -161,6 +180,25 @@ def test_ten_times_everybody_who_can_do_it() -> None:
     assert goals["priority-queue"] == [(10, "artemis"), (10, "activemq"), (10, "rabbitmq")]
     others = [each for name, each in goals.items() if name != "priority-queue"]
     assert all(each == [(10, "artemis"), (10, "activemq")] for each in others)
+
+
+def test_what_survives_is_held_against_the_others_and_the_disk() -> None:
+    goals = {
+        row.scenario: [(goal.bound, goal.against, goal.at_most) for goal in row.goals] for row in SURVIVING if row.goals
+    }
+    tens = [
+        (15, "rabbitmq", False),
+        (15, "rabbitmq-quorum", False),
+        (15, "activemq-durable", False),
+        (3, "artemis-durable", False),
+    ]
+    assert goals == {
+        "durable-1-1-receipts-10": tens,
+        "durable-4-4-receipts-10": tens,
+        "durable-1-1-receipts-1000": [(0.5, "disk", False)],
+        "durable-body-16k": [(0.5, "disk", False)],
+        "durable-latency-1k": [(3, "disk", True)],
+    }
 
 
 def test_a_share_of_the_flood_needs_the_flood_before_it() -> None:
@@ -193,6 +231,17 @@ def test_what_is_under_way_is_bounded_where_brokers_are_compared() -> None:
         ("select-topic-1", RABBITMQ, False),
         ("priority-queue", RABBITMQ, True),
         ("select-queue-100", ARTEMIS, True),
+        ("durable-1-1-receipts-10", BROKER, True),
+        ("durable-1-1-receipts-10", ACTIVEMQ_DURABLE, True),
+        ("durable-1-1-receipts-10", ARTEMIS, False),
+        ("durable-1-1-receipts-10", RELAY, False),
+        ("durable-1-1-receipts-10", DISK, True),
+        ("durable-fan-out-10", JETSTREAM, True),
+        ("durable-fan-out-10", NATS, False),
+        ("restart-10k", DISK, False),
+        ("restart-1m", RABBITMQ, True),
+        ("restart-1m", JETSTREAM, False),  # it would take too long to fill it
+        ("receipts-100", DISK, False),
     ],
 )
 def test_scenarios_that_mean_nothing_for_a_server_are_left_out(scenario: str, peer: Peer, fits: bool) -> None:
@@ -226,8 +275,12 @@ class Stub(Peer):
     def running(self, core: int | None = None) -> Iterator[Server]:
         self.started += 1
         # This process rests while it waits for a server to rest.
-        yield Server(self.name, os.getpid(), Target(host="", port=0), self.start_seconds, Path("no log"))
+        target, log = Target(host="", port=0), Path("no log")
+        yield Server(self.name, os.getpid(), target, self.start_seconds, log, self.restart)
         self.ended += 1
+
+    def restart(self) -> Restarted:
+        return Restarted(os.getpid(), 0.0)
 
 
 @pytest.fixture
@@ -294,6 +347,20 @@ def test_where_no_process_is_held_to_a_core_that_is_said(monkeypatch: pytest.Mon
     monkeypatch.setattr(turns, "usable_cores", list)
     assert [turn.scenario.name for turn in turns.turns(every, [BROKER], 1)] == ["ping"]
     assert left_out(a_plan("goals", one_core, "ping")) == [f"{one_core}: this system does not hold processes to a core"]
+
+
+def test_only_what_is_about_restarts_restarts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    restarts: dict[str, object] = {}
+
+    def run(scenario: Scenario, *_: object, restart: object, **__: object) -> Result:
+        restarts[scenario.name] = restart
+        return a_run(scenario.name, "some")
+
+    monkeypatch.setattr(turns, "run", run)
+    peer = Stub("some")
+    names = ("restart-10k", "durable-drain-100k")
+    take(a_record(), tmp_path / "x.json", *(Turn(ALL[name], peer, 0) for name in names))
+    assert restarts == {"restart-10k": peer.restart, "durable-drain-100k": None}
 
 
 def test_a_server_that_fails_is_restarted_and_in_the_end_given_up(running: list[object], tmp_path: Path) -> None:
@@ -517,7 +584,16 @@ def test_the_readme_shows_brokers_and_the_report_transports_too(
     storms = a_record(*(a_run("connect-storm", name) for name in everybody), plan=a_plan("storms", "connect-storm"))
     more = [a_run("groups", name, rate) for name, rate in (("fastbroker", 9e5), ("activemq", 9e4), ("artemis", 8e4))]
     messaging = a_record(*more, plan=a_plan("messaging", "groups"))
-    text = write_report(tmp_path / "docs" / "benchmarks.md", compared, around, storms, messaging, readme=readme)
+    survived = [
+        a_run("durable-1-1-receipts-10", name, receipts_per_s=rate)
+        for name, rate in (("fastbroker", 9e4), ("disk", 2e5))
+    ]
+    durability = a_record(*survived, plan=a_plan("durability", "durable-1-1-receipts-10"))
+    records = (compared, around, storms, messaging, durability)
+    text = write_report(tmp_path / "docs" / "benchmarks.md", *records, readme=readme)
+    assert "## 5. Durability" in text
+    assert "(images/throughput-5.png)" in text
+    assert "| `durable-1-1-receipts-10`, receipts | ≥ 3 × artemis-durable | nothing to compare | ? |" in text
     assert "## 4. Priorities, selectors, groups, replays, schedules" in text
     assert "| `groups`, delivered | ≥ 10 × activemq | 10.00 × | met |" in text
     assert "(images/throughput-4.png)" in text

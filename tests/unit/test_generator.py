@@ -239,6 +239,12 @@ BEYOND: dict[str, dict[str, Any]] = {
     "schedule": {"kind": "schedule", "messages": 3000, "delay": 0.5, "queue": True},
     "schedule of a topic": {"kind": "schedule", "messages": 5, "delay": 0.3, "verify": True, "size": 200_000},
 }
+KEPT: dict[str, dict[str, Any]] = {
+    "drain": {"kind": "drain", "queue": True, "messages": 3000, "receipts": 100, "ack": "client-individual"},
+    "drain, one by one": {"kind": "drain", "queue": True, "messages": 20, "receipts": 1, "verify": True, "size": 3000},
+    "drain, unbounded": {"kind": "drain", "queue": True, "messages": 500, "receipts": UNBOUNDED, "ack": "client"},
+    "durable": {"durable": True, "subscribers": 3, "receipts": 10, "ack": "client-individual"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -261,6 +267,23 @@ def test_replays_and_schedules(beyond: Results, name: str) -> None:
         assert 0 < result["accept_seconds"] < load["delay"] < result["seconds"]
         assert result["deliver_seconds"] == pytest.approx(result["seconds"] - load["delay"])
         assert max(values(result, "latency")) <= result["deliver_seconds"] * 1e9 * 1.001
+
+
+@pytest.fixture(scope="module")
+def kept(broker: Broker) -> Results:
+    return together({name: partial(generate, broker.ports["tcp"], **load) for name, load in KEPT.items()})
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_drains_and_durable_subscriptions(kept: Results, name: str) -> None:
+    load, result = KEPT[name], kept[name].result()
+    assert faults(result) == {}
+    if load.get("kind") == "drain":
+        assert result["totals"]["sent"] == result["deliveries"] == load["messages"]
+        assert result["accept_seconds"] > 0
+        assert 0 < result["first_seconds"] <= result["deliver_seconds"]
+    else:
+        assert result["totals"]["due"] == load["subscribers"] * result["totals"]["sent"] > 0
 
 
 @pytest.fixture(scope="module")
@@ -542,6 +565,13 @@ def test_a_load_that_makes_no_sense(load: dict[str, Any], complaint: str) -> Non
         ("nats", {"selecting": True}, "nats has no priorities, groups, selectors, histories or schedules"),
         ("relay", {"priorities": 2}, "relay has no priorities"),
         ("nats", {"kind": "replay"}, "nats has no priorities"),
+        ("nats", {"kind": "drain", "queue": False, "receipts": 1}, "nats has no receipts"),
+        ("stomp", {"kind": "drain", "receipts": 1}, "only a queue can be drained"),
+        ("stomp", {"kind": "drain", "queue": True}, "only a queue can be drained"),
+        ("stomp", {"durable": True, "queue": True}, "durable subscriptions are for topics"),
+        ("nats", {"durable": True}, "durable subscriptions are for topics, of a server that stores"),
+        ("jetstream", {"queue": True, "backlog": 5}, "jetstream has no backlog"),
+        ("jetstream", {"transaction": 2}, "jetstream has no transactions"),
     ],
 )
 def test_what_a_protocol_has_not(protocol: Any, load: dict[str, Any], complaint: str) -> None:
@@ -1594,13 +1624,19 @@ def test_a_stomp_server_is_no_relay(broker: Broker) -> None:
         generate(broker.ports["tcp"], "relay", patience=0.1)
 
 
+# `python -m bench.peers.install` puts it there.
+BUILT = Path(__file__).parents[2] / "build" / "bench-peers" / "nats-server"
+
+
 @pytest.fixture(scope="module")
 def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    program = shutil.which("nats-server", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    program = shutil.which("nats-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin:{BUILT}")
     if not program:
         pytest.skip("there is no nats-server")
-    log = tmp_path_factory.mktemp("nats") / "log"
-    with log.open("w") as out, subprocess.Popen([program, "-a", "127.0.0.1", "-p", "-1"], stderr=out) as process:
+    directory = tmp_path_factory.mktemp("nats")
+    log = directory / "log"
+    command = [program, "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", str(directory)]
+    with log.open("w") as out, subprocess.Popen(command, stderr=out) as process:
         listening = eventually(
             lambda: re.search(r"Listening for client connections on 127\.0\.0\.1:(\d+)", log.read_text()),
             "nats-server listens",
@@ -1642,3 +1678,38 @@ def test_loads_on_nats(on_nats: Results, name: str) -> None:
 def test_nats_refuses(nats: int) -> None:
     with pytest.raises(GeneratorError, match="the server refused a publisher: -ERR 'Maximum Payload Violation'"):
         generate(nats, "nats", size=2_000_000)
+
+
+ON_JETSTREAM: dict[str, dict[str, Any]] = {
+    "queue": {"queue": True, "receipts": 10},
+    "queues": {
+        "queue": True,
+        "receipts": 100,
+        "publishers": 4,
+        "subscribers": 4,
+        "destinations": 4,
+        "persistent": True,
+    },
+    "topic": {"durable": True, "subscribers": 3, "receipts": UNBOUNDED, "window": 1000},
+    "rate": {"queue": True, "receipts": UNBOUNDED, "rate": 500},
+    "drain": {"kind": "drain", "queue": True, "receipts": 100, "messages": 1000, "verify": True},
+}
+
+
+@pytest.fixture(scope="module")
+def on_jetstream(nats: int) -> Results:
+    loads = {name: {"ack": "client-individual", **load} for name, load in ON_JETSTREAM.items()}
+    return together({name: partial(generate, nats, "jetstream", **load) for name, load in loads.items()})
+
+
+@pytest.mark.parametrize("name", ON_JETSTREAM)
+def test_loads_on_jetstream(on_jetstream: Results, name: str) -> None:
+    load, result = ON_JETSTREAM[name], on_jetstream[name].result()
+    assert faults(result) == {}
+    assert result["totals"]["received"] == result["totals"]["due"] > 0
+    assert values(result, "receipt") or load.get("kind") == "drain"
+
+
+def test_jetstream_refuses(nats: int) -> None:
+    with pytest.raises(GeneratorError, match="the server refused a publisher"):
+        generate(nats, "jetstream", queue=True, receipts=1, name="a..b")
