@@ -6,7 +6,7 @@
     Entry -> whole Message                                  bring (queue.pyx)   whoever comes to the entry takes it over
 
 Nobody looks for the entry when the content comes: it may have moved, or gone. Whoever came to it and found it away is
-called then (`tell`), and comes again.
+called then (`tell`), and comes again. If he does not, and much else has come meanwhile, it is only on the disk again.
 """
 from libc.stdlib cimport free
 from libc.string cimport memcpy
@@ -20,7 +20,8 @@ from fastbroker.core.stored cimport Added, message_in
 from fastbroker.core.wire cimport Properties
 
 cdef enum:
-    MOST_BYTES = 16777216   # that are asked for and have not come
+    MOST_BYTES = 16777216   # that are asked for and have not come; and of those that have
+    COST = 6528             # bytes of a Fetch beside them
     PLACE_MASK = 0xffffffff
     NUMBER_AT = 32          # bits of `stored` where the number of its Fetch is while it is asked for
     HEAD = 8                # of each message that is fetched (csrc/reader.h)
@@ -36,6 +37,7 @@ cdef Fetching fetching_new(Journal journal, Census *census, log, bytes epoch):
     new.all = {}
     new.waiting = []
     new.hungry = {}
+    new.come = []
     return new
 
 
@@ -54,7 +56,7 @@ cdef class Fetching:
         cdef uint64_t number = self.journal.space.of(segment).number
         if self.is_asked(away):
             return True
-        if self.bytes and self.bytes + <int64_t>away.size > MOST_BYTES:
+        if self.bytes and self.bytes + <int64_t>away.size + COST > MOST_BYTES:
             return False
         if self.open is not None and (self.open.segment != number or self.open.count == BATCH
                                       or self.open.bytes + <int64_t>away.size > BATCH_BYTES):
@@ -65,6 +67,9 @@ cdef class Fetching:
             self.open.segment = number
             self.open.number = self.last
             self.open.callers = {}
+            self.open.bytes = COST
+            self.bytes += COST
+            self.census.memory += COST
             self.all[self.last] = self.open
         put(self.open, away)
         self.bytes += away.size
@@ -99,11 +104,12 @@ cdef class Fetching:
         self.running = None
         del self.all[fetch.number]
         self.bytes -= fetch.bytes
-        self.census.memory -= fetch.bytes
+        self.census.memory -= fetch.bytes - COST
         try:
             enough = take_over(self, fetch, bytes, length)
         finally:
             free(bytes)
+            keep(self, fetch)
         self.ask()
         if enough:
             return list(fetch.callers) + self.starved()
@@ -121,6 +127,31 @@ cdef class Fetching:
         """Some of those who could not ask, or for whom there was no memory. They are called when something has come,
         and in each tick."""
         return [self.hungry.popitem()[0] for _ in range(min(len(self.hungry), FEW))]
+
+
+cdef int keep(Fetching self, Fetch fetch) except -1:
+    """It has come. Those that came first are not held any more, where that is much."""
+    cdef Fetch oldest
+    self.come.append(fetch)
+    self.held += fetch.bytes
+    while self.held > MOST_BYTES and len(self.come) > 1:
+        oldest = self.come.pop(0)
+        self.held -= oldest.bytes
+        self.census.memory -= COST
+        give_up(oldest)
+    return 0
+
+
+cdef void give_up(Fetch self) noexcept:
+    """What nobody has taken over is only on the disk again."""
+    cdef Message *away
+    cdef uint32_t i
+    for i in range(self.count):
+        away = self.wanted[i]
+        if away.opcode == AWAY_FETCHED:
+            message_drop(<Message *>(away.stored & ~LOCATED))
+            away.stored = LOCATED | self.places[i]
+            away.opcode = AWAY_LEFT
 
 
 cdef void put(Fetch self, Message *away) noexcept:

@@ -115,7 +115,8 @@ cdef Message *message_away(Census *census, uint64_t id, uint32_t size, const Pro
 cdef Message *message_back(Message *away) noexcept:
     """The whole of it, which has been fetched; the caller's reference is to that now."""
     cdef Message *message = <Message *>(away.stored & ~LOCATED)
-    message_keep(message)
+    away.stored = LOCATED
+    away.opcode = AWAY_LEFT     # others may still know it, and nobody looks for it any more
     message_drop(away)
     return message
 

@@ -34,7 +34,9 @@ cdef class Fetching:
     cdef Fetch running      # the one that it has; None: it has nothing to do
     cdef Fetch open         # the one that is filled; or None
     cdef uint32_t last      # number of the last one
-    cdef int64_t bytes      # of all that have not come
+    cdef int64_t bytes      # of all that have not come ...
+    cdef list come          # ... those that have, the oldest first, ...
+    cdef int64_t held       # ... and bytes of these
     cdef dict hungry        # who could not ask, as that is very much
 
     cdef bint want(self, Message *away, uint16_t segment) except -1

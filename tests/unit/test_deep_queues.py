@@ -213,6 +213,29 @@ def test_where_there_is_no_memory_for_it_it_comes_later(life: Life) -> None:
     assert numbers(drain(life, client)) == list(range(300))
 
 
+def test_what_nobody_takes_is_not_held_for_long(life: Life) -> None:
+    """Clients want one of each queue, and more of it is fetched."""
+    queues = [b"/queue/%d" % number for number in range(80)]
+    for queue in queues:
+        client = life.client()
+        for _ in range(40):
+            client.say(send(queue, BODY * 50, PERSISTENT))
+        life.settle()
+    life.crash()
+    before = life.house.stats["memory"]
+    client = life.client()
+    for number, queue in enumerate(queues):
+        client.say(subscribe(b"%d" % number, queue, b"ack:client-individual\nprefetch-count:1\n"))
+        life.settle()
+        client.hear()
+    assert life.house.stats["memory"] - before < 22_000_000  # there are 32 MB
+    found = 0
+    for number, queue in enumerate(queues):
+        client.say(b"UNSUBSCRIBE\nid:%d\n\n\0" % number)
+        found += len(life.waiting(queue))
+    assert found == 80 * 40
+
+
 def test_a_queue_may_go_while_it_is_fetched(life: Life) -> None:
     fill(life, 300)
     life.crash()
