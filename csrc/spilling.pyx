@@ -7,14 +7,15 @@ Where a message stands in its segment the loop does not know when it records it.
 looks (csrc/locating.h): then there is a round through all queues that are deep, for that segment; and one more for each
 other segment in which it has met something. What was fetched knows its place, and goes again in any round.
 
-On a shelf a round looks at all that is there, and leaves what stands among the first.
+On a shelf a round looks at what has come since the last one; and now and then at all that is there, as what is taken
+changes the places of others in memory.
 """
 from libc.stdlib cimport free
 
 from fastbroker.core.journal cimport READER_LOCATE
 from fastbroker.core.message cimport LOCATED, Entry, Message, message_away, message_drop, message_properties
 from fastbroker.core.queue cimport Queue, have_look
-from fastbroker.core.shelf cimport NOWHERE, shelf_from
+from fastbroker.core.shelf cimport NOWHERE, Node, shelf_from
 from fastbroker.core.space cimport Segment, Space
 from fastbroker.core.wire cimport SEEN_AWAY, ceiling_reached, link_join, link_leave, ring_empty, ring_init, ring_splice
 
@@ -24,6 +25,7 @@ cdef enum:
     VISIT = 64              # what it costs to look at a queue, in messages that could be looked at meanwhile
     PASSED = 4              # messages of a window that cost as much as one that is looked at
     ENOUGH = 512            # messages of later segments in a row: what is behind them in a ring came later, too
+    REST_WHOLE = 10000      # milliseconds between two rounds that look at all that is on a shelf
     REST = 1000             # milliseconds between two rounds where no segment has become full
 
 
@@ -72,6 +74,7 @@ cdef bint begin_round(Spilling self) except -1:
     cdef uint64_t now = self.owner.now[0]
     forget_places(self)
     self.segment, self.next = self.next, 0
+    self.whole = False
     if ring_empty(&self.owner.deep):
         self.segment = 0
         return False
@@ -83,6 +86,9 @@ cdef bint begin_round(Spilling self) except -1:
         return False
     self.newest = self.journal.space.current.number
     self.again = now + REST
+    self.whole = now >= self.again_whole
+    if self.whole:
+        self.again_whole = now + REST_WHOLE
     ring_splice(&self.round, &self.owner.deep)
     return True
 
@@ -117,7 +123,6 @@ cdef int64_t look_through(Spilling self, Queue queue, int64_t budget) except? -1
         return budget
     if self.node == 0:
         budget = look_along_ring(self, queue, budget)
-        self.kept = 0
     if budget > 0:
         budget = look_along_shelf(self, queue, budget)
     return budget
@@ -175,16 +180,23 @@ cdef size_t place_in_ring(Queue queue, uint64_t number) noexcept:
 
 
 cdef int64_t look_along_shelf(Spilling self, Queue queue, int64_t budget) except? -1:
-    """By its nodes, in no order. What moves from one to another meanwhile is met in the next round."""
+    """By its nodes, in no order."""
+    cdef Node *node
     if queue.shelf.count == 0:
+        queue.spilled_nodes = 0
         return budget
-    if self.kept == 0:
+    if self.node == 0:
         self.kept = end_of_window(self, queue, &budget)
-    while budget > 0 and self.node < queue.shelf.count:
-        if queue.shelf.nodes[self.node].place >= self.kept:
-            goes(self, queue, &queue.shelf.nodes[self.node].entry)
+        self.node = 1 if self.whole else queue.spilled_nodes + 1
+        self.blocked = 0
+    while budget > 0 and self.node <= queue.shelf.count:
+        node = &queue.shelf.nodes[self.node - 1]
+        if node.place >= self.kept and not goes(self, queue, &node.entry):
+            self.blocked = self.blocked or self.node
         self.node += 1
         budget -= 1
+    if budget > 0:
+        queue.spilled_nodes = (self.blocked or self.node) - 1
     return budget
 
 

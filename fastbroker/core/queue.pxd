@@ -140,7 +140,8 @@ cdef class Queue(Receiver):
     cdef readonly size_t bytes      # of the messages that wait ...
     cdef readonly size_t away       # ... and of those of them that are only on the disk
     cdef Link deep_link             # in the owner's ring
-    cdef uint64_t spilled           # in the ring, all before that number was looked at for it
+    cdef uint64_t spilled           # in the ring, all before that number was looked at for it ...
+    cdef size_t spilled_nodes       # ... and on the shelf so many nodes
     cdef uint64_t dead              # messages that nobody shall get again
     cdef Duplicates *duplicates     # the names of messages that have come; NULL: none had one ...
     cdef Names names                # ... and what the journal has of them; None: nothing

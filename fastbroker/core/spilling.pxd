@@ -20,13 +20,15 @@ cdef class Spilling:
     cdef size_t near            # where the last one was found
     cdef uint64_t next          # the oldest segment behind that one with messages that could go; 0: none
     cdef uint64_t newest        # the one that was written when the last round ended ...
-    cdef uint64_t again         # ... and when there is another one all the same
+    cdef uint64_t again         # ... and when there is another one all the same ...
+    cdef uint64_t again_whole   # ... and one that looks at all that is on shelves, ...
+    cdef bint whole             # ... which this one does
     # In the queue that is looked at:
     cdef void *current          # NULL: in none
     cdef uint64_t number        # in its ring it goes on there; 0: it has not begun
-    cdef uint64_t blocked       # the first one before that that could not go yet; 0: none
+    cdef uint64_t blocked       # the first one before that that could not go yet, and one more; 0: none
     cdef uint32_t others        # messages in a row that could not
-    cdef size_t node            # and on its shelf there
+    cdef size_t node            # and on its shelf there, and one more; 0: it has not begun
     cdef uint64_t kept          # whose places before that one stay in memory
 
 
