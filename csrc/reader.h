@@ -84,7 +84,7 @@ static void *reader_work(void *owner) {
 /* ---- the loop ---- */
 
 /* 0, or an error number. */
-static int reader_start(Reader *reader) {
+static inline int reader_start(Reader *reader) {
     sigset_t all, before;
     int error;
     pthread_mutex_init(&reader->lock, NULL);
@@ -97,7 +97,7 @@ static int reader_start(Reader *reader) {
     return error;
 }
 
-static void reader_stop(Reader *reader) {
+static inline void reader_stop(Reader *reader) {
     int kind;
     if (reader->runs) {
         pthread_mutex_lock(&reader->lock);

@@ -244,7 +244,7 @@ static int check_all_there(Reading *reading) {
     return to < count ? READING_MISSING : READING_OK;
 }
 
-static int reading_open(Reading *reading) {
+static inline int reading_open(Reading *reading) {
     size_t i;
     int status = list_segments(reading);
     for (i = 0; i < reading->count && status == READING_OK; i++) {
@@ -327,7 +327,7 @@ static int is_followed(const Reading *reading) {
 }
 
 /* The next group that holds is in `records`, as many as are returned; 0: there is none any more; -1: no memory. */
-static long reading_group(Reading *reading) {
+static inline long reading_group(Reading *reading) {
     const Reading before = *reading;
     int complete;
     reading->record_count = 0;
@@ -347,7 +347,7 @@ static long reading_group(Reading *reading) {
 }
 
 /* What stands behind the last group that holds is cut off, and what was about to go goes. 0, or -1 and errno. */
-static int reading_cut(Reading *reading) {
+static inline int reading_cut(Reading *reading) {
     char name[SEGMENT_NAME];
     size_t i;
     int file, result;
