@@ -12,6 +12,7 @@ from fastbroker.core.policy cimport Policies
 from fastbroker.core.presence cimport presence_of
 from fastbroker.core.profile cimport profile_of
 from fastbroker.core.receipts cimport Receipts
+from fastbroker.core.spilling cimport spilling_new
 from fastbroker.core.wire cimport (
     blocks_end, blocks_init, ceiling_init, counter_init, link_join, memory_settle, pool_free, ring_init, text_free,
     wheel_init,
@@ -84,6 +85,7 @@ cdef class Broker:
         self.namespace.journal = self.namespace.schedule.journal = self.namespace.histories.journal = self.journal
         if self.journal is not None:
             self.namespace.fetching = fetching_new(self.journal, &self.census, log, self.namespace.epoch)
+            self.spilling = spilling_new(self.namespace)
         self.presence = presence_of(self.namespace)
 
     def __dealloc__(self):

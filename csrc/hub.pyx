@@ -30,7 +30,7 @@ from fastbroker.core.policy cimport Policies
 from fastbroker.core.receipts cimport Receipts
 from fastbroker.core.recovery cimport recover
 from fastbroker.core.session cimport Session, release_waiters
-from fastbroker.core.spilling cimport call_starved, hear_fetched, spill_on, spilling_new
+from fastbroker.core.spilling cimport call_starved, hear_fetched, spill_on
 from fastbroker.core.table cimport hash_seed
 from fastbroker.core.turntaker cimport ENDING, TurnTaker
 from fastbroker.core.will cimport publish_wills
@@ -88,8 +88,6 @@ cdef class Hub:
         self.lost = set()
         self.broker = Broker(settings, policies or Policies(), authenticate, authorize, log, server, debug=debug,
                              cron=cron, journal=journal, epoch=epoch)
-        if journal is not None:
-            self.spilling = spilling_new(self.broker.namespace)
         self.input_view = PyMemoryView_FromMemory(self.input + INPUT_FRONT, INPUT_SPACE, PyBUF_WRITE)
         self.small_view = self.input_view[:SMALL_INPUT]
         self.slice = self.until = LARGEST_SLICE
@@ -137,9 +135,9 @@ cdef class Hub:
         cdef Journal journal = self.broker.journal
         journal.store.hear()
         self.broker.report(journal.store.durable(), journal.store.written())
-        hear_fetched(self.spilling)
-        if self.spilling.asked:
-            spill_on(self.spilling, SPILLED_SLICE)
+        hear_fetched(self.broker.spilling)
+        if self.broker.spilling.asked:
+            spill_on(self.broker.spilling, SPILLED_SLICE)
         watch_store(self)
         commit(self)
         self.schedule()
@@ -264,8 +262,8 @@ cdef class Hub:
         if self.broker.journal is not None:
             carry_on(self.broker.journal, &self.broker.census, CARRIED_SLICE,
                      self.ticks % TRIM_EVERY == 0)
-            spill_on(self.spilling, SPILLED_SLICE * (TIGHT if self.broker.is_full() else 1))
-            call_starved(self.spilling)
+            spill_on(self.broker.spilling, SPILLED_SLICE * (TIGHT if self.broker.is_full() else 1))
+            call_starved(self.broker.spilling)
         watch_ceiling(self)
         if self.ticks % TRIM_EVERY == 0:
             pool_trim(&self.broker.outlets)

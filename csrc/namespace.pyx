@@ -138,6 +138,8 @@ cdef class Namespace(QueueOwner):
             forget_oldest(self)
         table_free(&self.routes)
         forget_queues(&self.queues)
+        while not ring_empty(&self.deep):
+            link_leave(self.deep.next)
 
     # ---- publishing ----
 

@@ -31,7 +31,8 @@ cdef enum:
 
 cdef Spilling spilling_new(QueueOwner owner):
     cdef Spilling new = Spilling()
-    new.owner = owner
+    new.owner = <void *>owner
+    new.census = owner.census
     new.journal = owner.journal
     return new
 
@@ -42,7 +43,9 @@ cdef class Spilling:
         ring_init(&self.round)
 
     def __dealloc__(self):
-        if self.owner is not None:
+        while not ring_empty(&self.round):
+            link_leave(self.round.next)
+        if self.census != NULL:
             forget_places(self)
 
 
@@ -62,8 +65,8 @@ cdef int spill_on(Spilling self, int64_t budget) except -1:
         if budget > 0:
             self.current = NULL
             link_leave(&queue.deep_link)
-            if queue.bytes - queue.away > self.owner.queue_memory // PARTS * 3:
-                link_join(&self.owner.deep, &queue.deep_link)
+            if queue.bytes - queue.away > (<QueueOwner>self.owner).queue_memory // PARTS * 3:
+                link_join(&(<QueueOwner>self.owner).deep, &queue.deep_link)
     return 0
 
 
@@ -71,11 +74,11 @@ cdef int spill_on(Spilling self, int64_t budget) except -1:
 
 cdef bint begin_round(Spilling self) except -1:
     """Whether there is another one now. In a row they go through all segments, the oldest first."""
-    cdef uint64_t now = self.owner.now[0]
+    cdef uint64_t now = (<QueueOwner>self.owner).now[0]
     forget_places(self)
     self.segment, self.next = self.next, 0
     self.whole = False
-    if ring_empty(&self.owner.deep):
+    if ring_empty(&(<QueueOwner>self.owner).deep):
         self.segment = 0
         return False
     if self.segment:
@@ -89,7 +92,7 @@ cdef bint begin_round(Spilling self) except -1:
     self.whole = now >= self.again_whole
     if self.whole:
         self.again_whole = now + REST_WHOLE
-    ring_splice(&self.round, &self.owner.deep)
+    ring_splice(&self.round, &(<QueueOwner>self.owner).deep)
     return True
 
 
@@ -103,13 +106,13 @@ cdef bint takes_places(Spilling self) except -1:
     self.near = 0
     self.located = <Located *>bytes
     self.count = length // sizeof(Located) if bytes != NULL else 0
-    self.owner.census.memory += <int64_t>(self.count * sizeof(Located))
-    ring_splice(&self.round, &self.owner.deep)
+    self.census.memory += <int64_t>(self.count * sizeof(Located))
+    ring_splice(&self.round, &(<QueueOwner>self.owner).deep)
     return True
 
 
 cdef void forget_places(Spilling self) noexcept:
-    self.owner.census.memory -= <int64_t>(self.count * sizeof(Located))
+    self.census.memory -= <int64_t>(self.count * sizeof(Located))
     free(self.located)
     self.located = NULL
     self.count = 0
@@ -159,12 +162,15 @@ cdef size_t begin_in_ring(Spilling self, Queue queue, int64_t *budget) noexcept:
         bytes += queue.ring[(queue.head + place) & (queue.capacity - 1)].message.size
         place += 1
     budget[0] -= <int64_t>(place // PASSED)
-    return place if ceiling_reached(self.owner.ceiling) else max(place, place_in_ring(queue, queue.spilled))
+    if ceiling_reached((<QueueOwner>self.owner).ceiling):
+        return place
+    return max(place, place_in_ring(queue, queue.spilled))
 
 
 cdef size_t window_of(Spilling self) noexcept:
     """Bytes at the front of a queue that stay."""
-    return self.owner.queue_memory // PARTS * 2 // (TIGHT if ceiling_reached(self.owner.ceiling) else 1)
+    cdef QueueOwner owner = <QueueOwner>self.owner
+    return owner.queue_memory // PARTS * 2 // (TIGHT if ceiling_reached(owner.ceiling) else 1)
 
 
 cdef size_t place_in_ring(Queue queue, uint64_t number) noexcept:
@@ -275,7 +281,7 @@ cdef inline bint is_before(const Located *one, uint64_t id, uint32_t queue) noex
 cdef int hear_fetched(Spilling self) except -1:
     """The store may have read something: who waits for that goes on."""
     cdef Queue queue
-    for queue in self.owner.fetching.hear():
+    for queue in (<QueueOwner>self.owner).fetching.hear():
         call(queue)
     return 0
 
@@ -283,8 +289,8 @@ cdef int hear_fetched(Spilling self) except -1:
 cdef int call_starved(Spilling self) except -1:
     """Those who could not ask for something try again."""
     cdef Queue queue
-    if self.owner.fetching.running is None:
-        for queue in self.owner.fetching.starved():
+    if (<QueueOwner>self.owner).fetching.running is None:
+        for queue in (<QueueOwner>self.owner).fetching.starved():
             call(queue)
     return 0
 

@@ -10,6 +10,7 @@ from fastbroker.core.namespace cimport Namespace
 from fastbroker.core.parser cimport Parser, ParserLimits
 from fastbroker.core.presence cimport Presence
 from fastbroker.core.profile cimport Profile
+from fastbroker.core.spilling cimport Spilling
 from fastbroker.core.wire cimport (
     Blocks, Ceiling, Census, Counter, Link, Outlets, Properties, Text, Wheel, ceiling_closed, census_spent,
 )
@@ -43,6 +44,7 @@ cdef class Broker:
     cdef uint64_t property_seed # of their hashes
     cdef Fanout fanout
     cdef Namespace namespace
+    cdef Spilling spilling      # of what the journal has; None: there is none
     cdef Presence presence      # None: no topic tells who is there
     cdef Profile profile        # whose words and defaults count
     cdef readonly bytes server  # "fastbroker/<version>", or as the profile has it

@@ -12,6 +12,7 @@ cdef enum:
 
 
 @cython.final
+@cython.no_gc
 cdef class Fetch:
     """Some messages of one segment."""
     cdef uint64_t segment

@@ -3,7 +3,6 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.broker cimport Broker
-from fastbroker.core.spilling cimport Spilling
 from fastbroker.core.wire cimport Link, Places
 
 cdef enum:
@@ -18,7 +17,6 @@ cdef enum:
 @cython.final
 cdef class Hub:
     cdef Broker broker
-    cdef Spilling spilling      # of the journal; None: there is none
     cdef readonly object loop
     cdef object run_turn        # bound method, so that none is made per turn
     cdef object run_tick

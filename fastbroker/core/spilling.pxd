@@ -4,13 +4,15 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.journal cimport Journal, Located
 from fastbroker.core.queue cimport QueueOwner
-from fastbroker.core.wire cimport Link
+from fastbroker.core.wire cimport Census, Link
 
 
 @cython.final
+@cython.no_gc
 cdef class Spilling:
     """The round that looks for them."""
-    cdef QueueOwner owner
+    cdef void *owner            # QueueOwner, which has it
+    cdef Census *census
     cdef Journal journal
     cdef Link round             # queues to which it has not come
     cdef bint asked             # the store looks where the messages of `segment` are

@@ -27,7 +27,7 @@ from fastbroker.core.session cimport HOLD_FULL, Session, release_waiters, sessio
 from fastbroker.core.settling cimport find_message
 from fastbroker.core.shelf cimport NOWHERE, shelf_from
 from fastbroker.core.space cimport segment_after
-from fastbroker.core.spilling cimport Spilling, call_starved, hear_fetched, spill_on, spilling_new
+from fastbroker.core.spilling cimport call_starved, hear_fetched, spill_on
 from fastbroker.core.table cimport table_get
 from fastbroker.core.will cimport publish_wills
 from fastbroker.core.wire cimport (
@@ -287,7 +287,6 @@ cdef class House:
     """A broker, and its clock."""
     cdef Broker broker
     cdef Origin origin
-    cdef Spilling spilling
     cdef readonly uint64_t recorded     # the number of the last record of the journal
     cdef readonly list log
     cdef readonly object found      # what the journal had kept
@@ -308,7 +307,6 @@ cdef class House:
         self.wall = wall or wall_now(&self.broker.census)
         self.steady = steady_now(&self.broker.census)
         clocks_set(&self.broker.census, self.wall, self.steady)
-        self.spilling = None if store is None else spilling_new(self.broker.namespace)
         self.found = None if store is None else recover(self.broker.journal, self.broker.namespace)
         if store is not None:
             store.start()
@@ -476,14 +474,14 @@ def fetch(House house not None):
     """What was asked for comes, and so on, unless the store is slow."""
     store = house.broker.journal.store
     while house.broker.namespace.fetching.running is not None and not getattr(store, "slow", False):
-        hear_fetched(house.spilling)
+        hear_fetched(house.broker.spilling)
         house.broker.namespace.dispatch_due()
 
 
 def spill(House house not None, messages=1000):
     """As a tick does."""
-    spill_on(house.spilling, messages)
-    call_starved(house.spilling)
+    spill_on(house.broker.spilling, messages)
+    call_starved(house.broker.spilling)
 
 
 def away_in(House house not None, bytes name not None):
