@@ -93,7 +93,8 @@ static int list_segments(Reading *reading) {
             status = add_segment(reading, number);
     }
     closedir(files);
-    qsort(reading->segments, reading->count, sizeof(Mapped), by_number);
+    if (reading->count)
+        qsort(reading->segments, reading->count, sizeof(Mapped), by_number);
     return status;
 }
 
