@@ -21,12 +21,16 @@ from harness.broker import Broker
 from harness.certificates import authority
 from harness.waiting import DEADLINE, eventually
 
-from fastbroker.bench import messaging
+from fastbroker.bench import every
+from fastbroker.bench.messaging import MESSAGING
 from fastbroker.bench.metrics import METRICS
 from fastbroker.bench.result import Report, Result, read
 from fastbroker.bench.scenarios import FLOOD, SCENARIOS, USUAL
 from fastbroker.bench.series import sustained
 from fastbroker.cli import main
+
+# What must survive has a set of its own (tests/unit/test_bench_tools.py).
+HERE = {**SCENARIOS, **MESSAGING}
 
 ROOT = Path(__file__).parents[2]
 SHORT = ("--duration", "0.1", "--warm-up", "0.02")
@@ -80,7 +84,7 @@ def measured(broker_with: Callable[..., Broker], tmp_path_factory: pytest.TempPa
     broker = broker_with(topics=[{"pattern": "history.#", "history.count": 1000}])
     folder = tmp_path_factory.mktemp("bench")
     common = (*url(broker.ports["tcp"]), *SHORT, "--server-pid", str(broker.process.pid))
-    plain = [name for name in messaging.EVERY if name not in (FLOOD, *SHARED, *SCALED)]
+    plain = [name for name in HERE if name not in (FLOOD, *SHARED, *SCALED)]
     shares = [plain[at::SIDE_BY_SIDE] for at in range(SIDE_BY_SIDE)]
     scaled = [[name, *options] for name, options in SCALED.items()]
     results = measured_by(folder, common, [[FLOOD, *SHARED]]) + measured_by(folder, common, [*shares, *scaled])
@@ -93,7 +97,7 @@ def measured(broker_with: Callable[..., Broker], tmp_path_factory: pytest.TempPa
 
 def lacking(result: Result) -> list[str]:
     """What a scenario is about and was not measured."""
-    return [metric for metric in messaging.EVERY[result.scenario].measures if METRICS[metric].value(result) is None]
+    return [metric for metric in HERE[result.scenario].measures if METRICS[metric].value(result) is None]
 
 
 def measured_by(folder: Path, common: Sequence[str], runs: list[list[str]]) -> list[Result]:
@@ -106,10 +110,10 @@ def measured_by(folder: Path, common: Sequence[str], runs: list[list[str]]) -> l
 
 
 def test_every_scenario_was_run(measured: dict[str, Result]) -> None:
-    assert set(measured) == set(messaging.EVERY)
+    assert set(measured) == set(HERE)
 
 
-@pytest.mark.parametrize("name", messaging.EVERY)
+@pytest.mark.parametrize("name", HERE)
 def test_a_scenario_measures_what_it_is_about(measured: dict[str, Result], name: str) -> None:
     result = measured[name]
     assert result.failures == []
@@ -255,13 +259,13 @@ def test_nothing_to_draw_is_said(broker: Broker, tmp_path: Path) -> None:
 def test_list() -> None:
     status, out, _ = bench("--list")
     assert status == 0
-    assert [line.split()[0] for line in out.splitlines() if not line.startswith(" ")] == list(messaging.EVERY)
+    assert [line.split()[0] for line in out.splitlines() if not line.startswith(" ")] == list(every.EVERY)
 
 
 def test_the_manual_knows_every_scenario_option_and_field() -> None:
     manual = (ROOT / "docs" / "benchmarking.md").read_text()
     options = {name for option in main.get_command(None, "bench").params for name in option.opts if name[:2] == "--"}
-    words = [*messaging.EVERY, *options - {"--help", "--list", "--quiet"}, *Result.__struct_fields__]
+    words = [*every.EVERY, *options - {"--help", "--list", "--quiet"}, *Result.__struct_fields__]
     assert not [word for word in words if word not in manual]
 
 
