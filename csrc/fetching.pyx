@@ -8,6 +8,8 @@
 Nobody looks for the entry when the content comes: it may have moved, or gone. Whoever came to it and found it away is
 called then (`tell`), and comes again. If he does not, and much else has come meanwhile, it is only on the disk again.
 """
+from itertools import islice
+
 from libc.stdlib cimport free
 from libc.string cimport memcpy
 
@@ -124,9 +126,12 @@ cdef class Fetching:
         return 0
 
     cdef list starved(self):
-        """Some of those who could not ask, or for whom there was no memory. They are called when something has come,
-        and in each tick."""
-        return [self.hungry.popitem()[0] for _ in range(min(len(self.hungry), FEW))]
+        """Some of those who could not ask, or for whom nothing could be read yet, in their order. They are called when
+        something has come, and in each tick."""
+        cdef list some = list(islice(self.hungry, FEW))
+        for caller in some:
+            del self.hungry[caller]
+        return some
 
 
 cdef int keep(Fetching self, Fetch fetch) except -1:
@@ -165,7 +170,7 @@ cdef void put(Fetch self, Message *away) noexcept:
 
 
 cdef bint take_over(Fetching self, Fetch fetch, const char *bytes, size_t length) except -1:
-    """Each of them is whole, or lost; where there was no memory (False), nobody has asked for it."""
+    """Each of them is whole, or lost; where nothing could be read yet (False), nobody has asked for it."""
     cdef bint enough = bytes != NULL
     cdef size_t at = 0, size
     cdef uint32_t i

@@ -188,15 +188,16 @@ static int fetch_one(Window *window, uint32_t seed, off_t at, Buffer *fetched) {
     return 0;
 }
 
-/* All of them; where there is no memory, `fetched` has no bytes. */
+/* All of them; where there is no memory, or no descriptor for the file, `fetched` has no bytes. */
 static void fetch_records(int directory, uint32_t seed, uint64_t number, const uint32_t *places, size_t count,
                           Buffer *fetched) {
     char name[SEGMENT_NAME];
     Window window = {-1, (char *)malloc(FETCH_WINDOW), 0, 0};
     size_t i;
-    int result = window.bytes == NULL ? -1 : 0;
+    int result;
     segment_name(name, number);
     window.file = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    result = window.bytes == NULL || window.file < 0 ? -1 : 0;
     for (i = 0; i < count && result == 0; i++)
         result = fetch_one(&window, seed, (off_t)places[i] * PLACE_UNIT, fetched);
     if (window.file >= 0)

@@ -7,8 +7,8 @@ Where a message stands in its segment the loop does not know when it records it.
 looks (csrc/locating.h): then there is a round through all queues that are deep, for that segment; and one more for each
 other segment in which it has met something. What was fetched knows its place, and goes again in any round.
 
-On a shelf a round looks at what has come since the last one; and now and then at all that is there, as what is taken
-changes the places of others in memory.
+On a shelf a round looks at what has come since the last one; and every ten seconds, or always while memory is full, at
+all that is there, as what is taken changes the places of others in memory.
 """
 from libc.stdlib cimport free
 
@@ -89,7 +89,7 @@ cdef bint begin_round(Spilling self) except -1:
         return False
     self.newest = self.journal.space.current.number
     self.again = now + REST
-    self.whole = now >= self.again_whole
+    self.whole = now >= self.again_whole or ceiling_reached((<QueueOwner>self.owner).ceiling)
     if self.whole:
         self.again_whole = now + REST_WHOLE
     ring_splice(&self.round, &(<QueueOwner>self.owner).deep)
@@ -193,7 +193,7 @@ cdef int64_t look_along_shelf(Spilling self, Queue queue, int64_t budget) except
         return budget
     if self.node == 0:
         self.kept = end_of_window(self, queue, &budget)
-        self.node = 1 if self.whole else queue.spilled_nodes + 1
+        self.node = 1 if self.whole else min(queue.spilled_nodes, <size_t>queue.shelf.count) + 1
         self.blocked = 0
     while budget > 0 and self.node <= queue.shelf.count:
         node = &queue.shelf.nodes[self.node - 1]

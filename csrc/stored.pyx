@@ -279,6 +279,7 @@ cdef void choose_leaving(Journal journal) noexcept:
         return
     while link != &space.all:       # those that were left have gone
         (<Segment *>link.owner).carries = False
+        (<Segment *>link.owner).unreadable = False      # perhaps it was for want of memory
         link = link.next
     link = space.all.next
     if space.count * size <= 2 * space.live_bytes + SPACE_TO_SPARE * size:

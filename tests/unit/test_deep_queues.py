@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from broker_frames import Message, ack, bodies, messages, send, subscribe
 from test_journal import PERSISTENT, Life
+
+from fastbroker.core.disk import Disk
 
 MEMORY = 16_384  # bytes of a queue that stay
 BODY = b"x" * 200
@@ -95,6 +98,25 @@ def test_priorities_hold(life: Life) -> None:
     assert life.face.away_in(life.house, b"a") > 100_000
     wanted = sorted(range(600), key=lambda number: (-(number % 10), number))
     assert numbers(drain(life, client)) == wanted
+
+
+def test_a_shelf_that_was_emptied_may_be_deep_again(life: Life) -> None:
+    """All that is there is looked at every ten seconds, whatever was there before."""
+    fill(life, 600, headers=b"priority:6\n")
+    client = life.client()
+    client.say(subscribe(b"1", b"/queue/a", CLIENT))
+    drain(life, client)
+    client.leave()
+    client = life.client()
+    for number in range(600):
+        client.say(send(b"/queue/a", b"%d " % number + BODY, PERSISTENT + b"priority:6\n"))
+        if number % 20 == 0:
+            life.settle()
+    life.settle()
+    life.house.advance(11_000)
+    for _ in range(40):
+        life.face.spill(life.house)
+    assert life.face.away_in(life.house, b"a") > 100_000
 
 
 def test_selectors_find_what_is_deep_down(life: Life) -> None:
@@ -211,6 +233,32 @@ def test_where_there_is_no_memory_for_it_it_comes_later(life: Life) -> None:
     life.store.short = False
     life.face.spill(life.house)
     assert numbers(drain(life, client)) == list(range(300))
+
+
+def test_a_file_that_cannot_be_opened_costs_nothing(face: Any, tmp_path: Path) -> None:
+    """There may be too many open ones for a moment: nothing is lost for that."""
+    store = Disk(tmp_path, bytes(16), 1 << 17)
+    house = face.House(store=store)
+    client = face.Client(house)
+    client.say(b"".join(send(b"/queue/a", b"%d" % number, PERSISTENT) for number in range(20)))
+    while not face.store_is_idle(house):
+        house.turn()
+    store.close()
+    store = Disk(tmp_path, bytes(16), 1 << 17)
+    house = face.House(store=store)
+    segment = tmp_path / "segment-0000000000000001"
+    away = segment.rename(tmp_path / "away")
+    client = face.Client(house)
+    client.say(subscribe(b"1", b"/queue/a", CLIENT))
+    house.turn()
+    assert client.hear() == b""
+    assert house.bytes_in(b"a") > 0
+    away.rename(segment)
+    face.spill(house)
+    house.turn()
+    assert bodies(client.hear()) == [b"0", b"1", b"2", b"3", b"4"]
+    assert house.log == []
+    store.close()
 
 
 def test_what_nobody_takes_is_not_held_for_long(life: Life) -> None:
