@@ -11,9 +11,7 @@
 #include "transfer.h"
 
 static bool plan(Engine *engine) {
-    if (!plan_streams(engine, 1, 1, 1) || !plan_connections(engine, PUBLISHER, 1))
-        return false;
-    if (!plan_connections(engine, SUBSCRIBER, 1))
+    if (!plan_one_queue(engine))
         return false;
     fill_share_out(engine, (uint64_t)engine->load.messages);
     return true;

@@ -47,3 +47,8 @@ bool plan_streams(Engine *engine, int64_t publishers, int64_t destinations, int6
     };
     return true;
 }
+
+bool plan_one_queue(Engine *engine) {
+    return plan_streams(engine, 1, 1, 1) && plan_connections(engine, PUBLISHER, 1)
+           && plan_connections(engine, SUBSCRIBER, 1);
+}

@@ -8,5 +8,7 @@
 
 bool plan_connections(Engine *engine, Role role, int64_t count);
 bool plan_streams(Engine *engine, int64_t publishers, int64_t destinations, int64_t subscribers);
+/* One publisher, one consumer. */
+bool plan_one_queue(Engine *engine);
 
 #endif

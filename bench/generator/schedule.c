@@ -7,9 +7,7 @@
 #include "plan.h"
 
 static bool plan(Engine *engine) {
-    if (!plan_streams(engine, 1, 1, 1) || !plan_connections(engine, PUBLISHER, 1))
-        return false;
-    if (!plan_connections(engine, SUBSCRIBER, 1))
+    if (!plan_one_queue(engine))
         return false;
     engine->connections[0].quota = (uint64_t)engine->load.messages;
     return true;

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from broker_frames import Message, ack, bodies, messages, send, subscribe
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
-from test_journal import PERSISTENT, Life, receipts
+from hypothesis.stateful import initialize, rule, run_state_machine_as_test
+from test_journal import PERSISTENT, Life, Lives, receipts
 
 MANAGEMENT = b"/queue/ActiveMQ.Scheduler.Management"
 KEEPING = {"history_messages": 5}
@@ -474,10 +474,8 @@ def test_a_dead_letter_is_always_in_one_queue(face: Any, reason: str) -> None:
         assert sorted(found) == ([b"1", b"2"] if reason == "overflow" and more else [b"1"])
 
 
-class Kept(RuleBasedStateMachine):
+class Kept(Lives):
     """Somebody schedules, retains and names messages; brokers end at any time, and what was promised holds."""
-
-    face: Any
 
     @initialize()
     def begin(self) -> None:
@@ -531,19 +529,6 @@ class Kept(RuleBasedStateMachine):
         for frame in self.client.hear().replace(b"\0\n", b"\0").split(b"\0")[:-1]:
             if frame.startswith(b"RECEIPT"):
                 self.promised.update(receipts(frame + b"\n"))
-
-    @rule()
-    def turn(self) -> None:
-        self.life.house.turn()
-        self.life.house.carry_on()
-        self.listen()
-
-    @rule()
-    def finish(self) -> None:
-        if self.life.store.busy:
-            self.life.store.finish()
-            self.life.house.hear_store()
-        self.listen()
 
     @rule()
     def wait(self) -> None:
