@@ -16,6 +16,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from fastbroker.core.destination cimport KIND_QUEUE, kind_of
 from fastbroker.core.frame cimport Header, decoded, number_of, shown
+from fastbroker.core.queue cimport is_stored
 from fastbroker.core.table cimport hash_bytes
 from fastbroker.core.wire cimport KNOWN_QUEUE, known_of
 
@@ -72,7 +73,14 @@ cdef int declare(Queue queue, dict declared, bint consumes) except -1:
                 raise contradiction(name, value, None)
             del all[name]
     if len(all) > len(before):
-        queue.declare(all, refined(queue, all))
+        declare_again(queue, all)
+        is_stored(queue)    # what it is outlives the broker, also where it is empty
+    return 0
+
+
+cdef int declare_again(Queue queue, dict declared) except -1:
+    """As it was declared when it was there before."""
+    queue.declare(declared, refined(queue, declared))
     return 0
 
 

@@ -21,7 +21,7 @@ from fastbroker.core.choosing cimport end_choosing, join_queue
 from fastbroker.core.composite cimport composite_route
 from fastbroker.core.conflation cimport conflation_new
 from fastbroker.core.deadletters cimport dead_letters_of, dead_reason_name
-from fastbroker.core.declaring cimport declare
+from fastbroker.core.declaring cimport declare, declare_again
 from fastbroker.core.destination cimport (
     KIND_DIRECT, KIND_EXISTING_QUEUE, KIND_PRESENCE, KIND_QUEUE, KIND_REPLY, KIND_REPLY_TOPIC, KIND_TEMPORARY,
     KIND_TEMPORARY_TOPIC, KIND_TOPIC, Kind, canonical, canonical_of, check_key, check_pattern, check_queue, check_topic,
@@ -756,7 +756,7 @@ cdef Queue restore_queue(Namespace self, int kind, uint32_t stored_as, list text
     else:
         queue = create_queue(self, texts[0])
         if len(texts) > 1:
-            declare(queue, dict(zip(texts[1::2], texts[2::2])), True)
+            declare_again(queue, dict(zip(texts[1::2], texts[2::2])))
     stored.journal = self.journal
     stored.number = stored_as
     stored.shard = self.journal.shard_of(queue.name, len(queue.name))

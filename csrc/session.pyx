@@ -642,12 +642,15 @@ cdef int new_route(Session self, const Frame *frame, const char *destination, si
 cdef int find_declared(Session self, const Frame *frame, const char *destination, size_t length) except -1:
     """A route of its own, which declares the queue anew should that have gone."""
     cdef dict declared = declared_in(frame)
+    cdef Recorded before = self.broker.recorded[0]
     cdef Route route
     self.route = None   # or frames that are alike would go on with what was before, if this one is refused
     may_declare(self, declared)
     route = self.namespace.route_of(destination, length)
     if type(route) is QueueRoute and not (<QueueRoute>route).queue.owned and leads_somewhere(<QueueRoute>route):
         declare((<QueueRoute>route).queue, declared, False)
+        if self.broker.recorded.records != before.records:
+            must_wait(&self.origin, self.broker.journal, before.strict)
         route = queue_route(route.destination, (<QueueRoute>route).queue, declared)
         (<QueueRoute>route).declared_as = declaration_hash(frame, self.broker.property_seed)
     self.route = route

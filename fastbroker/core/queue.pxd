@@ -206,6 +206,7 @@ cdef bint has_come(Queue queue, const Properties *asks) noexcept
 cdef void forget_duplicates(Queue queue) noexcept
 cdef void keep_in(Queue queue, Stored stored) noexcept
 cdef void stand_in_ring(Queue queue, Entry *entries, size_t count, size_t capacity) noexcept
+cdef bint is_stored(Queue queue) except -1
 cdef int restore_entry(Queue queue, Entry *entry, uint64_t pause) except -1
 cdef int push_for(Queue queue, Message *message, Origin *origin) except -1
 cdef int put_back(Queue queue, Entry *entry) except -1

@@ -321,6 +321,26 @@ def test_segments_with_little_in_them_are_left(life: Life) -> None:
     assert [each.body for each in life.waiting(b"/queue/rests")] == [b"r"]
 
 
+@pytest.mark.parametrize("by", ["subscribe", "send"])
+def test_what_clients_declare_of_a_queue_is_kept_before_anything_is_in_it(life: Life, by: str) -> None:
+    """And the RECEIPT of the frame that declares it says so."""
+    client = life.client()
+    declared = b"x-max-length:2\nx-overflow:reject-publish\nreceipt:r\n"
+    client.say(subscribe(b"1", b"/queue/a", declared) if by == "subscribe" else send(b"/queue/a", b"lost", declared))
+    life.house.turn()
+    assert receipts(client.hear()) == []
+    life.settle()
+    assert receipts(client.hear()) == [b"r"]
+    life.crash()
+    life.client().say(2 * send(b"/queue/a", b""))
+    with pytest.raises(Refused, match="queue full"):
+        life.client().say(send(b"/queue/a", b""))
+    life.crash()
+    life.crash()
+    with pytest.raises(Refused, match="contradicts what was declared before of this queue"):
+        life.client().say(send(b"/queue/a", b"x", b"x-max-length:3\n"))
+
+
 def test_what_is_known_of_queues_outlives_the_segments_where_it_was_said(life: Life) -> None:
     client = life.client()
     client.say(subscribe(b"d", b"/topic/t", b"durable:true\nauto-delete:false\n"))
