@@ -14,7 +14,7 @@ from fastbroker.core.frame cimport Content
 from fastbroker.core.history cimport history_restore
 from fastbroker.core.journal cimport RECORD_AGAIN, RECORD_FORGOTTEN, RECORD_KEPT, RECORD_NAMES
 from fastbroker.core.kept cimport KEPT_JOB, ItemAgain, ItemForgotten, KeptItem, Trace, trace_found
-from fastbroker.core.message cimport Message, message_drop, message_keep, message_new
+from fastbroker.core.message cimport message_drop, message_keep, message_new
 from fastbroker.core.names cimport NamesHead, names_new
 from fastbroker.core.route cimport Origin, Route, route_init
 from fastbroker.core.stored cimport message_in
@@ -40,37 +40,14 @@ cdef class LaterRoute(Route):
         return namespace.route_of(self.destination_bytes, self.destination_length).take(content, origin)
 
 
-@cython.final
-@cython.no_gc
-cdef class Item:
-    cdef KeptItem said
-    cdef Message *message
-    cdef bytes name
-    cdef uint32_t kept_by       # the transaction that has brought it; 0: none
-    cdef uint32_t forgotten_by  # and that has ended it
-    cdef uint16_t segment
+cdef class FoundItem:
 
     def __dealloc__(self):
         if self.message != NULL:
             message_drop(self.message)
 
 
-cdef struct Name:
-    uint64_t id                 # of the message that the first of its record came with
-    uint64_t place              # counted from the first that was read
-    uint64_t name
-    uint32_t transaction        # that has brought it; 0: none
-    uint16_t segment
-
-
-@cython.final
-@cython.no_gc
-cdef class Found:
-    """Names that have come to one queue."""
-    cdef Name *items
-    cdef size_t count
-    cdef size_t capacity
-    cdef uint64_t came
+cdef class FoundNames:
 
     def __dealloc__(self):
         free(self.items)
@@ -88,6 +65,10 @@ cdef class Found:
                 self.count += 1
         return 0
 
+    cdef void line_up(self) noexcept:
+        """All are there: the oldest first."""
+        qsort(self.items, self.count, sizeof(Name), by_age)
+
 
 cdef int by_age(const void *a, const void *b) noexcept nogil:
     cdef const Name *one = <const Name *>a
@@ -97,7 +78,7 @@ cdef int by_age(const void *a, const void *b) noexcept nogil:
     return (one.place > other.place) - (one.place < other.place)
 
 
-cdef int make_room(Found self, size_t window) except -1:
+cdef int make_room(FoundNames self, size_t window) except -1:
     """Twice as much, unless the newer half is more than ever counts: some may be there twice."""
     cdef size_t capacity = self.capacity * 2 or FEWEST
     cdef Name *items
@@ -149,7 +130,7 @@ cdef class Remains:
 
     cdef int restore_names(self, Queue queue, uint64_t number, set committed) except -1:
         """Those of a queue that is there again."""
-        cdef Found found = self.names.pop(number, None)
+        cdef FoundNames found = self.names.pop(number, None)
         cdef Name *name
         cdef uint64_t before
         cdef size_t i
@@ -159,7 +140,7 @@ cdef class Remains:
         if queue.duplicates == NULL:
             raise MemoryError()
         queue.names = names_new(queue.stored, queue.duplicates)
-        qsort(found.items, found.count, sizeof(Name), by_age)
+        found.line_up()
         for i in range(found.count):
             name = &found.items[i]
             if (name.transaction and name.transaction not in committed) or duplicates_has(queue.duplicates, name.name):
@@ -172,25 +153,30 @@ cdef class Remains:
 
     cdef int restore(self, Journal journal, Namespace namespace, uint64_t numbers, set committed) except -1:
         """All the rest. Message-ids up to `numbers` may have been given."""
-        cdef Item item
+        cdef FoundItem item
         namespace.histories.started = namespace.histories.forgotten = numbers
         for key in sorted(self.items):
             item = self.items.pop(key)
-            if not ((item.kept_by and item.kept_by not in committed)
-                    or (item.forgotten_by and item.forgotten_by in committed)):
+            if is_there(item, committed):
                 restore_item(journal, namespace, item)
         return 0
 
 
+cdef bint is_there(FoundItem item, set committed):
+    """Whether the transactions that brought it and ended it leave it there."""
+    return not ((item.kept_by and item.kept_by not in committed)
+                or (item.forgotten_by and item.forgotten_by in committed))
+
+
 cdef int keep(Remains self, uint32_t transaction, const char *payload, size_t length) except -1:
     cdef const KeptItem *said = <const KeptItem *>payload
-    cdef Item item, before = self.items.get(said.key)
+    cdef FoundItem item, before = self.items.get(said.key)
     cdef Content content
     cdef Properties properties
     if said.name_length > length - sizeof(KeptItem) or not message_in(
             payload + sizeof(KeptItem), length - sizeof(KeptItem) - said.name_length, &content, &properties):
         return 0
-    item = Item()
+    item = FoundItem()
     item.said = said[0]
     item.name = payload[length - said.name_length:length]
     item.message = message_new(self.census, &content, said_id(payload))
@@ -209,7 +195,7 @@ cdef uint64_t said_id(const char *payload) noexcept:
 
 
 cdef int come_again(Remains self, const ItemAgain *again) except -1:
-    cdef Item item = self.items.get(again.key)
+    cdef FoundItem item = self.items.get(again.key)
     concerns(self, again.segment)
     if item is not None and again.times > item.said.times:
         item.said.time, item.said.later = again.time, again.later
@@ -218,7 +204,7 @@ cdef int come_again(Remains self, const ItemAgain *again) except -1:
 
 
 cdef int forget(Remains self, uint32_t transaction, const ItemForgotten *forgotten) except -1:
-    cdef Item item = self.items.get(forgotten.key)
+    cdef FoundItem item = self.items.get(forgotten.key)
     concerns(self, forgotten.segment)
     if item is not None and transaction:
         item.forgotten_by = transaction
@@ -233,15 +219,15 @@ cdef int concerns(Remains self, uint32_t segment) except -1:
 
 cdef int add_names(Remains self, uint32_t transaction, const char *payload, size_t length) except -1:
     cdef const NamesHead *head = <const NamesHead *>payload
-    cdef Found found = self.names.get(head.queue)
+    cdef FoundNames found = self.names.get(head.queue)
     if found is None:
-        found = self.names[head.queue] = Found()
+        found = self.names[head.queue] = FoundNames()
     return found.add(payload + sizeof(NamesHead), (length - sizeof(NamesHead)) // sizeof(uint64_t),
                      Name(head.id, 0, 0, transaction, <uint16_t>self.space.current.number),
                      self.windows.get(head.queue, <size_t>-1 // 2))
 
 
-cdef int restore_item(Journal journal, Namespace namespace, Item item) except -1:
+cdef int restore_item(Journal journal, Namespace namespace, FoundItem item) except -1:
     cdef Trace *trace = trace_found(journal, &item.said, item.name, item.message.size + len(item.name), item.segment)
     cdef LaterRoute route
     message_keep(item.message)

@@ -27,7 +27,7 @@ FLOORS = (
     ),
     (
         "destination bindings declaring scheduling namespace presence broker login will wishes titles parking "
-        "temporaries subscriptions transactions session remains recovery"
+        "temporaries subscriptions transactions session remains finding recovery"
     ),
     "turntaker hub framing input deadlines connection upgrade websocket sockjs tls",
 )
