@@ -10,6 +10,7 @@ import os
 
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
+from posix.unistd cimport close
 
 from fastbroker.core.journal cimport PLACE_UNIT
 
@@ -17,7 +18,6 @@ from fastbroker.core.journal import StoreError
 
 cdef enum:
     NEWS = 4096             # bytes, each of which says that there is some
-    LEAST_SEGMENT = 131072  # bytes: the record that names all segments must fit, and much more
 
 
 cdef class Disk(Store):
@@ -59,7 +59,7 @@ cdef class Disk(Store):
         reading_close(&self.reading)
         for descriptor in (self.writer.told[0], self.writer.told[1], self.descriptor):
             if descriptor >= 0:
-                os.close(descriptor)
+                close(descriptor)   # not os.close: at the interpreter's end there is none any more
         self.writer.told[0] = self.writer.told[1] = self.descriptor = -1
         return failure
 

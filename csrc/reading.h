@@ -46,7 +46,8 @@ typedef struct Reading {
     uint64_t *unnamed;          /* numbers of those that were about to go */
     size_t unnamed_count;
     Spot next;                  /* what is read next */
-    Spot end;                  /* behind the last group that holds */
+    Spot end;                   /* behind the last group that holds */
+    uint64_t passed;            /* bytes of the segments in front of `next` */
     const Record **records;     /* of the group that is read */
     size_t record_count, record_room;
     int holes;                  /* where something was left out in it */
@@ -245,6 +246,14 @@ static int check_all_there(Reading *reading) {
     return to < count ? READING_MISSING : READING_OK;
 }
 
+/* From the beginning, once more. */
+static inline void reading_rewind(Reading *reading) {
+    reading->next.segment = reading->end.segment = 0;
+    reading->next.at = reading->end.at = SEGMENT_HEAD;
+    reading->next.sequence = (uint32_t)reading->segments[0].sequence;
+    reading->passed = reading->damaged = 0;
+}
+
 static inline int reading_open(Reading *reading) {
     size_t i;
     int status = list_segments(reading);
@@ -260,9 +269,15 @@ static inline int reading_open(Reading *reading) {
         status = check_all_there(reading);
     if (status != READING_OK || reading->count == 0)
         return status;
-    reading->next.at = reading->end.at = SEGMENT_HEAD;
-    reading->next.sequence = reading->end.sequence = (uint32_t)reading->segments[0].sequence;
+    reading_rewind(reading);
+    reading->end.sequence = reading->next.sequence;
     return READING_OK;
+}
+
+/* It was looked at, and would count as the process's memory. */
+static inline void let_go(const Mapped *segment) {
+    if (segment->bytes != NULL)
+        madvise((void *)segment->bytes, segment->length, MADV_DONTNEED);
 }
 
 /* To the next segment. Where that follows upon this one, it tells whether records at the end of this one have gone. */
@@ -277,8 +292,8 @@ static int go_on_to_next(Reading *reading) {
         reading->damaged_in = here->number;
         reading->damaged_at = reading->next.at;
     }
-    if (here->bytes != NULL)
-        madvise((void *)here->bytes, here->length, MADV_DONTNEED);  /* it would count as the process's memory */
+    let_go(here);
+    reading->passed += here->length;
     reading->next.segment++;
     reading->next.at = SEGMENT_HEAD;
     if (!next->headless)

@@ -9,6 +9,7 @@ import click
 from fastbroker import __version__, streams
 from fastbroker.client.commands import send, subscribe
 from fastbroker.config.commands import check_config, config, serve
+from fastbroker.journal.commands import journal
 from fastbroker.transports.commands import certificate
 from fastbroker.unit import service
 
@@ -44,7 +45,7 @@ def main() -> None:
     """A STOMP 1.0, 1.1 and 1.2 message broker."""
 
 
-for command in (serve, config, check_config, certificate, service, send, subscribe):
+for command in (serve, config, check_config, certificate, service, journal, send, subscribe):
     main.add_command(command)
 
 

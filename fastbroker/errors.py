@@ -12,3 +12,7 @@ class ConfigError(StartError):
         """Keep the lines apart, and make them one message."""
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class JournalError(Exception):
+    """What a data directory holds cannot be read, or not be written; the message says why and what to do."""

@@ -1,6 +1,6 @@
 """A store that is a directory: segments of records, and two threads that write them."""
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastbroker.core.journal cimport Record, Store
 
@@ -60,8 +60,10 @@ cdef extern from "csrc/reading.h" nogil:
     struct Mapped:
         uint64_t number
         const char *bytes
+        size_t length
     struct Spot:
         size_t segment
+        size_t at
         uint32_t sequence
     struct Reading:
         int directory
@@ -69,7 +71,9 @@ cdef extern from "csrc/reading.h" nogil:
         uint32_t seed
         Mapped *segments
         size_t count
+        Spot next
         Spot end
+        uint64_t passed
         const Record **records
         uint64_t damaged
         uint64_t damaged_in
@@ -77,12 +81,19 @@ cdef extern from "csrc/reading.h" nogil:
         uint64_t wrong
         int error
     int reading_open(Reading *reading)
+    void reading_rewind(Reading *reading)
     long reading_group(Reading *reading)
     int reading_cut(Reading *reading)
+    void let_go(const Mapped *segment)
     void reading_close(Reading *reading)
+
+cdef extern from "csrc/segment.h" nogil:
+    int write_all(int file, const char *bytes, size_t length, int64_t at)
 
 cdef extern from "csrc/crc.h" nogil:
     uint32_t crc32c(uint32_t crc, const void *bytes, size_t length)
+cdef enum:
+    LEAST_SEGMENT = 131072  # bytes: the record that names all segments must fit, and much more
 
 
 @cython.final

@@ -27,7 +27,7 @@ FLOORS = (
     ),
     (
         "destination bindings declaring scheduling namespace presence broker login will wishes titles parking "
-        "temporaries subscriptions transactions session remains finding recovery"
+        "temporaries subscriptions transactions session remains finding recovery survey rewriting"
     ),
     "turntaker hub framing input deadlines connection upgrade websocket sockjs tls",
 )

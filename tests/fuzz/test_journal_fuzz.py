@@ -20,9 +20,12 @@ from harness.waiting import eventually
 from bench.micro.compiled import compiled
 from fastbroker.core.disk import Disk
 from fastbroker.core.journal import StoreError
+from fastbroker.core.survey import Survey
+from fastbroker.journal.lines import Added
 
 ID, SEGMENT, MESSAGES = bytes(range(16)), 1 << 17, 700
 PERSISTENT = b"persistent:true\n"
+ADDED = Added.record
 
 
 def body_of(number: int) -> bytes:
@@ -74,6 +77,24 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
     return data[:start] + mutated(data[start:end], chance, most=4) + data[end:]
 
 
+def surveyed(path: Path) -> list[bytes]:
+    """What another journal would need of messages; all else is looked at, too."""
+    survey = Survey(path, ID, 64, 0)
+    while survey.read():
+        pass
+    survey.queues(), survey.segments(), survey.kept(), survey.front()
+    survey.rewind()
+    groups = 0
+    while survey.group() is not None:
+        groups += 1
+    survey.rewind()
+    needed = []
+    for _ in range(groups):
+        needed += [payload for kind, _, payload in survey.needed() or () if kind == ADDED]
+    assert survey.needed() is None
+    return needed
+
+
 def test_no_journal_breaks_it(
     face: Any, whole: dict[str, bytes], chance: random.Random, seconds: float, tmp_path: Path
 ) -> None:
@@ -88,17 +109,21 @@ def test_no_journal_breaks_it(
                 text = damaged(text, chance) or b"\0"
             (path / name).write_bytes(text)
         try:
+            needed = surveyed(path)
             store = Disk(path, ID, SEGMENT)
         except StoreError as refused:
             assert "segment-" in str(refused)
         else:
             started += 1
-            client = face.Client(face.House(store=store))
+            house = face.House(store=store)
+            client = face.Client(house)
             client.say(subscribe(b"1", b"/queue/a", b"ack:client\nprefetch-count:5000\n"))
+            house.turn()
             bodies = [message.body for message in messages(client.hear())]
             numbers = [int(body.partition(b" ")[0]) for body in bodies]
             assert bodies == list(map(body_of, numbers))
             assert numbers == sorted(set(numbers))
+            assert len(needed) == len(numbers)
             store.close()
         shutil.rmtree(path)
     assert started

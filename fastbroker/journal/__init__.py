@@ -1,0 +1,1 @@
+"""The command `journal`: what a data directory holds, without its broker."""
