@@ -123,6 +123,7 @@ def _measure_one(record: Record, plan: Plan, turn: Turn, servers: _Servers, bar:
     if turn.peer.protocol == "disk":
         return disk_limit.measure(turn.scenario, plan.seconds)
     try:
+        restarts = turn.scenario.name in RESTARTS
         with servers.lent(turn.peer) as server:
             made = run(
                 turn.scenario.with_load(seconds=plan.seconds, warm_up=servers.warm_up(turn), delay=delay_of(turn)),
@@ -132,10 +133,11 @@ def _measure_one(record: Record, plan: Plan, turn: Turn, servers: _Servers, bar:
                 rate=turn.scenario.rate_of(flood) if turn.scenario.share and flood else None,
                 core=usable_cores()[SERVER_CORE] if turn.scenario.name in ON_ONE_CORE else last_core(),
                 on_progress=bar.event,
-                restart=server.restart if turn.scenario.name in RESTARTS else None,
+                restart=server.restart if restarts else None,
             )
-            if made.failures:
+            if made.failures or restarts:
                 servers.do_not_keep()
+            if made.failures:
                 made.failures += _death(server, made)
             return made
     except PeerFailed as failure:
@@ -192,7 +194,7 @@ class _Servers(AbstractContextManager["_Servers"]):
             self._core = SERVER_CORE if self._one_core or scenario.name in ON_ONE_CORE else None
 
     def do_not_keep(self) -> None:
-        """Something went wrong with the server that is lent now."""
+        """Something went wrong with the server that is lent now, or it was killed."""
         self._keep = False
 
     def warm_up(self, turn: Turn) -> float:
