@@ -57,7 +57,8 @@ test: build $(STAMPS)/tools ## run the whole test suite
 	$(PY) $(PYTEST) $(SIDE_BY_SIDE) $(ARGS)
 
 crash: build $(STAMPS)/tools ## kill the broker CYCLES (1000) times, and see that it keeps what it promised
-	FASTBROKER_CRASHES=$(CYCLES) $(PY) -m pytest -p no:benchmark --timeout=0 -s tests/system/test_crash.py $(ARGS)
+	FASTBROKER_CRASHES=$(CYCLES) $(PY) -m pytest -p no:benchmark --timeout=0 -s \
+		tests/system/test_crash.py tests/system/test_journal_tools.py -k outlives_kill_9 $(ARGS)
 
 power-loss: build $(STAMPS)/tools ## recover STATES (5000) states of the disk that a power cut may leave
 	FASTBROKER_POWER_STATES=$(STATES) $(PY) -m pytest -p no:benchmark --timeout=0 tests/system/test_power_loss.py $(ARGS)

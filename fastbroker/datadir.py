@@ -65,10 +65,32 @@ def _make(directory: Path) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for each in made:
         with suppress(PermissionError):  # of one that may be written to, and not be read
-            _sync(each.parent)
+            sync(each.parent)
 
 
-def _sync(directory: Path) -> None:
+def identity_in(directory: Path) -> Identity:
+    """What the journal there is known by. Raises OSError, FileNotFoundError if there is none, and StartError."""
+    path = directory / "identity"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Identity)
+    except msgspec.MsgspecError as error:
+        raise StartError(f"{path} is damaged ({error}): put it back from a backup of this directory") from None
+
+
+def give_identity(directory: Path, identity: Identity) -> None:
+    """The directory has it, and no power cut takes that away."""
+    path = directory / "identity"
+    unfinished = path.with_suffix(".new")
+    with unfinished.open("wb") as file:
+        file.write(msgspec.json.encode(identity) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    sync(directory)
+
+
+def sync(directory: Path) -> None:
+    """See that no power cut takes away the name of a file there."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -112,27 +134,21 @@ class DataDir:
 
     def identity(self) -> Identity:
         """What the journal in it is known by; made anew if there is none. Raises StartError."""
-        path = self._path / "identity"
         try:
-            if not path.exists():
-                self._write_identity(path)
-            return msgspec.json.decode(path.read_bytes(), type=Identity)
-        except msgspec.MsgspecError as error:
-            raise StartError(f"{path} is damaged ({error}): put it back from a backup of this directory") from None
+            if not (self._path / "identity").exists():
+                self._be_new()
+            return identity_in(self._path)
         except OSError as error:
             raise self._unusable(error) from None
 
-    def _write_identity(self, path: Path) -> None:
+    def _be_new(self) -> None:
         if any(self._path.glob("segment-*")):
-            raise StartError(f"{path} is missing, without which nobody can read the journal: put it back from a backup")
+            raise StartError(
+                f"{self._path / 'identity'} is missing, without which nobody can read the journal: put it back from a "
+                "backup"
+            )
         new = Identity(id=secrets.token_hex(16), epoch=_epoch(), seed=secrets.randbits(63), shards=SHARDS)
-        unfinished = path.with_suffix(".new")
-        with unfinished.open("wb") as file:
-            file.write(msgspec.json.encode(new) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-        _sync(self._path)
+        give_identity(self._path, new)
 
     def announce(self, addresses: Iterable[str]) -> None:
         """Write the file `listening`; who sees it sees all of it. Raises StartError."""

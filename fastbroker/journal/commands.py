@@ -190,6 +190,11 @@ def compact(path: Path) -> None:
         identity_of(path)
         with unused(path):
             survey, identity = _surveyed(path)
+            if survey.damage:
+                raise JournalError(
+                    f"{path} is damaged, and nothing of that would be left to look at: copy it first; `export` and "
+                    "`import` make a directory of what can be read"
+                )
             before = _size(path)
             with _progress("writing", _messages(survey)) as done:
                 compacted(path, survey, identity, done)

@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-import msgspec
-
 from fastbroker.core.journal import StoreError
 from fastbroker.core.survey import Survey
-from fastbroker.datadir import Identity
-from fastbroker.errors import JournalError
+from fastbroker.datadir import Identity, give_identity, identity_in
+from fastbroker.errors import JournalError, StartError
 from fastbroker.locks import InUse, lock
 
 # A running broker deletes files, and writes on, while they are looked at.
@@ -26,18 +24,17 @@ Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 
 def identity_of(path: Path) -> Identity:
     """What the journal in a directory is known by. Raises JournalError."""
-    file = path / "identity"
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Identity)
+        return identity_in(path)
     except FileNotFoundError:
         raise JournalError(
-            f"{path} is no data directory: there is no {file}. A broker says where its own is, in the line `started` "
-            "of its log"
+            f"{path} is no data directory: there is no {path / 'identity'}. A broker says where its own is, in the "
+            "line `started` of its log"
         ) from None
     except OSError as error:
-        raise JournalError(f"cannot read {file}: {error.strerror}") from None
-    except msgspec.MsgspecError as error:
-        raise JournalError(f"{file} is damaged ({error}): put it back from a backup of this directory") from None
+        raise JournalError(f"cannot read {path / 'identity'}: {error.strerror}") from None
+    except StartError as error:
+        raise JournalError(str(error)) from None
 
 
 def surveyed(path: Path, identity: Identity, progress: Progress) -> Survey:
@@ -104,29 +101,9 @@ def made(path: Path, identity: Identity) -> Iterator[None]:
     try:
         with unused(path):
             yield
-            _write(path / "identity", msgspec.json.encode(identity) + b"\n")
+            give_identity(path, identity)
     except BaseException:
         for each in path.iterdir():
             with suppress(OSError):
                 each.unlink()
         raise
-
-
-def _write(path: Path, content: bytes) -> None:
-    """It is on the disk, and all of it."""
-    unfinished = path.with_suffix(".new")
-    with unfinished.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    sync(path.parent)
-
-
-def sync(directory: Path) -> None:
-    """See that a power cut takes away no name of a file there."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -100,40 +100,36 @@ class Numbers(Line, tag="numbers", kw_only=True):
 class _Described(Line, kw_only=True):
     layout: ClassVar[str] = "<3Q"
     fields: ClassVar[tuple[str, ...]] = ("queue", "not_by", "given")
+    more: ClassVar[str]
+    """The field with the texts behind its name."""
     queue: U32
     not_by: U64 = 0
     given: U64 = 0
     name: str
+
+    @classmethod
+    def _behind(cls, tail: bytes) -> dict[str, Any]:
+        name, *more = _texts(tail)
+        return {"name": name, cls.more: more}
+
+    def _tail(self) -> bytes:
+        return _packed((self.name, *getattr(self, self.more)))
 
 
 class Queue(_Described, tag="queue", kw_only=True):
     """A queue, and what clients have declared of it: header and value, by turns."""
 
     record: ClassVar[int] = 4
+    more: ClassVar[str] = "declared"
     declared: list[str] = []
-
-    @classmethod
-    def _behind(cls, tail: bytes) -> dict[str, Any]:
-        name, *declared = _texts(tail)
-        return {"name": name, "declared": declared}
-
-    def _tail(self) -> bytes:
-        return _packed((self.name, *self.declared))
 
 
 class Durable(_Described, tag="durable", kw_only=True):
     """A durable subscription: its name, and then its topics and its selector, as the broker knows them."""
 
     record: ClassVar[int] = 5
+    more: ClassVar[str] = "to"
     to: Annotated[list[str], Meta(min_length=1)]
-
-    @classmethod
-    def _behind(cls, tail: bytes) -> dict[str, Any]:
-        name, *to = _texts(tail)
-        return {"name": name, "to": to}
-
-    def _tail(self) -> bytes:
-        return _packed((self.name, *self.to))
 
 
 class Gone(Line, tag="gone", kw_only=True):

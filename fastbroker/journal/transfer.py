@@ -11,10 +11,13 @@ from fastbroker import __version__
 from fastbroker.config.schema import Journal as Settings
 from fastbroker.core.rewriting import Rewriting
 from fastbroker.core.survey import Survey
-from fastbroker.datadir import Identity
+from fastbroker.datadir import Identity, sync
 from fastbroker.errors import JournalError
 from fastbroker.journal import lines
-from fastbroker.journal.directory import made, sync
+from fastbroker.journal.directory import made
+
+_AT_ONCE = 1000
+_NUMBERS = 2  # the line where they stand
 
 OnDone = Callable[[int], object]
 """Told how much more was done."""
@@ -22,7 +25,9 @@ OnDone = Callable[[int], object]
 
 def needed(survey: Survey, on_done: OnDone) -> Iterator[list[tuple[int, int, bytes]]]:
     """Yield, group by group, the records with which another journal holds the same; `on_done` is told of messages."""
-    yield survey.front()
+    front = survey.front()
+    for at in range(0, len(front), _AT_ONCE):
+        yield front[at : at + _AT_ONCE]
     survey.rewind()
     while (records := survey.needed()) is not None:
         if records:
@@ -32,6 +37,7 @@ def needed(survey: Survey, on_done: OnDone) -> Iterator[list[tuple[int, int, byt
 
 def exported(survey: Survey, identity: Identity, on_done: OnDone) -> Iterator[bytes]:
     """Yield all that is there as lines of JSON, of which only all together are an export."""
+    count = 1
     yield lines.encoded(
         lines.Journal(
             format=lines.FORMAT,
@@ -41,12 +47,11 @@ def exported(survey: Survey, identity: Identity, on_done: OnDone) -> Iterator[by
             shards=identity.shards,
         )
     )
-    count = 2
     for group in needed(survey, on_done):
         for record in group:
             count += 1
             yield lines.encoded(lines.line_of(*record))
-    yield lines.encoded(lines.End(lines=count))
+    yield lines.encoded(lines.End(lines=count + 1))
 
 
 def imported(source: Iterable[bytes], path: Path, on_done: OnDone) -> int:
@@ -84,6 +89,8 @@ def _written(numbered: Iterator[tuple[int, bytes]], writing: Rewriting, on_done:
             said = lines.decoded(line)
             if isinstance(said, lines.End):
                 return _ended(said, number, numbered, writing, group)
+            if number == _NUMBERS and not isinstance(said, lines.Numbers):
+                raise JournalError('here stands {"kind": "numbers", ...}, or messages would get ids that others have')
             record = lines.record_of(said)
         except JournalError as error:
             raise JournalError(f"line {number}: {error}") from None

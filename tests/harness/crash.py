@@ -229,6 +229,14 @@ SUBSCRIPTIONS = (
 )
 
 
+def subscribe_durably(port: int) -> None:
+    """The topic's messages are kept from now on."""
+    connection = Connection(port)
+    connection.send(f"SUBSCRIBE\nid:c\nreceipt:r\n{SUBSCRIPTIONS[2]}\n\n\0".encode())
+    assert connection.read()[0][0] == b"RECEIPT"
+    connection.socket.close()
+
+
 def work_for(ledger: Ledger, port: int, seconds: float, cycle: int) -> list[Worker]:
     """Some of each, for so long; they go on until the broker dies."""
     consumers = [Consumer(ledger, port, SUBSCRIPTIONS[n % 4], 100 * cycle + n) for n in range(5)]

@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 from harness.broker import Broker
-from harness.crash import SUBSCRIPTIONS, Connection, Ledger, drain, look_at_retained, work_for
+from harness.crash import Ledger, drain, look_at_retained, subscribe_durably, work_for
 
 CYCLES = int(os.environ.get("FASTBROKER_CRASHES", "50"))
 
@@ -16,10 +16,7 @@ def test_what_was_promised_outlives_kill_9(tmp_path: Path) -> None:
     ledger = Ledger()
     config = {"listen": ["tcp://127.0.0.1:0"], "data_dir": str(tmp_path / "data")}
     broker = Broker(tmp_path, config)
-    subscriber = Connection(broker.ports["tcp"])
-    subscriber.send(f"SUBSCRIBE\nid:c\nreceipt:r\n{SUBSCRIPTIONS[2]}\n\n\0".encode())
-    assert subscriber.read()[0][0] == b"RECEIPT"
-    subscriber.socket.close()
+    subscribe_durably(broker.ports["tcp"])
     for cycle in range(1, CYCLES + 1):
         workers = work_for(ledger, broker.ports["tcp"], random.uniform(0.02, 0.4), cycle)
         broker.process.kill()

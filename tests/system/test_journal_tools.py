@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import subprocess
@@ -15,12 +16,12 @@ from typing import Any
 import pytest
 from harness.broker import ROOT, Broker
 from harness.client import Client
-from harness.crash import SUBSCRIPTIONS, Connection, Ledger, drain, look_at_retained, work_for
+from harness.crash import Ledger, drain, look_at_retained, subscribe_durably, work_for
 from harness.faults import in_little_space
 from harness.frames import frame, receipt
 from harness.waiting import DEADLINE
 
-CYCLES = 10
+CYCLES = max(10, int(os.environ.get("FASTBROKER_CRASHES", "0")) // 10)
 SMALL = {"journal": {"segment_size": 2**20}}
 
 
@@ -328,10 +329,7 @@ def test_a_copy_of_a_busy_broker_has_all_that_was_promised_before(tmp_path: Path
     """Segments come and go while it is copied, and the last one is written."""
     ledger = Ledger()
     broker = start(tmp_path / "data")
-    subscriber = Connection(broker.ports["tcp"])
-    subscriber.send(f"SUBSCRIBE\nid:c\nreceipt:r\n{SUBSCRIPTIONS[2]}\n\n\0".encode())
-    assert subscriber.read()[0][0] == b"RECEIPT"
-    subscriber.socket.close()
+    subscribe_durably(broker.ports["tcp"])
     workers = work_for(ledger, broker.ports["tcp"], 0.5, 1)
     for number in range(5):
         with ledger.lock:
@@ -362,10 +360,7 @@ def test_what_was_promised_outlives_kill_9_and_all_that_is_done_to_a_directory(
     ledger = Ledger()
     directory = tmp_path / "data"
     broker = start(directory)
-    subscriber = Connection(broker.ports["tcp"])
-    subscriber.send(f"SUBSCRIBE\nid:c\nreceipt:r\n{SUBSCRIPTIONS[2]}\n\n\0".encode())
-    assert subscriber.read()[0][0] == b"RECEIPT"
-    subscriber.socket.close()
+    subscribe_durably(broker.ports["tcp"])
     for cycle in range(1, CYCLES + 1):
         workers = work_for(ledger, broker.ports["tcp"], random.uniform(0.02, 0.4), cycle)
         kill(broker)
