@@ -81,10 +81,13 @@ cdef class Stored:
         cdef uint64_t stored = entry.message.stored
         cdef uint32_t place = stored & NOT_THERE
         space.left(entry.segment, entry.message.size)
+        self.journal.recorded.strict += not self.lax
         if stored >> PLACE_BITS != self.journal.filling or place == NOT_THERE or not is_of(self, place):
-            self.journal.recorded.strict += not self.lax
             space.concerns(space.current, entry.segment)
             return self.journal.settle(self.shard, self.number, entry.segment, entry.message.id)
+        # Who is told that has to wait nevertheless: what came here from elsewhere, as a dead letter or from the
+        # schedule, has gone there only when the run is on the disk.
+        self.journal.recorded.records += 1
         self.journal.take_back(place)
         entry.message.stored = 0
         return 0

@@ -162,6 +162,31 @@ def test_a_dead_letter_is_kept_where_it_went(life: Life) -> None:
     assert dead.headers[b"dead-letter-reason"] == b"rejected"
 
 
+@pytest.mark.parametrize("written", [False, True])
+def test_a_dead_letter_that_is_acknowledged_at_once_does_not_come_again(life: Life, written: bool) -> None:
+    """Where it died it is until the disk has that it is not: so long the RECEIPT waits."""
+    sender, mourner = life.client(), life.client()
+    sender.say(send(b"/queue/a", b"x", PERSISTENT))
+    life.settle()
+    sender.say(subscribe(b"1", b"/queue/a", b"ack:client-individual\n"))
+    mourner.say(subscribe(b"2", b"/queue/DLQ.a", b"ack:client-individual\n"))
+    life.settle()
+    [message] = messages(sender.hear())
+    sender.say(send(b"/queue/b", b"", PERSISTENT))
+    life.house.turn()
+    assert life.store.busy  # so what follows waits
+    sender.say(b"NACK\nid:%b\nrequeue:false\n\n\0" % message.ack)
+    life.house.turn()
+    [dead] = messages(mourner.hear())
+    mourner.say(ack(dead.ack, headers=b"receipt:a\n"))
+    assert receipts(mourner.hear()) == []
+    if written:
+        life.settle()
+        assert receipts(mourner.hear()) == [b"a"]
+    life.crash()
+    assert len(life.waiting()) + len(life.waiting(b"/queue/DLQ.a")) == (not written)
+
+
 def test_a_transaction_that_was_not_committed_has_done_nothing(life: Life) -> None:
     client = life.client()
     client.say(send(b"/queue/a", b"1", PERSISTENT))

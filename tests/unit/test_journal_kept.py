@@ -62,6 +62,28 @@ def test_what_is_scheduled_comes_at_its_time(life: Life, when: bytes, early: boo
     assert life.house.stats["scheduled"] == 0
 
 
+@pytest.mark.parametrize("written", [False, True])
+def test_what_came_from_the_schedule_and_is_acknowledged_at_once_does_not_come_again(life: Life, written: bool) -> None:
+    """Its place in the queue need not be written; but that it is not scheduled any more must be, before the RECEIPT."""
+    client, sender = life.client(), life.client()
+    sender.say(send(b"/queue/a", b"x", PERSISTENT + b"delay:1000\n"))
+    client.say(subscribe(b"1", b"/queue/a", b"ack:client-individual\n"))
+    life.settle()
+    sender.say(send(b"/queue/b", b"", PERSISTENT))
+    life.house.turn()
+    assert life.store.busy  # so what follows waits
+    life.house.advance(1_100)
+    [message] = messages(client.hear())
+    client.say(ack(message.ack, headers=b"receipt:a\n"))
+    assert receipts(client.hear()) == []
+    if written:
+        life.settle()
+        assert receipts(client.hear()) == [b"a"]
+    life.crash()
+    life.house.advance(1_100)
+    assert len(life.waiting()) == (not written)
+
+
 def test_what_became_due_without_a_broker_comes_at_once_and_in_its_order(life: Life) -> None:
     client = life.client()
     for number in (3, 1, 2):
