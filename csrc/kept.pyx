@@ -115,13 +115,14 @@ cdef int forget(Trace *trace) except -1:
     cdef Part part = part_of(&forgotten, sizeof(forgotten))
     cdef uint32_t place = trace.stored & NOT_THERE
     trace_left(trace)
+    journal.recorded.strict += not trace.lax
     if trace.stored >> PLACE_BITS == journal.filling and place != NOT_THERE and (
             journal.transaction == 0 or journal.transaction == trace.transaction):
+        journal.recorded.records += 1   # what it replaced is there until the run is on the disk (stored.pyx)
         journal.take_back(place)
         return 0
     space.concerns(space.current, forgotten.segment)
     journal.put(RECORD_FORGOTTEN, trace.shard, &part, 1)
-    journal.recorded.strict += not trace.lax
     return 0
 
 

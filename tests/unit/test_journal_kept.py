@@ -84,6 +84,29 @@ def test_what_came_from_the_schedule_and_is_acknowledged_at_once_does_not_come_a
     assert len(life.waiting()) == (not written)
 
 
+@pytest.mark.parametrize("written", [False, True])
+def test_what_is_retained_and_cleared_at_once_does_not_leave_what_was_there_before(life: Life, written: bool) -> None:
+    """What replaced it need not be written; but that it was replaced must be, before the RECEIPT."""
+    sender, other = life.client(), life.client()
+    sender.say(send(b"/topic/t", b"old", PERSISTENT + b"retain:set\n"))
+    life.settle()
+    sender.say(send(b"/queue/b", b"", PERSISTENT))
+    life.house.turn()
+    assert life.store.busy  # so what follows waits
+    sender.say(send(b"/topic/t", b"new", PERSISTENT + b"retain:set\n"))
+    other.say(send(b"/topic/t", b"", b"retain:remove\nreceipt:r\n"))
+    life.house.turn()
+    assert receipts(other.hear()) == []
+    if written:
+        life.settle()
+        assert receipts(other.hear()) == [b"r"]
+    life.crash()
+    client = life.client()
+    client.say(subscribe(b"1", b"/topic/t"))
+    life.house.turn()
+    assert [each.body for each in messages(client.hear())] == ([] if written else [b"old"])
+
+
 def test_what_became_due_without_a_broker_comes_at_once_and_in_its_order(life: Life) -> None:
     client = life.client()
     for number in (3, 1, 2):
