@@ -8,7 +8,7 @@ import ssl
 from typing import NamedTuple, Protocol
 
 from fastbroker.client.errors import Lost, NotSpoken, StompError
-from fastbroker.client.stream import Reader
+from fastbroker.client.stream import Reader, Streams
 from fastbroker.transports.address import Address
 
 TIMEOUT = 30.0
@@ -68,13 +68,13 @@ async def dial(address: Address, trust: Trust) -> tuple[Reader, Writer]:
         raise StompError(f"cannot connect to {address}: a part of this name is empty or too long") from None
 
 
-async def _connect(address: Address, context: ssl.SSLContext | None, reader: asyncio.StreamReader) -> Writer:
+async def _connect(address: Address, context: ssl.SSLContext | None, reader: Reader) -> Writer:
     if address.how.websocket:
         from fastbroker.client.websocket import connect
 
         return await connect(address, context, reader)
     loop = asyncio.get_running_loop()
-    protocol = asyncio.StreamReaderProtocol(reader)
+    protocol = Streams(reader)
     if address.is_local:
         transport, _ = await loop.create_unix_connection(lambda: protocol, address.path)
     else:

@@ -44,6 +44,21 @@ class Reader(asyncio.StreamReader):
             self.ended.set()
 
 
+class Streams(asyncio.StreamReaderProtocol):
+    """Tells why a connection has ended to whoever reads, and to nobody else: asyncio would complain that none asks."""
+
+    def __init__(self, reader: Reader) -> None:
+        """Feed that reader."""
+        super().__init__(reader)
+        self._told = reader
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """What came before is still to be read."""
+        if exc is not None:
+            self._told.set_exception(exc)
+        super().connection_lost(None)
+
+
 async def read_frame(reader: asyncio.StreamReader) -> Frame:
     """Read the next frame, past heart-beats. Raises StompError when what comes is no frame."""
     try:

@@ -2,7 +2,9 @@
 
 import asyncio
 import functools
+import ssl
 from contextlib import asynccontextmanager
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ from fastbroker.client.frames import encode
 from fastbroker.client.input import lines
 from fastbroker.client.receiving import Receiving, Wish, pauses
 from fastbroker.client.sending import WINDOW, send_all
-from fastbroker.client.stream import Reader, read_frame
+from fastbroker.client.stream import Reader, Streams, read_frame
 from fastbroker.transports.address import Address
 
 CONNECTED = b"CONNECTED\nversion:1.2\nsession:1\nheart-beat:0,0\n\n\0\n"
@@ -387,3 +389,15 @@ async def test_any_byte_is_a_sign_of_life(monkeypatch):
     address = Address("tcp", "127.0.0.1", server.sockets[0].getsockname()[1])
     async with server, connected(address) as client:
         assert (await anext(client.messages())).body == b"\n\n"
+
+
+@in_loop
+async def test_why_a_connection_has_ended_is_told_to_whoever_reads_alone():
+    """Or asyncio prints a traceback, when it is collected before anybody has asked."""
+    reader = Reader()
+    streams = Streams(reader)
+    writer = asyncio.StreamWriter(Mock(), streams, reader, asyncio.get_running_loop())
+    streams.connection_lost(ssl.SSLError(1, "certificate required"))
+    with pytest.raises(ssl.SSLError):
+        await reader.read(1)
+    await writer.wait_closed()
