@@ -111,8 +111,10 @@ def inspect(path: Path, kinds: tuple[str, ...], queue: str | None) -> None:
 
     docs/durability.md says what is in them. `export` has only what is still there.
     """
-    from fastbroker.journal.lines import line_of, positioned
+    from fastbroker.journal.lines import KINDS, line_of, positioned
 
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise click.BadParameter(f"there is no kind {unknown[0]!r}; there are {', '.join(KINDS)}", param_hint="--kind")
     with _clear():
         survey, _ = _surveyed(path)
         numbers = None if queue is None else _numbers(survey, queue, path)

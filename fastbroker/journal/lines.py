@@ -355,6 +355,9 @@ _BY_RECORD: dict[int, type[Line]] = {
 }
 
 
+KINDS = tuple(str(each.__struct_config__.tag) for each in _BY_RECORD.values())
+
+
 def line_of(kind: int, shard: int, payload: bytes) -> Line:
     """What a record says. Raises JournalError where that is not what its kind says."""
     try:

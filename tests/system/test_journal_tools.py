@@ -156,6 +156,9 @@ def test_records_are_shown_as_they_stand(filled: Path) -> None:
     assert [each["body"] for each in gone if each["kind"] == "added"] == [str(number) for number in range(10)]
     some = journal("inspect", filled, "--queue", "/queue/gone", "--kind", "settled").splitlines()
     assert [json.loads(line) for line in some] == [each for each in gone if each["kind"] == "settled"]
+    assert "there is no kind 'ended'; there are numbers, queue," in journal(
+        "inspect", filled, "--kind", "ended", status=2
+    )
     assert "no queue and no durable subscription nobody" in journal("inspect", filled, "--queue", "nobody", status=1)
 
 
