@@ -74,7 +74,8 @@ cdef int declare(Queue queue, dict declared, bint consumes) except -1:
             del all[name]
     if len(all) > len(before):
         declare_again(queue, all)
-        is_stored(queue)    # what it is outlives the broker, also where it is empty
+        if not queue.policy.dies_with_consumer:     # else it ends with the broker, and many come and go
+            is_stored(queue)    # what it is outlives the broker, also where it is empty
     return 0
 
 

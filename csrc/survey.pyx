@@ -239,7 +239,7 @@ cdef int put_names(Survey self, FoundQueue queue, list front) except -1:
     cdef FoundNames names = self.found.remains.names.get(queue.number)
     cdef NamesHead head
     cdef const Name *name
-    cdef bytes come = b""
+    cdef list come = []
     cdef size_t i
     if names is None:
         return 0
@@ -248,13 +248,14 @@ cdef int put_names(Survey self, FoundQueue queue, list front) except -1:
         name = &names.items[i]
         if name.transaction and name.transaction not in self.found.committed:
             continue
-        if come and (head.id != name.id or len(come) == NAMES_AT_ONCE * sizeof(uint64_t)):
-            front.append((RECORD_NAMES, queue.shard, bytes_of(&head, sizeof(head)) + come))
-            come = b""
+        if come and (head.id != name.id or len(come) > NAMES_AT_ONCE):
+            front.append((RECORD_NAMES, queue.shard, b"".join(come)))
+            come = []
         head = NamesHead(queue.number, name.id)
-        come += bytes_of(&name.name, sizeof(uint64_t))
+        come = come or [bytes_of(&head, sizeof(head))]
+        come.append(bytes_of(&name.name, sizeof(uint64_t)))
     if come:
-        front.append((RECORD_NAMES, queue.shard, bytes_of(&head, sizeof(head)) + come))
+        front.append((RECORD_NAMES, queue.shard, b"".join(come)))
     return 0
 
 

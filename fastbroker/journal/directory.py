@@ -102,8 +102,10 @@ def made(path: Path, identity: Identity) -> Iterator[None]:
         with unused(path):
             yield
             give_identity(path, identity)
-    except BaseException:
+    except BaseException as failure:
         for each in path.iterdir():
             with suppress(OSError):
                 each.unlink()
+        if isinstance(failure, OSError):
+            raise JournalError(f"cannot write to {path}: {failure.strerror}") from None
         raise

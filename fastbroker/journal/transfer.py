@@ -83,14 +83,14 @@ def _identity(first: bytes) -> Identity:
 
 def _written(numbered: Iterator[tuple[int, bytes]], writing: Rewriting, on_done: OnDone) -> int:
     group: list[tuple[int, int, bytes]] = []
+    described: set[int] = set()
     number = 1
     for number, line in numbered:
         try:
             said = lines.decoded(line)
             if isinstance(said, lines.End):
                 return _ended(said, number, numbered, writing, group)
-            if number == _NUMBERS and not isinstance(said, lines.Numbers):
-                raise JournalError('here stands {"kind": "numbers", ...}, or messages would get ids that others have')
+            _check_place(said, number, described)
             record = lines.record_of(said)
         except JournalError as error:
             raise JournalError(f"line {number}: {error}") from None
@@ -103,6 +103,18 @@ def _written(numbered: Iterator[tuple[int, bytes]], writing: Rewriting, on_done:
     raise JournalError(
         f'the file ends behind line {number}, and not with a line {{"kind": "end", ...}}: some is missing'
     )
+
+
+def _check_place(said: lines.Exported, number: int, described: set[int]) -> None:
+    """Whether it may stand on that line, behind what describes these queues."""
+    if number == _NUMBERS and not isinstance(said, lines.Numbers):
+        raise JournalError('here stands {"kind": "numbers", ...}, or messages would get ids that others have')
+    if isinstance(said, lines.Journal):
+        raise JournalError("another export begins here: import that to a directory of its own")
+    if isinstance(said, lines.Queue | lines.Durable):
+        described.add(said.queue)
+    elif (queue := getattr(said, "queue", None)) is not None and queue not in described:
+        raise JournalError(f"no line before says what queue {queue} is - at `$.queue`")
 
 
 def _ended(

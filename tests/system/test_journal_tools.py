@@ -421,6 +421,9 @@ if $journal compact "$3/data"; then echo compacted; fi
 $journal export "$3/data" > "$2.after"
 if $journal import "$3/new" "$2.before"; then echo imported; fi
 ls "$3/new"
+dd if=/dev/zero of="$3/ballast" 2> "$2.dd" || true
+if $journal backup "$2" "$3/copy"; then echo copied; fi
+ls "$3/copy"
 """
 
 
@@ -432,6 +435,8 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, filled: Path) -> None:
         said, wrong = process.communicate(timeout=6 * DEADLINE)
     assert process.returncode == 0, wrong
     assert said.count("\n") == 1  # what was copied
+    assert "copy: No space left on device\n" in wrong
+    assert "Traceback" not in wrong
     assert wrong.count("No space left on device; make space there, and try again: nothing is lost") == 2
     before, after = (Path(f"{filled}.{when}").read_text() for when in ("before", "after"))
     assert before.splitlines()[1:] == after.splitlines()[1:]

@@ -346,6 +346,18 @@ def test_segments_with_little_in_them_are_left(life: Life) -> None:
     assert [each.body for each in life.waiting(b"/queue/rests")] == [b"r"]
 
 
+def test_a_queue_that_goes_with_its_consumer_is_not_told_to_the_journal(life: Life) -> None:
+    """Many of them come and go; none outlives the broker, unless something persistent was in it."""
+    life.settle()
+    before = len(life.store.groups)
+    client = life.client()
+    client.say(subscribe(b"1", b"/queue/a", b"auto-delete:true\nx-max-length:9\nreceipt:r\n"))
+    client.say(send(b"/queue/a", b"x"))
+    life.settle()
+    assert b"receipt-id:r\n" in client.hear()
+    assert len(life.store.groups) == before
+
+
 @pytest.mark.parametrize("by", ["subscribe", "send"])
 def test_what_clients_declare_of_a_queue_is_kept_before_anything_is_in_it(life: Life, by: str) -> None:
     """And the RECEIPT of the frame that declares it says so."""
