@@ -61,6 +61,7 @@ from fastbroker.core.wire cimport (
 cdef enum:
     SMALLEST_RING = 8
     COST = 768              # bytes of a queue beside its name
+    STORED_COST = 192       # what the journal knows of it, with what describes it
     MAKE_WORK = 1024        # what it takes to make one, in bytes of output
     SLICE = 1048576         # bytes of output that one queue may cause before others are served
     DECLARED_COST = 1536    # bytes of what clients declared, and of a policy that is refined by it ...
@@ -468,6 +469,9 @@ cdef inline int take_place(Queue queue, Entry *entry) except -1:
 
 cdef void keep_in(Queue queue, Stored stored) noexcept:
     """From now on the journal is told of it."""
+    cdef int64_t cost = STORED_COST + 2 * <int64_t>len(queue.name) if queue.stored is None else 0
+    queue.cost += cost
+    queue.census.memory += cost
     stored.lax = queue.policy.durability == DURABILITY_WRITTEN
     queue.stored = stored
     queue.marks |= STORED

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from fastbroker.core.frame import Refused
 
 PERSISTENT = b"persistent:true\n"
+STORED_COST = 192  # of a queue that the journal knows: csrc/queue.pyx
 
 
 def receipts(stream: bytes) -> list[bytes]:
@@ -356,6 +357,21 @@ def test_a_queue_that_goes_with_its_consumer_is_not_told_to_the_journal(life: Li
     life.settle()
     assert b"receipt-id:r\n" in client.hear()
     assert len(life.store.groups) == before
+
+
+def test_what_the_journal_knows_of_a_queue_is_charged(life: Life, face: Any) -> None:
+    """As long as that is there: anybody may declare queues."""
+    grown = []
+    for house in (life.house, face.House()):
+        client, held = face.Client(house), []
+        for queue in (b"a", b"b", b"c"):  # the first ones have room made for what is recorded
+            client.say(subscribe(queue, b"/queue/" + queue, b"x-max-length:9\n"))
+            house.turn()
+            life.settle()
+            client.hear()
+            held.append(house.stats["memory"])
+        grown.append(held[2] - held[1])
+    assert grown[0] == grown[1] + STORED_COST + 2
 
 
 @pytest.mark.parametrize("by", ["subscribe", "send"])
