@@ -32,6 +32,7 @@ cdef class Disk(Store):
             raise ValueError("an id has 16 bytes, and a segment 128 KiB or more")
         self.path = str(path)
         self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        flock(self.descriptor, LOCK_SH)     # a broker that has the directory writes to no file that was another before
         memcpy(self.reading.id, <const char *>id, DIRECTORY_ID)
         memcpy(self.writer.id, <const char *>id, DIRECTORY_ID)
         memcpy(self.reader.id, <const char *>id, DIRECTORY_ID)
@@ -54,8 +55,9 @@ cdef class Disk(Store):
                 failure = writer_stop(&self.writer)
                 reader_stop(&self.reader)
         free(self.writer.segments)
+        free(self.writer.gone)
         free(self.writer.forgotten)
-        self.writer.segments = self.writer.forgotten = NULL
+        self.writer.segments = self.writer.gone = self.writer.forgotten = NULL
         reading_close(&self.reading)
         for descriptor in (self.writer.told[0], self.writer.told[1], self.descriptor):
             if descriptor >= 0:
@@ -103,13 +105,15 @@ cdef class Disk(Store):
         if count and reading_cut(&self.reading) < 0:
             raise StoreError(f"cannot cut off what was not finished in {self.path}")
         self.writer.segments = <uint64_t *>malloc(SEGMENTS_MOST * sizeof(uint64_t))
-        if self.writer.segments == NULL:
+        self.writer.gone = <uint64_t *>malloc(SEGMENTS_MOST * sizeof(uint64_t))
+        if self.writer.segments == NULL or self.writer.gone == NULL:
             raise MemoryError()
         for i in range(count):
             self.writer.segments[i] = self.reading.segments[i].number
         self.writer.segment_count = count
         self.writer.sequence = self.reading.end.sequence
         reading_close(&self.reading)
+        flock(self.descriptor, LOCK_UN)
         self.writer.told[0], self.writer.told[1] = os.pipe()
         os.set_blocking(self.writer.told[0], False)
         os.set_blocking(self.writer.told[1], False)

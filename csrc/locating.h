@@ -125,6 +125,7 @@ static void locate_records(int directory, const unsigned char *id, uint32_t seed
 
 typedef struct Window {
     int file;
+    uint32_t seed;              /* of the segment's records */
     char *bytes;
     size_t length;
     off_t start;
@@ -140,25 +141,51 @@ static const Record *in_window(const Window *window, off_t at, size_t *left) {
     return record->length <= RECORD_MOST && record_size(record->length) <= *left ? record : NULL;
 }
 
+static void move_window(Window *window, off_t at, size_t length) {
+    ssize_t got;
+    do
+        got = pread(window->file, window->bytes, length, at);
+    while (got < 0 && errno == EINTR);
+    window->start = at;
+    window->length = got < 0 ? 0 : (size_t)got;
+}
+
 /* The record at that offset, or NULL if it cannot be read or is damaged. What is read once is used for all near it. */
-static const Record *record_in(Window *window, off_t at, uint32_t seed) {
+static const Record *record_in(Window *window, off_t at) {
     size_t left = 0;
     const Record *record = in_window(window, at, &left);
-    ssize_t got;
     if (record == NULL) {
-        do
-            got = pread(window->file, window->bytes, FETCH_WINDOW, at);
-        while (got < 0 && errno == EINTR);
-        window->start = at;
-        window->length = got < 0 ? 0 : (size_t)got;
+        move_window(window, at, FETCH_WINDOW);
         record = in_window(window, at, &left);
     }
-    return record == NULL ? NULL : record_at((const char *)record, left, seed, record->sequence);
+    return record == NULL ? NULL : record_at((const char *)record, left, window->seed, record->sequence);
+}
+
+/* Onto that segment; 0, or -1. */
+static int open_window(Window *window, int directory, uint32_t seed, uint64_t number) {
+    char name[SEGMENT_NAME];
+    const SegmentHead *head;
+    memset(window, 0, sizeof(*window));
+    segment_name(name, number);
+    window->bytes = (char *)malloc(FETCH_WINDOW);
+    window->file = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (window->bytes == NULL || window->file < 0)
+        return -1;
+    head = (const SegmentHead *)(void *)window->bytes;
+    move_window(window, 0, SEGMENT_HEAD);
+    window->seed = segment_seed(window->length == SEGMENT_HEAD ? head->version : SEGMENT_VERSION, seed, number);
+    return 0;
+}
+
+static void close_window(Window *window) {
+    if (window->file >= 0)
+        close(window->file);
+    free(window->bytes);
 }
 
 /* The payload of one and of those in which it goes on, behind 8 bytes that say how long it is. 0; -1: no memory. */
-static int fetch_one(Window *window, uint32_t seed, off_t at, Buffer *fetched) {
-    const Record *record = record_in(window, at, seed);
+static int fetch_one(Window *window, off_t at, Buffer *fetched) {
+    const Record *record = record_in(window, at);
     size_t head = fetched->length, begin = head + 8, skip;
     uint32_t says[2] = {0, 0};
     int found = record != NULL && record->kind == RECORD_ADDED;
@@ -174,7 +201,7 @@ static int fetch_one(Window *window, uint32_t seed, off_t at, Buffer *fetched) {
         at += (off_t)record_size(record->length);
         if (record->length < RECORD_MOST)
             break;
-        record = record_in(window, at, seed);   /* where that is damaged, the payload is too short for what it says */
+        record = record_in(window, at);     /* where that is damaged, the payload is too short for what it says */
         if (record != NULL && record->kind != RECORD_MORE)
             break;
     }
@@ -191,18 +218,12 @@ static int fetch_one(Window *window, uint32_t seed, off_t at, Buffer *fetched) {
 /* All of them; where there is no memory, or no descriptor for the file, `fetched` has no bytes. */
 static void fetch_records(int directory, uint32_t seed, uint64_t number, const uint32_t *places, size_t count,
                           Buffer *fetched) {
-    char name[SEGMENT_NAME];
-    Window window = {-1, (char *)malloc(FETCH_WINDOW), 0, 0};
+    Window window;
     size_t i;
-    int result;
-    segment_name(name, number);
-    window.file = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    result = window.bytes == NULL || window.file < 0 ? -1 : 0;
+    int result = open_window(&window, directory, seed, number);
     for (i = 0; i < count && result == 0; i++)
-        result = fetch_one(&window, seed, (off_t)places[i] * PLACE_UNIT, fetched);
-    if (window.file >= 0)
-        close(window.file);
-    free(window.bytes);
+        result = fetch_one(&window, (off_t)places[i] * PLACE_UNIT, fetched);
+    close_window(&window);
     if (result < 0)
         buffer_free(fetched);
 }

@@ -15,6 +15,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/file.h>
 
 #include "csrc/locating.h"
 #include "csrc/picking.h"
@@ -43,13 +44,16 @@ typedef struct Reader {
     Staying staying;            /* to pick for */
 } Reader;
 
+/* While it reads, what it reads stays what it is (segment_recycle). */
 static void do_task(Reader *reader, int kind, uint64_t segment, Buffer *answer) {
+    flock(reader->directory, LOCK_SH);
     if (kind == READER_FETCH)
         fetch_records(reader->directory, reader->seed, segment, reader->places, reader->place_count, answer);
     else if (kind == READER_LOCATE)
         locate_records(reader->directory, reader->id, reader->seed, segment, answer);
     else
         pick_records(reader->directory, reader->id, reader->seed, segment, &reader->staying, answer);
+    flock(reader->directory, LOCK_UN);
 }
 
 /* Under the lock, which it gives up meanwhile; whether there was one. What is fetched comes first. */

@@ -27,6 +27,7 @@ enum {
 
 typedef struct Mapped {
     uint64_t number, sequence;
+    uint32_t seed;              /* of its records */
     const char *bytes;
     size_t length;
     int headless;               /* its head is damaged, or was never written */
@@ -103,8 +104,9 @@ static int list_segments(Reading *reading) {
 static int check_head(const Reading *reading, Mapped *segment) {
     const SegmentHead *head = (const SegmentHead *)segment->bytes;
     int whole = segment->length >= SEGMENT_HEAD && memcmp(head->magic, SEGMENT_MAGIC, 8) == 0;
-    if (whole && head->version != SEGMENT_VERSION)
+    if (whole && head->version != SEGMENT_VERSION && head->version != SEGMENT_FIRST_VERSION)
         return READING_VERSION;
+    segment->seed = segment_seed(whole ? head->version : SEGMENT_VERSION, reading->seed, segment->number);
     segment->headless = !whole || head->crc != segment_crc(head);
     if (segment->headless)
         return READING_OK;
@@ -172,8 +174,7 @@ static inline int follows(uint32_t sequence, uint32_t expected, size_t skipped) 
     return sequence - expected <= (uint32_t)(skipped / RECORD_HEAD);
 }
 
-/* The next record in this segment, at or behind `next`; NULL: there is none. What is passed by that is no zeros is a
- * hole. */
+/* The next record in this segment, at or behind `next`; NULL: there is none. What is passed by that is a hole. */
 static const Record *find_record(Reading *reading) {
     const Mapped *segment = &reading->segments[reading->next.segment];
     size_t at = reading->next.at, from = at;
@@ -182,7 +183,7 @@ static const Record *find_record(Reading *reading) {
         record = (const Record *)(segment->bytes + at);
         if (!follows(record->sequence, reading->next.sequence, segment->headless ? ANY_SEQUENCE : at - from))
             continue;
-        record = record_at(segment->bytes + at, segment->length - at, reading->seed, record->sequence);
+        record = record_at(segment->bytes + at, segment->length - at, segment->seed, record->sequence);
         if (record == NULL)
             continue;
         if (at != from) {

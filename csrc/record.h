@@ -2,11 +2,12 @@
  *
  *     0        4        8      9       10      12         16
  *     | length | crc    | kind | flags | shard | sequence | payload ... | 0 ... |      all little-endian
- *                       |<--- what the CRC-32C is of, from the directory's own ->|
+ *                       |<--- what the CRC-32C is of, from the segment's own --->|
  *
  * `length` is the payload's, 65,504 bytes at most; behind it stand zeros up to the next multiple of 8. `sequence`
- * counts the records of a journal, modulo 2^32. The sum begins with that of the directory's id, so that a record of
- * another directory is none. What has a longer payload goes on in records of the kind RECORD_MORE, next to it. A record
+ * counts the records of a journal, modulo 2^32. The sum begins with that of the directory's id and the segment's number
+ * (segment_seed), so that a record of another directory is none, nor one that is left of another segment in a file that
+ * was used before. What has a longer payload goes on in records of the kind RECORD_MORE, next to it. A record
  * whose flags have RECORD_LAST ends a group: what stands behind the last of these was never promised to anybody. All
  * records of a group have RECORD_SYNCED if all that stands in front of it was on the disk before it was written.
  *

@@ -2,12 +2,14 @@
  *
  *     segment-0000000000000007
  *     0                8         12      16            32       40         48
- *     | "fastbrkr"     | version | crc   | directory   | number | sequence | 0 ... 64 | record record ... | 0 ... 0 |
+ *     | "fastbrkr"     | version | crc   | directory   | number | sequence | 0 ... 64 | record record ... | anything |
  *
- * `directory` is the id of the data directory, which the sums of all records begin with; `sequence` is that of the
- * first record. A file is filled with zeros before it is used, so that writing to it changes nothing but its content,
- * and what was not written yet is seen as that. The first record of each segment names all that there are: one that is
- * missing is noticed.
+ * `directory` is the id of the data directory, which the sums of all records begin with, and then with `number`;
+ * `sequence` is that of the first record. A file is filled before it is used, so that writing to it changes nothing but
+ * its content: with zeros, or with what another segment has left, of which only the head is gone. The first record of
+ * each segment names all that there are: one that is missing is noticed.
+ *
+ * Version 1 is the same, but that sums of records begin with the directory's id alone. It is read, and not written.
  */
 #ifndef FASTBROKER_SEGMENT_H
 #define FASTBROKER_SEGMENT_H
@@ -24,7 +26,7 @@
 
 #define SEGMENT_MAGIC "fastbrkr"
 
-enum { SEGMENT_VERSION = 1, SEGMENT_HEAD = 64, SEGMENT_NAME = 32, DIRECTORY_ID = 16 };
+enum { SEGMENT_FIRST_VERSION = 1, SEGMENT_VERSION = 2, SEGMENT_HEAD = 64, SEGMENT_NAME = 32, DIRECTORY_ID = 16 };
 
 typedef struct SegmentHead {
     char magic[8];
@@ -43,6 +45,11 @@ static inline void segment_name(char *name, uint64_t number) {
 /* The number of the next one: its lower 16 bits are never 0. */
 static inline uint64_t segment_after(uint64_t number) {
     return number + 1 + ((number + 1) % 65536 == 0);
+}
+
+/* What the sums of a segment's records begin with; `seed` is the directory's. */
+static inline uint32_t segment_seed(uint32_t version, uint32_t seed, uint64_t number) {
+    return version == SEGMENT_FIRST_VERSION ? seed : crc32c(seed, (const char *)&number, sizeof(number));
 }
 
 static inline uint32_t segment_crc(const SegmentHead *head) {

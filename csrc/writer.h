@@ -1,14 +1,14 @@
 /* Floor 0: the journal's two threads, which never ask for the interpreter's lock, and what the loop has to do with
  * them.
  *
- *     the loop     fills a run of records | writer_give  --run-->  the writer  writes it, syncs it
+ *     the loop     fills a run of records | writer_give  --run-->  the writer    writes it, syncs it
  *                  fills the next run     |               <--pipe-- has done so: writer_durable
- *                                                                   the preparer  fills files with zeros
+ *                                                                   the preparer  makes files, and deletes them
  *
  * There is one run under way, and one that is filled meanwhile: whatever comes while the disk is busy is the next
  * group. The loop says which run begins a new segment; the files for these are made ready before they are needed.
  *
- *     spare-0 spare-1    become segments: filled with zeros
+ *     spare-0 ...        become segments: filled with zeros, or a segment once that nobody needs any more
  *     reserve            space that is only held, as much as the loop says it takes to end all that there is
  *                        (writer_reserve)
  *
@@ -25,11 +25,12 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <time.h>
 
 #include "csrc/picking.h"
 
-enum { SPARES = 2, SEGMENTS_MOST = RECORD_MOST / 8, ZEROS = 1 << 20 };
+enum { SPARES = 2, SPARES_MOST = 3, SEGMENTS_MOST = RECORD_MOST / 8, ZEROS = 1 << 18 };
 enum { RETRY = 1000, SYNC_LATER = 100 };  /* milliseconds */
 
 #define RESERVE "reserve"
@@ -37,7 +38,7 @@ enum { RETRY = 1000, SYNC_LATER = 100 };  /* milliseconds */
 typedef struct Writer {
     int directory;              /* descriptor */
     unsigned char id[DIRECTORY_ID];
-    uint32_t seed;              /* that all sums begin with */
+    uint32_t seed;              /* the directory's, that all sums begin with */
     size_t segment_bytes;
     int told[2];                /* a pipe: a byte comes when anything below has changed that the loop waits for */
     pthread_t writing, preparing;
@@ -60,19 +61,22 @@ typedef struct Writer {
     int stopping;               /* 1: the writer has to end, when all is written; 2: and the preparer */
     uint64_t *segments;         /* that there are, the one that is written last; room for SEGMENTS_MOST */
     size_t segment_count;
+    uint64_t *gone;             /* that nobody needs, and whose files are still there; room for as many */
+    size_t gone_count;
     int fresh;                  /* the run begins a new one */
     size_t at;                  /* how far the last one is written */
     uint64_t *forgotten;        /* segments that go when the run is on the disk */
     size_t forgotten_count;
     /* The writer's own. */
     int file;
+    uint32_t file_seed;         /* that the sums in it begin with */
     uint32_t sequence;
     int dirty;                  /* something was written since the last sync, ... */
     uint64_t dirty_since;       /* ... the first of it then, in milliseconds of a clock that nobody sets */
 } Writer;
 
 static inline void spare_name(char *name, unsigned which) {
-    snprintf(name, SEGMENT_NAME, "spare-%u", which % SPARES);
+    snprintf(name, SEGMENT_NAME, "spare-%u", which % SPARES_MOST);
 }
 
 static inline int is_no_space(int error) {
@@ -132,28 +136,38 @@ static void condition_init(pthread_cond_t *condition) {
 
 /* ---- the preparer ---- */
 
-/* Whether a broker before has left one: as it was written from its beginning on, its size says enough. */
-static int spare_is_there(Writer *writer, const char *name) {
+/* What a broker before has left: as they were written from their beginning on, their size says enough. */
+static void spares_find(Writer *writer) {
+    char name[SEGMENT_NAME], ready[SEGMENT_NAME];
     struct stat status;
-    return fstatat(writer->directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode)
-           && (size_t)status.st_size == writer->segment_bytes;
+    unsigned which;
+    for (which = 0; which < SPARES_MOST; which++) {
+        spare_name(name, which);
+        spare_name(ready, writer->made);
+        if (fstatat(writer->directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        if (S_ISREG(status.st_mode) && (size_t)status.st_size == writer->segment_bytes
+            && renameat(writer->directory, name, writer->directory, ready) == 0)
+            writer->made++;
+        else
+            unlinkat(writer->directory, name, 0);
+    }
 }
 
-/* A file of zeros; 0, or -1 and errno, and then there is none. */
+/* A file of zeros; 0, or -1 and errno, and then there is none. Each piece is on the disk before the next is written, as
+ * the writer's syncs wait for what is in front of them. */
 static int spare_make(Writer *writer, unsigned which) {
     static const char zeros[ZEROS];
     char name[SEGMENT_NAME];
     size_t at, size;
     int error, file;
     spare_name(name, which);
-    if (spare_is_there(writer, name))
-        return 0;
     file = openat(writer->directory, name, O_CREAT | O_TRUNC | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (file < 0)
         return -1;
     for (at = 0; at < writer->segment_bytes; at += size) {
         size = writer->segment_bytes - at < ZEROS ? writer->segment_bytes - at : ZEROS;
-        if (write_all(file, zeros, size, (off_t)at) < 0)
+        if (write_all(file, zeros, size, (off_t)at) < 0 || sync_data(file) < 0)
             break;
     }
     error = at < writer->segment_bytes || fsync(file) < 0 ? errno : 0;
@@ -163,6 +177,40 @@ static int spare_make(Writer *writer, unsigned which) {
     unlinkat(writer->directory, name, 0);
     errno = error;
     return -1;
+}
+
+/* A segment becomes a spare without its head, where it is as long as others, and nobody may be reading it: readers hold
+ * a lock on the directory. Whether it did. */
+static int segment_recycle(Writer *writer, const char *name, const char *spare) {
+    static const char zeros[SEGMENT_HEAD];
+    struct stat status;
+    int directory = openat(writer->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), file = -1, done = 0;
+    if (directory >= 0 && flock(directory, LOCK_EX | LOCK_NB) == 0)
+        file = openat(directory, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (file >= 0 && fstat(file, &status) == 0 && (size_t)status.st_size == writer->segment_bytes)
+        done = write_all(file, zeros, SEGMENT_HEAD, 0) == 0 && sync_data(file) == 0
+               && renameat(directory, name, directory, spare) == 0;
+    if (file >= 0)
+        close(file);
+    if (directory >= 0)
+        close(directory);
+    return done;
+}
+
+/* The last of those that are gone is a spare, or deleted. Under the lock, which it gives up meanwhile; 0, or -1 and
+ * errno. */
+static int let_go_of_last(Writer *writer) {
+    char name[SEGMENT_NAME], spare[SEGMENT_NAME];
+    int result = 0, recycled, room = writer->made - writer->taken < SPARES_MOST;
+    segment_name(name, writer->gone[--writer->gone_count]);
+    spare_name(spare, writer->made);
+    pthread_mutex_unlock(&writer->lock);
+    recycled = room && segment_recycle(writer, name, spare);
+    if (!recycled && unlinkat(writer->directory, name, 0) < 0 && errno != ENOENT)
+        result = -1;
+    pthread_mutex_lock(&writer->lock);
+    writer->made += (unsigned)recycled;
+    return result;
 }
 
 /* The reserve has so many bytes. 0, or -1 and errno, and then it has as many as before. */
@@ -200,11 +248,14 @@ static int reserve_step(Writer *writer, uint64_t wanted) {
     return result;
 }
 
-/* A spare, or a part of the reserve, whichever there is too little of; 1: of neither. Under the lock. */
+/* What is gone first; then a spare, or a part of the reserve, whichever there is too little of; 1: of neither. Under
+ * the lock. */
 static int prepare_more(Writer *writer) {
     uint64_t size = writer->segment_bytes, held = writer->reserved;
     unsigned which = writer->made;
     int made;
+    if (writer->gone_count)
+        return let_go_of_last(writer);
     if (which - writer->taken < SPARES) {
         pthread_mutex_unlock(&writer->lock);
         made = spare_make(writer, which);
@@ -221,20 +272,35 @@ static int prepare_more(Writer *writer) {
             errno = ENOSPC;
         return -1;
     }
-    if (writer->segment_count + SPARES + held / size >= SEGMENTS_MOST && writer->wanted >= held) {
+    if (writer->segment_count + SPARES_MOST + held / size >= SEGMENTS_MOST && writer->wanted >= held) {
         errno = EFBIG;
         return -1;
     }
     return held < writer->wanted || held > writer->wanted + size ? reserve_step(writer, writer->wanted) : 1;
 }
 
+/* One more than have to be ready gives way to what needs its space. Under the lock, which it gives up meanwhile;
+ * whether there was one. */
+static int give_spare_up(Writer *writer) {
+    char name[SEGMENT_NAME];
+    if (writer->made - writer->taken <= SPARES)
+        return 0;
+    spare_name(name, --writer->made);
+    pthread_mutex_unlock(&writer->lock);
+    unlinkat(writer->directory, name, 0);
+    pthread_mutex_lock(&writer->lock);
+    return 1;
+}
+
 static void *writer_prepare(void *owner) {
     Writer *writer = (Writer *)owner;
     int result, error;
     pthread_mutex_lock(&writer->lock);
-    while (writer->stopping < 2 && !writer->failure) {
+    while ((writer->stopping < 2 || writer->gone_count) && !writer->failure) {
         result = prepare_more(writer);
         error = result < 0 ? errno : 0;
+        if (is_no_space(error) && give_spare_up(writer))
+            result = error = 0;
         if (error == EIO || error == EROFS) {
             pthread_mutex_unlock(&writer->lock);
             writer_fail(writer, error);
@@ -255,6 +321,10 @@ static void *writer_prepare(void *owner) {
 
 /* ---- the writer ---- */
 
+static int is_room_for_more(const Writer *writer) {
+    return writer->segment_count + writer->gone_count < SEGMENTS_MOST;
+}
+
 /* A spare becomes the next segment; it waits until there is one, unless nobody has time for that. Renaming takes as
  * long as the disk likes, so nobody else waits for it. */
 static int take_spare(Writer *writer) {
@@ -262,9 +332,10 @@ static int take_spare(Writer *writer) {
     uint64_t number;
     int ready;
     pthread_mutex_lock(&writer->lock);
-    while (writer->made == writer->taken && !writer->failure && !(writer->full && writer->stopping))
+    while ((writer->made == writer->taken || (writer->gone_count && !is_room_for_more(writer)))
+           && !writer->failure && !(writer->full && writer->stopping))
         pthread_cond_wait(&writer->changed, &writer->lock);
-    ready = writer->made != writer->taken && writer->segment_count < SEGMENTS_MOST;
+    ready = writer->made != writer->taken && is_room_for_more(writer);
     number = segment_after(writer->segment_count ? writer->segments[writer->segment_count - 1] : 0);
     pthread_mutex_unlock(&writer->lock);
     spare_name(spare, writer->taken);
@@ -318,16 +389,19 @@ static size_t name_segments(Writer *writer, char *room) {
     record->kind = RECORD_SEGMENTS;
     record->flags = RECORD_ASIDE;
     memcpy(record + 1, writer->segments, record->length);
-    records_seal(room, record_size(record->length), writer->seed, flags_now(writer), &writer->sequence);
+    records_seal(room, record_size(record->length), writer->file_seed, flags_now(writer), &writer->sequence);
     return record_size(record->length);
 }
 
 /* Its head, and what says which segments there are. */
 static int begin_segment(Writer *writer) {
     char begin[SEGMENT_HEAD + RECORD_HEAD + RECORD_MOST];
+    uint64_t number;
     size_t size;
     pthread_mutex_lock(&writer->lock);
-    segment_head((SegmentHead *)begin, writer->id, writer->segments[writer->segment_count - 1], writer->sequence);
+    number = writer->segments[writer->segment_count - 1];
+    writer->file_seed = segment_seed(SEGMENT_VERSION, writer->seed, number);
+    segment_head((SegmentHead *)begin, writer->id, number, writer->sequence);
     size = SEGMENT_HEAD + name_segments(writer, begin + SEGMENT_HEAD);
     writer->at = size;
     pthread_mutex_unlock(&writer->lock);
@@ -354,7 +428,7 @@ static int write_run(Writer *writer, char *run, size_t length, int fresh) {
     if (length == 0)
         return 0;
     ((Record *)(run + last))->flags |= RECORD_LAST;
-    records_seal(run, length, writer->seed, flags_now(writer), &writer->sequence);
+    records_seal(run, length, writer->file_seed, flags_now(writer), &writer->sequence);
     if (write_out(writer, run, length, writer->at) < 0)
         return -1;
     is_dirty(writer);
@@ -374,7 +448,7 @@ static void leave_out(Writer *writer, uint64_t number) {
 
 /* Segments that nobody needs, now that the run is on the disk: first it is told that they are not missing. */
 static int forget(Writer *writer) {
-    char room[RECORD_HEAD + RECORD_MOST], name[SEGMENT_NAME];
+    char room[RECORD_HEAD + RECORD_MOST];
     size_t i, size, count = writer->forgotten_count;
     pthread_mutex_lock(&writer->lock);
     for (i = 0; i < count; i++)
@@ -384,11 +458,11 @@ static int forget(Writer *writer) {
     pthread_mutex_unlock(&writer->lock);
     if (write_out(writer, room, size, writer->at - size) < 0 || sync_data(writer->file) < 0)
         return -1;
-    for (i = 0; i < count; i++) {
-        segment_name(name, writer->forgotten[i]);
-        if (unlinkat(writer->directory, name, 0) < 0 && errno != ENOENT)
-            return -1;
-    }
+    pthread_mutex_lock(&writer->lock);
+    for (i = 0; i < count; i++)
+        writer->gone[writer->gone_count++] = writer->forgotten[i];
+    pthread_cond_broadcast(&writer->changed);
+    pthread_mutex_unlock(&writer->lock);
     writer->forgotten_count = 0;
     return 0;
 }
@@ -455,6 +529,7 @@ static int writer_start(Writer *writer) {
     condition_init(&writer->changed);
     writer->file = -1;
     reserve_find(writer);
+    spares_find(writer);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);    /* signals are the interpreter's */
     error = pthread_create(&writer->preparing, NULL, writer_prepare, writer);

@@ -22,6 +22,7 @@ cdef extern from "csrc/writer.h" nogil:
         int full
         uint64_t *segments
         size_t segment_count
+        uint64_t *gone
         uint64_t *forgotten
         uint32_t sequence
     int writer_start(Writer *writer)
@@ -35,6 +36,12 @@ cdef extern from "csrc/writer.h" nogil:
     bint writer_stuck(Writer *writer)
     uint64_t writer_at(Writer *writer)
     int writer_stop(Writer *writer)
+
+cdef extern from "sys/file.h" nogil:
+    enum:
+        LOCK_SH
+        LOCK_UN
+    int flock(int file, int operation)
 
 cdef extern from "csrc/reader.h" nogil:
     struct Reader:

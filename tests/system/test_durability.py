@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from harness.waiting import DEADLINE
 MiB = 2**20
 # Of a segment, and of its records: csrc/segment.h, csrc/record.h.
 HEAD, RECORD, KIND, FLAGS, LAST = 64, 16, 8, 9, 1
+MOST_SPARES = 3
 BODIES = [b"%d" % number for number in range(20)]
 
 
@@ -93,6 +95,35 @@ def test_a_stop_says_what_is_kept_and_what_is_lost(start: Callable[..., Broker],
     broker.stop()
     stopped = broker.wait_log(lambda record: record["event"] == "stopped")
     assert (stopped["messages"], stopped["kept"], stopped["level"]) == (1, 1, "info")
+
+
+def flow(producer: Client, consumer: Client, messages: int) -> None:
+    """So many, of 100 kB, go through a queue, and nothing of them stays."""
+    for _ in range(messages):
+        producer.publish("/queue/flow", bytes(100_000), "persistent:true", "content-length:100000")
+        consumer.ack(consumer.expect_message("/queue/flow", bytes(100_000), "persistent:true", "content-length:100000"))
+
+
+@pytest.mark.parametrize("read", [False, True])
+def test_files_are_used_again_unless_somebody_may_be_reading_them(
+    tmp_path: Path, start: Callable[..., Broker], talk: Callable[..., Client], read: bool
+) -> None:
+    broker = start(journal={"segment_size": MiB})
+    producer, consumer = talk(to=broker), talk(to=broker)
+    consumer.subscribe("/queue/flow", ack="client-individual")
+    flow(producer, consumer, 20)
+    directory = os.open(tmp_path / "data", os.O_RDONLY)
+    if read:
+        fcntl.flock(directory, fcntl.LOCK_SH)
+    [path] = (tmp_path / "data").glob("segment-*")
+    with path.open("rb", buffering=0) as file:
+        before = file.read(10 * HEAD)
+        flow(producer, consumer, 200)
+        is_there = os.fstat(file.fileno()).st_nlink
+        file.seek(0)
+        assert (is_there, file.read(10 * HEAD) == before) == ((0, True) if read else (1, False))
+    os.close(directory)
+    assert len(list((tmp_path / "data").glob("spare-*"))) <= MOST_SPARES
 
 
 def test_a_size_of_segments_may_change(

@@ -1,7 +1,8 @@
 """A journal and an export that an earlier broker has written are read as they were meant, for ever.
 
-journal-version-1 was killed with something of everything in it; journal-version-1.jsonl is what that was, as it was
-exported then. Whoever changes the format adds another version beside them, and says what becomes of this one.
+The broker of journal-version-1 was killed with something of everything in it; journal-version-1.jsonl is what that was,
+as it was exported then. journal-version-2 is the same in the next version of the format. Whoever changes that adds
+another beside them, and says what becomes of these.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from harness.client import Client
 from test_journal_tools import FEATURES, journal, said
 
 HERE = Path(__file__).parent
-DIRECTORY, EXPORT = HERE / "journal-version-1", HERE / "journal-version-1.jsonl"
+DIRECTORIES = [HERE / "journal-version-1", HERE / "journal-version-2"]
+EXPORT = HERE / "journal-version-1.jsonl"
 
 
 def content(export: str) -> list[object]:
@@ -25,20 +27,24 @@ def content(export: str) -> list[object]:
     return [{key: value for key, value in json.loads(line).items() if key != "version"} for line in export.splitlines()]
 
 
-def test_it_is_exported_as_it_was_then(tmp_path: Path) -> None:
-    assert content(journal("export", DIRECTORY)) == content(EXPORT.read_text())
+@pytest.mark.parametrize("directory", DIRECTORIES)
+def test_it_is_exported_as_it_was_then(directory: Path) -> None:
+    assert content(journal("export", directory)) == content(EXPORT.read_text())
+
+
+def test_an_export_is_the_same_again(tmp_path: Path) -> None:
     journal("import", tmp_path / "new", EXPORT)
     assert sorted(map(str, content(journal("export", tmp_path / "new")))) == sorted(
         map(str, content(EXPORT.read_text()))
     )
 
 
-@pytest.mark.parametrize("imported", [False, True])
-def test_a_broker_goes_on_with_it(tmp_path: Path, imported: bool, talk: Callable[..., Client]) -> None:
-    if imported:
+@pytest.mark.parametrize("of", [*DIRECTORIES, EXPORT])
+def test_a_broker_goes_on_with_it(tmp_path: Path, of: Path, talk: Callable[..., Client]) -> None:
+    if of == EXPORT:
         journal("import", tmp_path / "data", EXPORT)
     else:
-        shutil.copytree(DIRECTORY, tmp_path / "data")
+        shutil.copytree(of, tmp_path / "data")
     broker = Broker(tmp_path, {"listen": ["tcp://127.0.0.1:0"], **FEATURES})
     try:
         assert not [record for record in broker.log if record.get("level") == "error"]

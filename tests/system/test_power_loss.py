@@ -140,9 +140,11 @@ def test_what_was_promised_outlives_a_power_cut(face: Any, trace: list[Event], t
 
 
 def test_the_trace_has_what_matters(trace: list[Event]) -> None:
-    """Segments were begun, and went; all was said and heard."""
+    """Segments were begun, and went, or were used again; all was said and heard."""
     kinds = {(event.kind, re.sub(r"\d+", "", event.name)) for event in trace}
     assert {"spare-", "segment-"} <= {name for _, name in kinds}
     assert (REMOVED, "segment-") in kinds
+    renamed = {(event.name[:6], event.data[:6]) for event in trace if event.kind == RENAMED}
+    assert {("spare-", b"segmen"), ("segmen", b"spare-")} <= renamed
     words = {event.data.split(b" ")[0] for event in trace if event.kind == MARKED}
     assert words == {b"sent", b"promised", b"acked", b"gone", TOGETHER}

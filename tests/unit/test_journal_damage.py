@@ -19,7 +19,7 @@ from fastbroker.core.journal import StoreError
 ID, SEGMENT = bytes(range(16)), 1 << 17
 MESSAGES, ACKED = 1500, 500
 PERSISTENT = b"persistent:true\n"
-PAGE = 4096
+PAGE, HEAD = 4096, 64
 
 
 def body_of(number: int) -> bytes:
@@ -86,6 +86,18 @@ def copy(directory: Path, tmp_path: Path) -> Iterator[Path]:
 
 def test_as_it_is(face: Any, copy: Path) -> None:
     assert what_is_left(face, copy) == (ALL, 0)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_file_that_was_another_segment_before_has_no_record_of_this_one(face: Any, copy: Path, more: int) -> None:
+    """Where its head is damaged, and the numbers of its records would fit, sums tell which segment they are of."""
+    last = max(copy.glob("segment-*"))
+    number = int(last.name.partition("-")[2], 16)
+    data = bytes(HEAD) + last.read_bytes()[HEAD:]
+    last.unlink()
+    (copy / f"segment-{number + more:016x}").write_bytes(data)
+    left, _ = what_is_left(face, copy)
+    assert (max(left) == MESSAGES - 1) == (more == 0)
 
 
 def flip(data: bytearray, at: int) -> None:
