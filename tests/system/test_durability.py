@@ -126,6 +126,23 @@ def test_files_are_used_again_unless_somebody_may_be_reading_them(
     assert len(list((tmp_path / "data").glob("spare-*"))) <= MOST_SPARES
 
 
+def test_what_is_not_persistent_may_have_the_room_of_the_disk(
+    start: Callable[..., Broker], talk: Callable[..., Client]
+) -> None:
+    """A queue three times as deep as memory, of messages for which nobody has asked for more."""
+    always = {"pattern": "metrics.*", "persistent": "always", "durability": "written"}
+    broker = start(queues=[always], limits={"memory": 32 * MiB})
+    client = talk(to=broker)
+    bodies = [b"%d %b" % (number, b"x" * 10_000) for number in range(9600)]
+    for first in range(0, len(bodies), 400):
+        client.send(*(frame("SEND", "destination:/queue/metrics.a", body=body) for body in bodies[first : first + 400]))
+        client.roundtrip()
+    assert broker.census()["memory"] < 32 * MiB
+    client.subscribe("/queue/metrics.a", ack="client-individual")
+    got = [client.read_frame() for _ in bodies[:100]]
+    assert all(b"\n\n%d " % number in each for number, each in enumerate(got))
+
+
 def test_a_size_of_segments_may_change(
     tmp_path: Path, start: Callable[..., Broker], talk: Callable[..., Client]
 ) -> None:
