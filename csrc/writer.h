@@ -154,6 +154,21 @@ static void spares_find(Writer *writer) {
     }
 }
 
+/* Who stops has use for one only if the writer may still need it. Under the lock. */
+static int needs_spare(const Writer *writer) {
+    return writer->made - writer->taken < (writer->stopping ? writer->stopping == 1 : SPARES);
+}
+
+/* 0, or -1 and errno: whoever stops does not wait for what nobody needs any more. */
+static int check_needed(Writer *writer) {
+    int needed;
+    pthread_mutex_lock(&writer->lock);
+    needed = needs_spare(writer);
+    pthread_mutex_unlock(&writer->lock);
+    errno = ECANCELED;
+    return needed ? 0 : -1;
+}
+
 /* A file of zeros; 0, or -1 and errno, and then there is none. Each piece is on the disk before the next is written, as
  * the writer's syncs wait for what is in front of them. */
 static int spare_make(Writer *writer, unsigned which) {
@@ -167,7 +182,7 @@ static int spare_make(Writer *writer, unsigned which) {
         return -1;
     for (at = 0; at < writer->segment_bytes; at += size) {
         size = writer->segment_bytes - at < ZEROS ? writer->segment_bytes - at : ZEROS;
-        if (write_all(file, zeros, size, (off_t)at) < 0 || sync_data(file) < 0)
+        if (check_needed(writer) < 0 || write_all(file, zeros, size, (off_t)at) < 0 || sync_data(file) < 0)
             break;
     }
     error = at < writer->segment_bytes || fsync(file) < 0 ? errno : 0;
@@ -256,11 +271,13 @@ static int prepare_more(Writer *writer) {
     int made;
     if (writer->gone_count)
         return let_go_of_last(writer);
-    if (which - writer->taken < SPARES) {
+    if (needs_spare(writer)) {
         pthread_mutex_unlock(&writer->lock);
         made = spare_make(writer, which);
         pthread_mutex_lock(&writer->lock);
         writer->made += made == 0;
+        if (made < 0 && errno == ECANCELED)
+            return 0;
         if (made == 0 || !is_no_space(errno) || held == 0)
             return made;
         is_full(writer, errno);
