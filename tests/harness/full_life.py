@@ -47,6 +47,8 @@ class World:
             self.store.hear()
             self.house.hear_store()
             self.house.turn()
+        self.store.hear()
+        self.house.hear_store()
         self.house.carry_on()
 
     def segments(self) -> int:

@@ -495,8 +495,8 @@ def store_is_idle(House house not None):
 
 
 def disk_is_full(House house not None):
-    """Whether its store has no space for messages."""
-    return house.broker.journal.store.full() != 0
+    """Whether its store has no space for messages, or it has heard that and nothing else yet."""
+    return house.broker.journal.full or house.broker.journal.store.full() != 0
 
 
 
