@@ -55,6 +55,7 @@ typedef struct Writer {
     int failure;                /* errno of what failed; 0: nothing has */
     int full;                   /* errno of why there is no space for another spare, or the reserve; 0: there is */
     unsigned made, taken;       /* spares so far; those between are ready */
+    int starved;                /* the writer waits for one */
     uint64_t wanted;            /* bytes that the reserve should have, ... */
     uint64_t reserved;          /* ... and those that it has */
     int squeezed;               /* the writer has found no space, and waits */
@@ -159,20 +160,23 @@ static int needs_spare(const Writer *writer) {
     return writer->made - writer->taken < (writer->stopping ? writer->stopping == 1 : SPARES);
 }
 
-/* 0, or -1 and errno: whoever stops does not wait for what nobody needs any more. */
-static int check_needed(Writer *writer) {
-    int needed;
+/* A piece of a file of zeros, unless nobody needs that any more. It is on the disk before the next is written, as the
+ * writer's syncs wait for what is in front of them; not where the writer waits for the file. 0, or -1 and errno. */
+static int fill_piece(Writer *writer, int file, size_t at, size_t size) {
+    static const char zeros[ZEROS];
+    int needed, starved;
     pthread_mutex_lock(&writer->lock);
     needed = needs_spare(writer);
+    starved = writer->starved;
     pthread_mutex_unlock(&writer->lock);
     errno = ECANCELED;
-    return needed ? 0 : -1;
+    if (!needed || write_all(file, zeros, size, (off_t)at) < 0)
+        return -1;
+    return starved ? 0 : sync_data(file);
 }
 
-/* A file of zeros; 0, or -1 and errno, and then there is none. Each piece is on the disk before the next is written, as
- * the writer's syncs wait for what is in front of them. */
+/* A file of zeros; 0, or -1 and errno, and then there is none. */
 static int spare_make(Writer *writer, unsigned which) {
-    static const char zeros[ZEROS];
     char name[SEGMENT_NAME];
     size_t at, size;
     int error, file;
@@ -182,7 +186,7 @@ static int spare_make(Writer *writer, unsigned which) {
         return -1;
     for (at = 0; at < writer->segment_bytes; at += size) {
         size = writer->segment_bytes - at < ZEROS ? writer->segment_bytes - at : ZEROS;
-        if (check_needed(writer) < 0 || write_all(file, zeros, size, (off_t)at) < 0 || sync_data(file) < 0)
+        if (fill_piece(writer, file, at, size) < 0)
             break;
     }
     error = at < writer->segment_bytes || fsync(file) < 0 ? errno : 0;
@@ -350,8 +354,11 @@ static int take_spare(Writer *writer) {
     int ready;
     pthread_mutex_lock(&writer->lock);
     while ((writer->made == writer->taken || (writer->gone_count && !is_room_for_more(writer)))
-           && !writer->failure && !(writer->full && writer->stopping))
+           && !writer->failure && !(writer->full && writer->stopping)) {
+        writer->starved = 1;
         pthread_cond_wait(&writer->changed, &writer->lock);
+    }
+    writer->starved = 0;
     ready = writer->made != writer->taken && is_room_for_more(writer);
     number = segment_after(writer->segment_count ? writer->segments[writer->segment_count - 1] : 0);
     pthread_mutex_unlock(&writer->lock);

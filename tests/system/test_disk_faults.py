@@ -29,9 +29,9 @@ class World:
         self.shim = Shim(path, self.data)
         self.start()
 
-    def start(self) -> None:
+    def start(self, **more: Any) -> None:
         """It, or the next one."""
-        config = {"listen": ["tcp://127.0.0.1:0"], "data_dir": str(self.data)}
+        config = {"listen": ["tcp://127.0.0.1:0"], "data_dir": str(self.data), **more}
         self.broker = Broker(self.path, config, run=self.shim.run)
 
     def restart(self) -> None:
@@ -185,6 +185,18 @@ def test_publishers_of_a_slow_disk_wait(world: World) -> None:
         except BlockingIOError:
             time.sleep(0.01)
     assert sent < 60_000_000
+
+
+def test_who_stops_does_not_wait_for_files_that_nobody_needs(world: World) -> None:
+    """A start waits for one, which is filled at once; the next one would take 13 s."""
+    world.broker.process.kill()
+    world.broker.process.wait()
+    for file in world.data.glob("spare-*"):
+        file.unlink()
+    world.shim.orders.slow = 100
+    world.start(journal={"segment_size": "32 MiB"})
+    world.broker.stop()
+    assert not list(world.data.glob("spare-*"))
 
 
 def test_all_can_be_acknowledged_on_a_full_disk(tmp_path: Path) -> None:

@@ -143,13 +143,6 @@ def test_what_is_not_persistent_may_have_the_room_of_the_disk(
     assert all(b"\n\n%d " % number in each for number, each in enumerate(got))
 
 
-def test_who_stops_it_does_not_wait_for_files_that_nobody_needs(tmp_path: Path, start: Callable[..., Broker]) -> None:
-    """They take seconds to be filled; what is there of one goes."""
-    broker = start(journal={"segment_size": "1 GiB"})
-    broker.stop()
-    assert not list((tmp_path / "data").glob("spare-*"))
-
-
 def test_a_size_of_segments_may_change(
     tmp_path: Path, start: Callable[..., Broker], talk: Callable[..., Client]
 ) -> None:
